@@ -1,0 +1,39 @@
+# Every target works as the first command in a fresh clone: it makes what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup fmt check test cluster-test lock
+
+setup: $(STAMP)
+
+$(STAMP): locks/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check hatchling==1.27.0 editables
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+fmt: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2 tests/unit tests/property tests/house -m "not slow"
+
+test: setup
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests
+
+cluster-test: setup
+	$(BIN)/pytest -q tests/cluster
+
+# The locks carry versions and hashes only, so that any index can serve them.
+lock:
+	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
+	.cache/lock/bin/uv pip compile -q pyproject.toml --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o locks/run.txt
+	.cache/lock/bin/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o locks/dev.txt

@@ -1,0 +1,154 @@
+"""What was seen of the world for one turn; a fact that is not known says so and is never empty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.model.env_repo import QuarantineEntry
+from reconciler.model.fleet import Mode
+from reconciler.model.health import Cause, Evidence, HealthStatus
+from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.policy import EnvironmentPolicy
+from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord, ServiceRecord
+from reconciler.model.release import Revision
+
+
+class LiveState(StrEnum):
+    """How what is live compares with what HEAD's pin renders to; asked only before adoption."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    EQUAL = "equal"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberHealth:
+    """The health of a service's objects on one cluster, the worst of them named.
+
+    Attributes:
+        first_failure_at: When the present failure was first observed; None while there is none.
+        evidence: Of the worst object.
+    """
+
+    status: HealthStatus = HealthStatus.UNKNOWN
+    reason: str = ""
+    message: str = ""
+    cause: Cause = Cause.NONE
+    evidence: tuple[Evidence, ...] = ()
+    first_failure_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One cluster of a cell, as seen this turn.
+
+    Attributes:
+        reachable: The API server answers.
+        synced: Everything needed to judge this service there has been listed and is fresh.
+        record: What the cluster was asked for; None means "none there" only when `synced`.
+        health: Of the objects last applied; its default is Unknown.
+        healthy_s: Seconds observed healthy on `record.revision`.
+        waiting_s: Seconds since the revision was asked for, by our own clock.
+        drift: How many fields differ from what is applied.
+        live: Compared with HEAD's render; UNKNOWN until an examination has answered.
+    """
+
+    cluster: ClusterName
+    reachable: bool
+    synced: bool
+    record: ServiceRecord | None
+    health: MemberHealth = MemberHealth()
+    healthy_s: float = 0.0
+    waiting_s: float = 0.0
+    drift: int = 0
+    live: LiveState = LiveState.UNKNOWN
+    suspended: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether anything said here may be relied upon."""
+        return self.reachable and self.synced
+
+    def is_on(self, revision: RevisionId) -> bool:
+        """Whether every object of a revision has been applied here, and nothing else was asked for."""
+        return (
+            self.known
+            and self.record is not None
+            and self.record.revision.id == revision
+            and self.record.applied == revision
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What HEAD asks for in one cell.
+
+    Attributes:
+        wanted: The resolved revision, or None when `reason` says why there is none.
+        commit: HEAD; None when no snapshot could be read.
+        policy: The rules at HEAD; None exactly when they are not known.
+        quarantine: Entries that hold in this environment and are not lifted; None: not readable.
+    """
+
+    wanted: Revision | None
+    commit: CommitId | None
+    policy: EnvironmentPolicy | None
+    policy_digest: str = ""
+    paused: bool = False
+    adopt_overwrite: bool = False
+    quarantine: tuple[QuarantineEntry, ...] | None = None
+    reason: Reason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One service in one environment.
+
+    Attributes:
+        record: None means "no record" only when `record_known`.
+        depends: For each service it depends on, whether its release is proven here; None: unknown.
+    """
+
+    environment: EnvironmentName
+    ask: Ask
+    record: PromotionRecord | None
+    record_known: bool
+    members: tuple[Member, ...]
+    depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+
+    def member(self, cluster: ClusterName) -> Member | None:
+        """Returns a member by its cluster, or None."""
+        return next((m for m in self.members if m.cluster == cluster), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """One service along its path, in order."""
+
+    service: ServiceName
+    mode: Mode
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSummary:
+    """What the whole fleet says to each of its services.
+
+    Attributes:
+        fuses_blown: Services whose own fuse is blown.
+        fleet_fuse_blown: The fleet's fuse is blown.
+        platform_incident: Services that turned bad together, or empty.
+        halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
+        halted_reason: The reason that goes with `halted`.
+    """
+
+    fuses_blown: frozenset[ServiceName] = frozenset()
+    fleet_fuse_blown: bool = False
+    platform_incident: frozenset[ServiceName] = frozenset()
+    halted: str = ""
+    halted_reason: Reason | None = None

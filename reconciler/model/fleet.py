@@ -1,0 +1,75 @@
+"""Every environment and cluster, by name; no credentials and no addresses."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.names import ClusterName, EnvironmentName
+
+
+class ClusterState(StrEnum):
+    """A cluster's place in its life."""
+
+    ACTIVE = "active"
+    JOINING = "joining"
+    DRAINING = "draining"
+
+
+class Mode(StrEnum):
+    """Whether the daemon may write; observe does everything but write."""
+
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster of an environment."""
+
+    name: ClusterName
+    environment: EnvironmentName
+    labels: tuple[tuple[str, str], ...]
+    state: ClusterState
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A step of the promotion order."""
+
+    name: EnvironmentName
+    clusters: tuple[Cluster, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What services may touch.
+
+    Attributes:
+        namespaces: Names or shell patterns; None allows every namespace.
+        kinds: Kinds such as `Deployment` or `apps/Deployment`; None allows every kind.
+    """
+
+    namespaces: tuple[str, ...] | None
+    kinds: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Environments in promotion order.
+
+    Attributes:
+        mode: `mode:` of fleet.yaml; the stricter of this and the daemon's own mode counts.
+        unsupported: Names of fields in use that this version only parses.
+    """
+
+    environments: tuple[Environment, ...]
+    mode: Mode
+    allowed: Allowed
+    unsupported: tuple[str, ...] = ()
+
+    def environment(self, name: EnvironmentName) -> Environment | None:
+        """Returns an environment by name, or None."""
+        return next((e for e in self.environments if e.name == name), None)
+
+    def clusters(self) -> tuple[Cluster, ...]:
+        """Returns every cluster in fleet order."""
+        return tuple(c for e in self.environments for c in e.clusters)

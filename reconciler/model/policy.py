@@ -1,0 +1,53 @@
+"""How a service is promoted: its path and, for each environment on it, how changes are proven."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
+
+
+class DriftMode(StrEnum):
+    """What happens to a live object that differs from what is applied there."""
+
+    REPORT = "report"
+    CORRECT = "correct"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPolicy:
+    """One environment's rules; no field has a silent default.
+
+    Attributes:
+        soak_s: Seconds a wave must be observed healthy before the next, and before proof.
+        watch_for_s: Seconds after proof in which a failure is still rolled back by itself.
+        progress_deadline_s: Seconds a wave may take to become current before it is looked at as stuck.
+        waves: Clusters that change together, in order; every active cluster stands in exactly one.
+        drift: What to do about drift.
+        unsupported: Names of fields in use that this version only parses; non-empty holds the service.
+    """
+
+    soak_s: float
+    watch_for_s: float
+    progress_deadline_s: float
+    waves: tuple[tuple[ClusterName, ...], ...]
+    drift: DriftMode
+    unsupported: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A promotion policy.
+
+    Attributes:
+        name: `line`, or `builtin:<name>` for a shipped one.
+        path: The environments that a service passes, in order.
+        environments: One entry for each environment on the path, in the same order.
+    """
+
+    name: PolicyName
+    path: tuple[EnvironmentName, ...]
+    environments: tuple[tuple[EnvironmentName, EnvironmentPolicy], ...]
+
+    def of(self, environment: EnvironmentName) -> EnvironmentPolicy:
+        """Returns one environment's rules; KeyError when it is not on the path (our bug)."""
+        return dict(self.environments)[environment]

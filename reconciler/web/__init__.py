@@ -1,0 +1,1 @@
+"""The read-only board and the probes; nothing here can change anything."""

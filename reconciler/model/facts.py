@@ -54,6 +54,7 @@ class Member:
         healthy_s: Seconds observed healthy on `record.revision`.
         waiting_s: Seconds since the revision was asked for, by our own clock.
         drift: How many fields differ from what is applied.
+        suspended: A person's reason for a break-glass suspension; empty while there is none.
         live: Compared with HEAD's render; UNKNOWN until an examination has answered.
     """
 
@@ -91,7 +92,9 @@ class Ask:
         wanted: The resolved revision, or None when `reason` says why there is none.
         commit: HEAD; None when no snapshot could be read.
         policy: The rules at HEAD; None exactly when they are not known.
+        immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
+        lifted: Entries for this environment that a person has lifted.
     """
 
     wanted: Revision | None
@@ -100,7 +103,9 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     adopt_overwrite: bool = False
+    immediate: Revision | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
+    lifted: tuple[QuarantineEntry, ...] = ()
     reason: Reason | None = None
     message: str = ""
 
@@ -111,6 +116,7 @@ class Cell:
 
     Attributes:
         record: None means "no record" only when `record_known`.
+        record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
     """
 
@@ -119,6 +125,7 @@ class Cell:
     record: PromotionRecord | None
     record_known: bool
     members: tuple[Member, ...]
+    record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
 
     def member(self, cluster: ClusterName) -> Member | None:

@@ -35,6 +35,7 @@ class Proof:
         members: Clusters it was seen on.
         opens_gates: False for an adopted revision that has not yet been observed for a whole soak.
         policy_digest: Of the rules it was proven under.
+        watch_until: Until then a failure is still rolled back by itself; None: never.
     """
 
     revision: Revision
@@ -43,6 +44,7 @@ class Proof:
     opens_gates: bool
     policy_digest: str
     proven_at: datetime
+    watch_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""The one Settings of a daemon or a command: a unit and a reason at every field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reconciler.model.fleet import Mode
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RepoSettings(_Frozen):
+    """Where the env repo is and how it is reached; credentials are files, read again when they change."""
+
+    url: str = Field(
+        description="https, ssh or a local path; a local path can be read, not pushed to."
+    )
+    branch: str = Field("main", description="The branch people merge into.")
+    path: str = Field(
+        "", description="The subfolder of the repo that is the env repo; empty for all."
+    )
+    username: str = Field("git", description="The name that goes with the token or the ssh key.")
+    token_file: Path | None = Field(None, description="A file holding an access token for https.")
+    ssh_key_file: Path | None = Field(None, description="A private key for ssh.")
+    known_hosts_file: Path | None = Field(
+        None, description="Host keys for ssh; without it no ssh host is trusted."
+    )
+    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's.")
+    poll_s: Seconds = Field(
+        15.0, description="Seconds between fetches; a webhook or file event only comes sooner."
+    )
+    timeout_s: Seconds = Field(
+        20.0, description="Seconds one fetch or push may take before it is given up."
+    )
+    author_name: str = Field("reconciler", description="The author of the daemon's commits.")
+    author_email: str = Field("reconciler@localhost", description="That author's address.")
+    accept_history: str | None = Field(
+        None, description="The new HEAD's full commit, after the branch was rewritten on purpose."
+    )
+
+
+class KubeconfigAllow(_Frozen):
+    """What a kubeconfig may do beyond naming a server and a token; each is refused by default."""
+
+    exec: bool = Field(False, description="Run a program to get credentials.")
+    auth_provider: bool = Field(False, description="Use a built-in credential provider.")
+    file_references: bool = Field(False, description="Name certificate, key and token files.")
+    insecure_tls: bool = Field(False, description="Skip the check of the server's certificate.")
+
+
+class ClusterSettings(_Frozen):
+    """How one cluster of fleet.yaml is reached."""
+
+    kubeconfig: Path | None = Field(None, description="The kubeconfig file that holds its context.")
+    context: str | None = Field(None, description="The context; the cluster's own name by default.")
+    in_cluster: bool = Field(False, description="Use the Pod's own service account.")
+    uid: str | None = Field(
+        None, description="The UID of its kube-system namespace; another answer is refused."
+    )
+    allow: KubeconfigAllow = KubeconfigAllow()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ClusterSettings:
+        if self.in_cluster == (self.kubeconfig is not None):
+            raise ValueError("give either kubeconfig or in_cluster: true")
+        return self
+
+
+class LeaseSettings(_Frozen):
+    """Who leads; the values are those of Kubernetes' own controllers."""
+
+    duration_s: Seconds = Field(15.0, description="Seconds after which another may take over.")
+    renew_deadline_s: Seconds = Field(
+        10.0, description="Seconds without a renewal after which we stop admitting and pushing."
+    )
+    retry_s: Seconds = Field(2.0, description="Seconds between renewals.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LeaseSettings:
+        if not self.retry_s < self.renew_deadline_s < self.duration_s:
+            raise ValueError("must be retry_s < renew_deadline_s < duration_s")
+        return self
+
+
+class FuseSettings(_Frozen):
+    """How many automatic rejections in an hour are believed before a person is asked."""
+
+    service_an_hour: int = Field(1, ge=1, description="Rejections of one service.")
+    fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
+
+
+class Settings(_Frozen):
+    """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
+
+    repo: RepoSettings
+    clusters: dict[str, ClusterSettings] = Field(
+        default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."
+    )
+    kubeconfig: Path | None = Field(
+        None, description="One kubeconfig whose contexts are named as fleet.yaml's clusters."
+    )
+    kubeconfig_allow: KubeconfigAllow = KubeconfigAllow()
+    home: str | None = Field(
+        None, description="The cluster that holds the lease and the promotion records."
+    )
+    mode: Mode = Field(
+        Mode.OBSERVE, description="observe writes nothing; the stricter mode counts."
+    )
+    namespace: str = Field(
+        "reconciler-system", description="The reconciler's own namespace in every cluster."
+    )
+    installation: str = Field(
+        "default", description="Names this installation, so that two keep off each other's records."
+    )
+    listen: str = Field("127.0.0.1:8080", description="Address of the board; loopback by default.")
+    probes_listen: str = Field(
+        "127.0.0.1:8081", description="Address of /healthz, /readyz and /metrics."
+    )
+    state_dir: Path = Field(
+        Path("/var/lib/reconciler"), description="The Git mirror; may be lost at any time."
+    )
+    request_timeout_s: Seconds = Field(
+        10.0, description="Seconds one request to an API server may take."
+    )
+    stop_timeout_s: Seconds = Field(
+        20.0, description="Seconds a stop waits for work under way before it leaves."
+    )
+    fresh_s: Seconds = Field(
+        60.0, description="Seconds without word from a watch after which what it said is unknown."
+    )
+    lease: LeaseSettings = LeaseSettings()
+    fuses: FuseSettings = FuseSettings()
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto is text at a terminal and JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important line that is written."
+    )
+
+
+RELOADABLE = frozenset({"mode", "fuses", "log_level", "repo.poll_s", "repo.accept_history"})
+"""What a changed file puts into effect at once; any other change asks for a restart."""

@@ -1,4 +1,4 @@
-"""From a settings file, the environment and flags to one Settings; flags win over environment, and that over the file."""
+"""A settings file, the environment and flags become one Settings; the later one wins."""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""A cell without a record: a first install, an adoption of what is live, or a record that was lost."""
+
+from __future__ import annotations
+
+from reconciler.core import gates, rolling
+from reconciler.core.view import CellView
+from reconciler.model.actions import Action, Adopt, Examine, Hold
+from reconciler.model.facts import LiveState, Member
+from reconciler.model.health import HealthStatus
+from reconciler.model.reasons import Reason
+from reconciler.model.records import Origin, Proof
+from reconciler.model.release import Revision
+
+
+def plan_adoption(view: CellView) -> tuple[Action, ...]:
+    """Plans a cell where nothing was ever admitted, as far as the home knows.
+
+    Nothing is written over what is live until the pin says `adopt: overwrite`, and nothing is
+    decided before every cluster of the cell has been read.
+    """
+    for member in view.cell.members:
+        if not member.reachable:
+            return (_hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)
+        if not member.synced:
+            return (_hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read"),)
+    recorded = [m for m in view.cell.members if m.record is not None]
+    if recorded:
+        return _from_clusters(view, recorded)
+    wanted = view.cell.ask.wanted
+    if wanted is None:
+        reason = view.cell.ask.reason or Reason.GIT_UNKNOWN
+        return (_hold(view, reason, view.cell.ask.message),)
+    return _from_live(view, wanted)
+
+
+def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]:
+    """The home lost its record: the clusters' own records say what they run."""
+    revisions = {m.record.revision.id: m.record.revision for m in recorded if m.record}
+    everywhere = len(recorded) == len(view.cell.members)
+    applied = all(m.record and m.record.applied == m.record.revision.id for m in recorded)
+    if len(revisions) == 1 and applied:
+        (revision,) = revisions.values()
+        return (_adopt(view, revision, "the clusters' own records agree on it"),)
+    if view.cell.ask.adopt_overwrite and view.cell.ask.wanted is not None:
+        return _admit(view, view.cell.ask.wanted)
+    versions = ", ".join(sorted({r.release.version for r in revisions.values()}))
+    what = f"the clusters' own records say {versions}" + ("" if everywhere else ", and not on all")
+    message = f"the promotion record is gone and {what}"
+    return (_hold(view, Reason.ADOPTION_DIFFERS, message, page=True),)
+
+
+def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
+    members = view.cell.members
+    unknown = [m for m in members if m.live is LiveState.UNKNOWN]
+    if unknown:
+        message = f"compare what is live with {wanted.release.version}"
+        return tuple(
+            Examine(view.service, view.environment, m.cluster, wanted, "AdoptionPending", message)
+            for m in unknown
+        )
+    if all(m.live is LiveState.ABSENT for m in members):
+        return _admit(view, wanted)
+    differing = [m.cluster for m in members if m.live is LiveState.DIFFERS]
+    if differing:
+        if view.cell.ask.adopt_overwrite:
+            return _admit(view, wanted)
+        message = (
+            f"what is live on {', '.join(differing)} differs from the pin; see `reconciler diff "
+            f"{view.service} {view.environment}`, then say `adopt: overwrite` in the pin"
+        )
+        return (_hold(view, Reason.ADOPTION_DIFFERS, message, page=True),)
+    ill = [
+        m
+        for m in members
+        if m.live is LiveState.EQUAL and m.health.status is not HealthStatus.CURRENT
+    ]
+    if ill:
+        what = ill[0].health.message or ill[0].health.status
+        message = f"what is live on {ill[0].cluster} equals the pin but is not healthy: {what}"
+        return (_hold(view, Reason.ADOPTION_PENDING, message),)
+    return (_adopt(view, wanted, "what is live equals the pin"),)
+
+
+def _admit(view: CellView, wanted: Revision) -> tuple[Action, ...]:
+    shut = gates.shut(gates.admission(view, wanted))
+    if shut:
+        return (rolling.held_by(view, shut),)
+    return (rolling.admit(view, wanted, f"every gate is open for {wanted.release.version}"),)
+
+
+def _adopt(view: CellView, revision: Revision, why: str) -> Adopt:
+    proof = Proof(
+        revision=revision,
+        origin=Origin.ADOPTED,
+        members=tuple(m.cluster for m in view.cell.members),
+        opens_gates=False,
+        policy_digest=view.cell.ask.policy_digest,
+        proven_at=view.now,
+    )
+    message = f"adopted {revision.release.version}: {why}"
+    return Adopt(view.service, view.environment, proof, "Adopted", message)
+
+
+def _hold(view: CellView, reason: Reason, message: str, *, page: bool = False) -> Hold:
+    return Hold(view.service, view.environment, reason, message, page=page)

@@ -1,0 +1,95 @@
+"""Which clusters must still be given what is admitted."""
+
+from __future__ import annotations
+
+from reconciler.core.gates import is_returning, proof_of
+from reconciler.core.judging import APPLY_REFUSED
+from reconciler.core.view import CellView
+from reconciler.model.actions import Deliver
+from reconciler.model.facts import Member
+from reconciler.model.names import RevisionId
+from reconciler.model.policy import DriftMode
+from reconciler.model.records import ApplyState, Rejection
+from reconciler.model.release import Revision
+
+KEPT_MAX = 3
+"""What is admitted and two to go back to: a proven one may turn out bad within its watch window."""
+
+
+def deliveries(
+    view: CellView, revision: Revision, members: tuple[Member, ...]
+) -> tuple[Deliver, ...]:
+    """Returns an order for each known member whose record does not yet ask for exactly this.
+
+    A suspended member gets none, and neither does one that cannot be read: an order to it would
+    rest on nothing.
+    """
+    orders = []
+    for member in members:
+        if not member.known or member.suspended:
+            continue
+        order = _order(view, revision, member)
+        if not _is_carried_out(member, order):
+            orders.append(order)
+    return tuple(orders)
+
+
+def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
+    record = view.cell.record
+    returning = is_returning(view.cell)
+    rejection = record.rejections[0] if record is not None and record.rejections else None
+    return Deliver(
+        service=view.service,
+        environment=view.environment,
+        cluster=member.cluster,
+        revision=revision,
+        returning=returning,
+        proven=proof_of(view.cell, revision) is not None and not returning,
+        drift=_drift_mode(view, member),
+        keep=_kept(view, revision),
+        reason="RollingBack" if returning else "Deliver",
+        message=f"{revision.release.version} to {member.cluster}",
+        rejection=None if view.cell.record_saved else rejection,
+    )
+
+
+def _drift_mode(view: CellView, member: Member) -> DriftMode:
+    """Returns the policy's mode; while the policy cannot be read, the one the cluster has."""
+    if view.cell.ask.policy is not None:
+        return view.cell.ask.policy.drift
+    return member.record.drift if member.record is not None else DriftMode.REPORT
+
+
+def _kept(view: CellView, revision: Revision) -> tuple[RevisionId, ...]:
+    record = view.cell.record
+    back = [record.rollout.restore_to] if record and record.rollout else []
+    proven = [proof.revision for proof in record.proofs] if record else []
+    ids = [r.id for r in (revision, *back, *proven) if r is not None]
+    return tuple(dict.fromkeys(ids))[:KEPT_MAX]
+
+
+def _is_carried_out(member: Member, order: Deliver) -> bool:
+    record = member.record
+    if record is None:
+        return False
+    asked: Rejection | None = order.rejection or record.rejection
+    return (
+        record.revision.id == order.revision.id
+        and record.returning == order.returning
+        and record.proven == order.proven
+        and record.drift == order.drift
+        and record.keep == order.keep
+        and record.rejection == asked
+        and record.observed_generation == record.generation
+        and _is_settled(member, order.revision.id)
+    )
+
+
+def _is_settled(member: Member, revision: RevisionId) -> bool:
+    """Tells whether the executor is done: all applied, or refused, which is not sent again unchanged."""
+    record = member.record
+    if record is None:
+        return False
+    if record.state is ApplyState.FAILED:
+        return record.reason == APPLY_REFUSED
+    return member.is_on(revision) and record.state is ApplyState.APPLIED

@@ -1,0 +1,94 @@
+"""What the whole fleet says to each of its services: fuses, and failures that come together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from reconciler.core.judging import badness
+from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
+from reconciler.model.names import ServiceName
+from reconciler.model.reasons import Reason
+from reconciler.model.records import Rejection
+
+FUSE_WINDOW = timedelta(hours=1)
+"""How far back automatic rejections count; the limits are set per hour."""
+
+INCIDENT_WINDOW = timedelta(seconds=120)
+"""Failures of several services closer together than this are held as the platform's."""
+
+
+def plan_fleet(
+    services: Iterable[ServiceFacts],
+    now: datetime,
+    *,
+    service_an_hour: int,
+    fleet_an_hour: int,
+    halted: str = "",
+    halted_reason: Reason | None = None,
+) -> FleetSummary:
+    """Counts rejections and failures over the whole fleet.
+
+    A fuse is blown by the first rejection over its limit, and whole again as they grow old.
+
+    Args:
+        services: The facts of every service.
+        now: Wall time, UTC.
+        service_an_hour: Rejections of one service that are believed.
+        fleet_an_hour: Rejections in the whole fleet that are believed.
+        halted: Why no forward move may be made anywhere, or empty.
+        halted_reason: The reason that goes with it.
+    """
+    recent: dict[ServiceName, int] = {}
+    failures: dict[ServiceName, list[datetime]] = {}
+    failing: set[ServiceName] = set()
+    for facts in services:
+        for cell in facts.cells:
+            own = _made_here(cell)
+            count = sum(1 for r in own if now - r.rejected_at < FUSE_WINDOW)
+            recent[facts.service] = recent.get(facts.service, 0) + count
+            failures.setdefault(facts.service, []).extend(r.first_failure_at for r in own)
+            at = _failing_since(cell, now)
+            if at is not None:
+                failing.add(facts.service)
+                failures[facts.service].append(at)
+    return FleetSummary(
+        fuses_blown=frozenset(s for s, count in recent.items() if count > service_an_hour),
+        fleet_fuse_blown=sum(recent.values()) > fleet_an_hour,
+        platform_incident=_together(failures, failing),
+        halted=halted,
+        halted_reason=halted_reason,
+    )
+
+
+def _made_here(cell: Cell) -> tuple[Rejection, ...]:
+    """Returns the rejections of a cell, without those it took over from an environment before it."""
+    rejections = cell.record.rejections if cell.record else ()
+    return tuple(r for r in rejections if r.environments[0] == cell.environment)
+
+
+def _failing_since(cell: Cell, now: datetime) -> datetime | None:
+    admitted = cell.record.admitted if cell.record else None
+    if admitted is None:
+        return None
+    bad = badness(cell.members, admitted)
+    if bad is None:
+        return None
+    return bad.member.health.first_failure_at or now
+
+
+def _together(
+    failures: dict[ServiceName, list[datetime]], failing: set[ServiceName]
+) -> frozenset[ServiceName]:
+    """Returns the failing services of which another turned bad at nearly the same time."""
+    return frozenset(
+        service
+        for service in failing
+        if any(
+            abs(mine - theirs) < INCIDENT_WINDOW
+            for mine in failures[service][-1:]
+            for other, times in failures.items()
+            if other != service
+            for theirs in times
+        )
+    )

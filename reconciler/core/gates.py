@@ -1,0 +1,249 @@
+"""The gates of an admission: each has a name, a state, a reason and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.core import rejections
+from reconciler.core.view import CellView
+from reconciler.model.actions import Gate, GateState
+from reconciler.model.facts import Cell, Member
+from reconciler.model.health import HealthStatus
+from reconciler.model.reasons import Reason
+from reconciler.model.records import Proof
+from reconciler.model.release import Revision
+
+GateCheck = Callable[[CellView, Revision], Gate]
+
+
+def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
+    """Returns every gate between a revision and this environment, in the order people read them.
+
+    What is proven here already only goes back: it skips the gates that make forward moves slow.
+    """
+    checks = BACKWARD if proof_of(view.cell, wanted) is not None else FORWARD
+    return tuple(check(view, wanted) for check in checks)
+
+
+def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
+    """Returns the gates that are looked at again before each wave of a running roll-out."""
+    return tuple(check(view, revision) for check in EACH_WAVE)
+
+
+def shut(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    """Returns the gates that hold; an unknown gate holds as a closed one does."""
+    return tuple(gate for gate in gates if gate.state is not GateState.OPEN)
+
+
+def proof_of(cell: Cell, revision: Revision) -> Proof | None:
+    """Returns the proof of exactly this revision in a cell, or None."""
+    proofs = cell.record.proofs if cell.record else ()
+    return next((proof for proof in proofs if proof.revision.id == revision.id), None)
+
+
+def _open(name: str) -> Gate:
+    return Gate(name, GateState.OPEN, Reason.OPEN, "")
+
+
+def _closed(name: str, reason: Reason, message: str, unblock: str) -> Gate:
+    return Gate(name, GateState.CLOSED, reason, message, unblock)
+
+
+def _unknown(name: str, reason: Reason, message: str, unblock: str) -> Gate:
+    return Gate(name, GateState.UNKNOWN, reason, message, unblock)
+
+
+def _not_halted(view: CellView, _: Revision) -> Gate:
+    name = "NotHalted"
+    if not view.fleet.halted:
+        return _open(name)
+    reason = view.fleet.halted_reason or Reason.NOT_LEADING
+    return _closed(name, reason, view.fleet.halted, f"see docs/reasons.md, {reason}")
+
+
+def _not_paused(view: CellView, _: Revision) -> Gate:
+    name = "NotPaused"
+    if not view.cell.ask.paused:
+        return _open(name)
+    pin = f"environments/{view.environment}/{view.service}.yaml"
+    return _closed(name, Reason.PAUSED, "the pin says `paused: true`", f"set it to false in {pin}")
+
+
+def _not_rejected(view: CellView, wanted: Revision) -> Gate:
+    name = "NotRejected"
+    rejection = rejections.against(view, wanted)
+    if rejection is None:
+        return _open(name)
+    return _closed(
+        name,
+        Reason.REJECTED,
+        f"its {rejection.part} failed in {rejection.environments[0]}: {rejection.reason}",
+        f"pin a release with other {rejection.part}, or lift the entry in "
+        f"quarantine/{view.service}.yaml with a reason",
+    )
+
+
+def _not_quarantined(view: CellView, wanted: Revision) -> Gate:
+    name, file = "NotQuarantined", f"quarantine/{view.service}.yaml"
+    entries = view.cell.ask.quarantine
+    if entries is None:
+        return _unknown(
+            name, Reason.QUARANTINE_UNREADABLE, f"{file} could not be read", f"correct {file}"
+        )
+    entry = next((e for e in entries if rejections.repeats(wanted, e)), None)
+    if entry is None:
+        return _open(name)
+    return _closed(
+        name,
+        Reason.QUARANTINED,
+        f"{file} holds its {entry.part} since {entry.rejected_at}: {entry.reason}",
+        f"pin another release, or lift the entry in {file} with a reason",
+    )
+
+
+def _proven_before(view: CellView, wanted: Revision) -> Gate:
+    name = "ProvenBefore"
+    for cell in view.earlier:
+        if not cell.record_known:
+            return _unknown(
+                name,
+                Reason.HOME_UNREACHABLE,
+                f"what is proven in {cell.environment} could not be read",
+                "the home cluster must answer",
+            )
+        if not _opens(cell, wanted):
+            return _closed(
+                name,
+                Reason.WAITING_FOR_PROOF,
+                f"{wanted.release.version} is not proven in {cell.environment}",
+                f"{cell.environment} must run it healthy for its whole soak",
+            )
+        failing = _failing(cell, wanted)
+        if failing is not None:
+            return _closed(
+                name,
+                Reason.FAILING_BEFORE,
+                f"it is proven in {cell.environment} but fails there now: "
+                f"{failing.cluster} {failing.health.reason}",
+                f"{cell.environment} must be healthy again",
+            )
+    return _open(name)
+
+
+def _opens(cell: Cell, wanted: Revision) -> bool:
+    proofs = cell.record.proofs if cell.record else ()
+    return any(p.revision.identity == wanted.identity and p.opens_gates for p in proofs)
+
+
+def _failing(cell: Cell, wanted: Revision) -> Member | None:
+    """Returns a member of an earlier cell that runs this identity and has failed."""
+    admitted = cell.record.admitted if cell.record else None
+    if admitted is None or admitted.identity != wanted.identity:
+        return None
+    return next((m for m in cell.members if m.health.status is HealthStatus.FAILED), None)
+
+
+def _depends_on(view: CellView, _: Revision) -> Gate:
+    name = "DependsOn"
+    for service, proven in view.cell.depends:
+        if proven is None:
+            return _unknown(
+                name,
+                Reason.WAITING_FOR_DEPENDENCY,
+                f"what {service} should run in {view.environment} is not known",
+                f"see `reconciler explain {service} {view.environment}`",
+            )
+        if not proven:
+            return _closed(
+                name,
+                Reason.WAITING_FOR_DEPENDENCY,
+                f"the release of {service} is not proven in {view.environment}",
+                f"see `reconciler explain {service} {view.environment}`",
+            )
+    return _open(name)
+
+
+def _fuse_intact(view: CellView, _: Revision) -> Gate:
+    name = "FuseIntact"
+    unblock = "look at the reverts of the last hour; the fuse closes again as they grow old"
+    if view.fleet.fleet_fuse_blown:
+        return _closed(name, Reason.FUSE_BLOWN, "too many rejections in the whole fleet", unblock)
+    if view.service in view.fleet.fuses_blown:
+        return _closed(name, Reason.FUSE_BLOWN, "too many rejections of this service", unblock)
+    return _open(name)
+
+
+def _no_platform_incident(view: CellView, _: Revision) -> Gate:
+    name = "NoPlatformIncident"
+    if not view.fleet.platform_incident:
+        return _open(name)
+    services = ", ".join(sorted(view.fleet.platform_incident))
+    return _closed(
+        name,
+        Reason.PLATFORM_INCIDENT,
+        f"several services turned bad together: {services}",
+        "they must be healthy again, or get another release",
+    )
+
+
+def _roll_back_complete(view: CellView, _: Revision) -> Gate:
+    name = "RollBackComplete"
+    if is_returning(view.cell):
+        return _closed(
+            name,
+            Reason.ROLLING_BACK,
+            "a roll-back is under way",
+            "every reachable cluster must be back, current and ready",
+        )
+    return _open(name)
+
+
+def is_returning(cell: Cell) -> bool:
+    """Tells whether a roll-back of this cell is still to be completed."""
+    if cell.record is None or not cell.record.rejections:
+        return False
+    newest = cell.record.rejections[0]
+    return (
+        newest.restore_to is not None
+        and newest.rolled_back_at is None
+        and cell.record.admitted is not None
+        and cell.record.admitted.id == newest.restore_to.id
+    )
+
+
+def _clusters_known(view: CellView, _: Revision) -> Gate:
+    name = "ClustersReachable"
+    policy = view.cell.ask.policy
+    first = policy.waves[0] if policy is not None and policy.waves else ()
+    for cluster in first:
+        member = view.cell.member(cluster)
+        if member is None or not member.reachable:
+            return _unknown(
+                name,
+                Reason.CLUSTER_UNREACHABLE,
+                f"{cluster}, of the first wave, does not answer",
+                "it must answer",
+            )
+        if not member.synced:
+            return _unknown(
+                name, Reason.CLUSTER_UNKNOWN, f"{cluster} has not been read yet", "a moment's wait"
+            )
+    return _open(name)
+
+
+BACKWARD: tuple[GateCheck, ...] = (
+    _not_halted,
+    _not_rejected,
+    _not_quarantined,
+    _roll_back_complete,
+)
+EACH_WAVE: tuple[GateCheck, ...] = (
+    _not_halted,
+    _not_paused,
+    _not_rejected,
+    _not_quarantined,
+    _proven_before,
+    _fuse_intact,
+    _no_platform_incident,
+)
+FORWARD: tuple[GateCheck, ...] = (*EACH_WAVE, _depends_on, _roll_back_complete, _clusters_known)

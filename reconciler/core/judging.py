@@ -1,0 +1,58 @@
+"""Good, bad or unknown: what the members of a cell say about the revision they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.model.facts import Member
+from reconciler.model.health import Cause, HealthStatus
+from reconciler.model.records import ApplyState
+from reconciler.model.release import Revision
+
+APPLY_REFUSED = "ApplyRefused"
+"""The reason an executor gives when the API server calls an object of the revision itself wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Badness:
+    """Why a revision is bad: the member that showed it, with a reason and a sentence."""
+
+    member: Member
+    reason: str
+    message: str
+
+
+def badness(members: tuple[Member, ...], revision: Revision) -> Badness | None:
+    """Returns the first member on which the revision itself has failed.
+
+    Only a failure whose cause is the release's own counts; whatever may be the platform's, and
+    whatever is not known, is never bad.
+    """
+    for member in members:
+        record = member.record
+        if not member.known or record is None or record.revision.id != revision.id:
+            continue
+        if record.state is ApplyState.FAILED and record.reason == APPLY_REFUSED:
+            return Badness(member, APPLY_REFUSED, f"{member.cluster}: {record.message}")
+        health = member.health
+        if (
+            member.is_on(revision.id)
+            and health.status is HealthStatus.FAILED
+            and health.cause is Cause.RELEASE
+        ):
+            return Badness(member, health.reason, f"{member.cluster}: {health.message}")
+    return None
+
+
+def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
+    """Tells whether a member runs exactly this revision, current, and was seen so long enough."""
+    return (
+        member.is_on(revision.id)
+        and member.health.status is HealthStatus.CURRENT
+        and member.healthy_s >= for_s
+    )
+
+
+def is_back(member: Member, revision: Revision) -> bool:
+    """Tells whether a roll-back is complete on a member: current, and nothing still on its way."""
+    return is_healthy(member, revision, for_s=0.0)

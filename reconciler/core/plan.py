@@ -1,0 +1,97 @@
+"""What to do now for one service, from its facts alone: the one entry into every decision."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reconciler.core.adoption import plan_adoption
+from reconciler.core.rejections import standing
+from reconciler.core.rolling import plan_rollout
+from reconciler.core.settled import plan_settled
+from reconciler.core.view import CellView
+from reconciler.model.actions import Action, CommitRevert, Hold, Reject
+from reconciler.model.facts import FleetSummary, ServiceFacts
+from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord, Rejection
+
+
+def plan_service(facts: ServiceFacts, fleet: FleetSummary, now: datetime) -> tuple[Action, ...]:
+    """Plans every cell of a service, in the order of its path.
+
+    Args:
+        facts: What was seen of the service this turn.
+        fleet: What the whole fleet says: fuses, incidents, reasons to make no forward move.
+        now: Wall time, UTC.
+
+    Returns:
+        Actions in the order they should be done; a cell with nothing to do has a Hold that says why.
+    """
+    actions: list[Action] = []
+    for index in range(len(facts.cells)):
+        actions.extend(plan_cell(CellView(facts, index, fleet, now)))
+    return tuple(actions)
+
+
+def plan_cell(view: CellView) -> tuple[Action, ...]:
+    """Plans one cell; roll back first, then commit, then anything forward."""
+    record = view.cell.record
+    if not view.cell.record_known:
+        message = "the promotion record cannot be read: the home cluster does not answer"
+        return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message, page=True),)
+    if record is None or record.admitted is None:
+        return plan_adoption(view)
+    brought_home = _bring_home(view, record)
+    if brought_home:
+        return brought_home
+    if record.rollout is not None:
+        return (*_owed_commits(view, record), *plan_rollout(view, record.rollout))
+    return (*_owed_commits(view, record), *plan_settled(view, record, record.admitted))
+
+
+def _bring_home(view: CellView, record: PromotionRecord) -> tuple[Action, ...]:
+    """Copies a rejection that was written to a cluster while the home was out of reach."""
+    written = {(r.revision.id, r.rejected_at) for r in record.rejections}
+    for member in view.cell.members:
+        rejection = member.record.rejection if member.record else None
+        if rejection is None or (rejection.revision.id, rejection.rejected_at) in written:
+            continue
+        if record.admitted is None or rejection.revision.id != record.admitted.id:
+            continue
+        message = f"{member.cluster} holds a rejection that the home does not have yet"
+        return (Reject(view.service, view.environment, rejection, "BroughtHome", message),)
+    return ()
+
+
+def _owed_commits(view: CellView, record: PromotionRecord) -> tuple[CommitRevert, ...]:
+    """Returns the commits that Git still owes: only once every reachable cluster was put back.
+
+    The environment that failed writes one commit for itself and those after it.
+    """
+    if view.fleet.halted:
+        return ()
+    return tuple(
+        CommitRevert(
+            service=view.service,
+            environment=view.environment,
+            rejection=rejection,
+            direct=not _is_fuse_blown(view),
+            reason=rejection.reason,
+            message=f"take {rejection.revision.release.version} back in Git",
+        )
+        for rejection in standing(record, view.cell.ask)
+        if rejection.revert.commit is None
+        and rejection.environments[0] == view.environment
+        and _is_back(view, rejection)
+    )
+
+
+def _is_back(view: CellView, rejection: Rejection) -> bool:
+    """Tells whether every reachable cluster was given the revision to go back to."""
+    if rejection.restore_to is None or rejection.rolled_back_at is not None:
+        return True
+    target = rejection.restore_to.id
+    return all(m.is_on(target) for m in view.cell.members if m.known and not m.suspended)
+
+
+def _is_fuse_blown(view: CellView) -> bool:
+    return view.fleet.fleet_fuse_blown or view.service in view.fleet.fuses_blown

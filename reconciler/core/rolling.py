@@ -1,0 +1,213 @@
+"""A running roll-out: judge it, let a newer commit pre-empt it, give it to the next wave, or prove it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from reconciler.core import gates, rejections
+from reconciler.core.delivering import deliveries
+from reconciler.core.judging import badness, is_healthy
+from reconciler.core.view import CellView
+from reconciler.model.actions import Action, Admit, Gate, Hold, Prove, Reject
+from reconciler.model.facts import Member
+from reconciler.model.health import HealthStatus
+from reconciler.model.names import ClusterName
+from reconciler.model.reasons import Reason
+from reconciler.model.records import Origin, Proof, Rollout
+from reconciler.model.release import Revision
+
+
+def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
+    """Plans the next step of a roll-out; a failure is judged before anything else is looked at."""
+    failed = reject_if_bad(view, rollout.revision)
+    if failed:
+        return failed
+    newer = _pre_empt(view, rollout)
+    if newer is not None:
+        return (newer,)
+    return _advance(view, _strictest(view, rollout))
+
+
+def _strictest(view: CellView, rollout: Rollout) -> Rollout:
+    """Returns the roll-out under the longer of its own soak and HEAD's.
+
+    A policy that became stricter counts at once, a looser one only for later roll-outs.
+    """
+    policy = view.cell.ask.policy
+    if policy is None or policy.soak_s <= rollout.policy.soak_s:
+        return rollout
+    return replace(rollout, policy=replace(rollout.policy, soak_s=policy.soak_s))
+
+
+def reject_if_bad(view: CellView, revision: Revision) -> tuple[Action, ...]:
+    """Returns the rejection of a revision that failed by its own fault, or nothing.
+
+    Several services that turn bad together are held: that is more likely the platform.
+    """
+    bad = badness(view.cell.members, revision)
+    if bad is None:
+        return ()
+    if view.service in view.fleet.platform_incident:
+        message = f"{bad.message}; others turned bad at the same time"
+        return (_hold(view, Reason.PLATFORM_INCIDENT, message, page=True),)
+    rejection = rejections.build(view, revision, bad.member, reason=bad.reason, message=bad.message)
+    return (Reject(view.service, view.environment, rejection, bad.reason, bad.message),)
+
+
+def admit(view: CellView, wanted: Revision, message: str) -> Admit:
+    """Builds the admission of a wanted revision; every gate has been found open."""
+    cell = view.cell
+    proven = gates.proof_of(cell, wanted) is not None
+    rollout = None
+    if not proven:
+        policy, commit = cell.ask.policy, cell.ask.commit
+        if policy is None or commit is None:
+            raise AssertionError("a wanted revision comes with its policy and commit")
+        rollout = Rollout(
+            revision=wanted,
+            restore_to=rejections.way_back(cell, wanted),
+            policy=policy,
+            policy_digest=cell.ask.policy_digest,
+            admitted_at=view.now,
+            commit=commit,
+        )
+    reason = "ProvenHere" if proven else "GatesOpen"
+    return Admit(view.service, view.environment, wanted, rollout, reason, message)
+
+
+def _pre_empt(view: CellView, rollout: Rollout) -> Admit | None:
+    wanted = view.cell.ask.wanted
+    if wanted is None or wanted.id == rollout.revision.id:
+        return None
+    if gates.shut(gates.admission(view, wanted)):
+        return None
+    was = rollout.revision.release.version
+    return admit(view, wanted, f"{wanted.release.version} takes the place of {was}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far a roll-out may have come.
+
+    Attributes:
+        members: Of every wave up to the first that is not done, and any that has it already.
+        gone: A cluster of those waves that fleet.yaml no longer names, or None.
+    """
+
+    members: tuple[Member, ...]
+    gone: ClusterName | None
+
+
+def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
+    revision = rollout.revision
+    reach = _reach(view, rollout)
+    begun = tuple(m for m in reach.members if _has_begun(m, revision))
+    fresh = tuple(m for m in reach.members if not _has_begun(m, revision))
+    actions: list[Action] = [*deliveries(view, revision, begun)]
+    to_begin = deliveries(view, revision, fresh)
+    if to_begin:
+        held = _held_before_wave(view, revision)
+        if held is not None:
+            return (*actions, held)
+        actions.extend(to_begin)
+    if actions:
+        return tuple(actions)
+    for member in reach.members:
+        if not is_healthy(member, revision, for_s=rollout.policy.soak_s):
+            return (_waiting_for(view, member, rollout),)
+    if reach.gone is not None:
+        message = (
+            f"{reach.gone} was removed from fleet.yaml while {revision.release.version} rolls out"
+        )
+        return (_hold(view, Reason.ORPHANED, message, page=True),)
+    return (_prove(view, rollout),)
+
+
+def _reach(view: CellView, rollout: Rollout) -> _Reach:
+    reached: list[Member] = []
+    gone: ClusterName | None = None
+    for wave in rollout.policy.waves:
+        members = [m for m in view.cell.members if m.cluster in wave]
+        reached.extend(members)
+        gone = next((c for c in wave if view.cell.member(c) is None), None)
+        if gone is not None or not all(
+            is_healthy(m, rollout.revision, for_s=rollout.policy.soak_s) for m in members
+        ):
+            break
+    begun = [m for m in view.cell.members if m not in reached and _has_begun(m, rollout.revision)]
+    return _Reach((*reached, *begun), gone)
+
+
+def _has_begun(member: Member, revision: Revision) -> bool:
+    return member.record is not None and member.record.revision.id == revision.id
+
+
+def _held_before_wave(view: CellView, revision: Revision) -> Hold | None:
+    shut = gates.shut(gates.next_wave(view, revision))
+    if shut:
+        return held_by(view, shut)
+    ask = view.cell.ask
+    if ask.wanted is None and ask.reason is not None:
+        return _hold(view, ask.reason, ask.message)
+    return None
+
+
+def _prove(view: CellView, rollout: Rollout) -> Prove:
+    watch_for_s = rollout.policy.watch_for_s
+    proof = Proof(
+        revision=rollout.revision,
+        origin=Origin.SOAKED,
+        members=tuple(cluster for wave in rollout.policy.waves for cluster in wave),
+        opens_gates=True,
+        policy_digest=rollout.policy_digest,
+        proven_at=view.now,
+        watch_until=later(view, watch_for_s) if watch_for_s > 0 else None,
+    )
+    version = rollout.revision.release.version
+    message = f"{version} was healthy on every cluster for {rollout.policy.soak_s:g} s"
+    return Prove(view.service, view.environment, proof, "Soaked", message)
+
+
+def later(view: CellView, seconds: float) -> datetime:
+    """Returns a time so many seconds from now."""
+    return view.now + timedelta(seconds=seconds)
+
+
+def _waiting_for(view: CellView, member: Member, rollout: Rollout) -> Hold:
+    version, soak_s = rollout.revision.release.version, rollout.policy.soak_s
+    if member.suspended:
+        return _hold(view, Reason.SUSPENDED, f"{member.cluster}: {member.suspended}")
+    if not member.reachable:
+        return _hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer")
+    if not member.synced:
+        return _hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
+    if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:
+        left_s = max(0.0, soak_s - member.healthy_s)
+        message = f"{version} is healthy on {member.cluster}; {left_s:.0f} s of its soak are left"
+        return _hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
+    what = member.health.message or member.health.status
+    if member.waiting_s >= rollout.policy.progress_deadline_s:
+        message = f"{version} is not current on {member.cluster} in time: {what}"
+        return _hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
+    due_in_s = rollout.policy.progress_deadline_s - member.waiting_s
+    message = f"{version} on {member.cluster}: {what}"
+    return _hold(view, Reason.PROGRESSING, message, due_in_s=due_in_s)
+
+
+def held_by(view: CellView, shut: tuple[Gate, ...]) -> Hold:
+    """Returns the Hold that names the first closed gate and carries all of them."""
+    first = shut[0]
+    page = first.reason in (Reason.FUSE_BLOWN, Reason.PLATFORM_INCIDENT, Reason.HISTORY_REWRITTEN)
+    return Hold(view.service, view.environment, first.reason, first.message, shut, page=page)
+
+
+def _hold(
+    view: CellView,
+    reason: Reason,
+    message: str,
+    *,
+    page: bool = False,
+    due_in_s: float | None = None,
+) -> Hold:
+    return Hold(view.service, view.environment, reason, message, page=page, due_in_s=due_in_s)

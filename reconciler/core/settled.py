@@ -1,0 +1,147 @@
+"""An environment with nothing on its way: keep it as admitted, watch what was just proven, take what is new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core import gates, rejections, rolling
+from reconciler.core.delivering import deliveries
+from reconciler.core.judging import badness, is_back, is_healthy
+from reconciler.core.view import CellView
+from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
+from reconciler.model.facts import Member
+from reconciler.model.health import HealthStatus
+from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord, Proof
+from reconciler.model.release import Revision
+
+
+def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) -> tuple[Action, ...]:
+    """Plans a cell that has an admitted revision and no roll-out."""
+    if gates.is_returning(view.cell):
+        return _return(view, record, admitted)
+    proof = gates.proof_of(view.cell, admitted)
+    found = _found_bad(view, admitted, proof)
+    if found:
+        return found
+    orders = deliveries(view, admitted, view.cell.members)
+    forward = _forward(view, admitted, proof)
+    if orders and all(isinstance(action, Hold) for action in forward):
+        return orders
+    return forward
+
+
+def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[Action, ...]:
+    """Puts every cluster back at once: going back skips waves, soak and pauses."""
+    orders = deliveries(view, target, view.cell.members)
+    if orders:
+        return orders
+    known = [m for m in view.cell.members if m.known and not m.suspended]
+    lagging = next((m for m in known if not is_back(m, target)), None)
+    version = target.release.version
+    if lagging is not None or not known:
+        where = (
+            f"{lagging.cluster}: {lagging.health.message or lagging.health.status}"
+            if lagging
+            else ""
+        )
+        message = f"going back to {version}; {where or 'no cluster answers'}"
+        return (Hold(view.service, view.environment, Reason.ROLLING_BACK, message),)
+    done = replace(record.rejections[0], rolled_back_at=view.now)
+    message = f"every reachable cluster is back on {version}, current and ready"
+    return (FinishRollBack(view.service, view.environment, done, "RolledBack", message),)
+
+
+def _found_bad(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[Action, ...]:
+    """Returns what a failure of the admitted revision leads to, or nothing while it does well."""
+    before = _rejected_before(view, admitted)
+    if before:
+        return before
+    bad = badness(view.cell.members, admitted)
+    if bad is None:
+        return ()
+    watched = proof is not None and proof.watch_until is not None and view.now < proof.watch_until
+    if watched and rejections.way_back(view.cell, admitted) is not None:
+        return rolling.reject_if_bad(view, admitted)
+    if proof is None:
+        return ()
+    message = f"{admitted.release.version} fails after its proof: {bad.message}"
+    hold = Hold(view.service, view.environment, Reason.FAILING_AFTER_PROOF, message, page=True)
+    if _newer_is_open(view, admitted):
+        return ()
+    return (*deliveries(view, admitted, view.cell.members), hold)
+
+
+def _newer_is_open(view: CellView, admitted: Revision) -> bool:
+    wanted = view.cell.ask.wanted
+    return (
+        wanted is not None
+        and wanted.id != admitted.id
+        and not gates.shut(gates.admission(view, wanted))
+    )
+
+
+def _rejected_before(view: CellView, admitted: Revision) -> tuple[Action, ...]:
+    """Takes over a rejection that an earlier environment made of what is admitted here."""
+    rejection = rejections.against(view, admitted)
+    if rejection is None or rejection.environments[0] == view.environment:
+        return ()
+    target = rejections.way_back(view.cell, admitted)
+    failed_in = rejection.environments[0]
+    message = f"{admitted.release.version} was rejected in {failed_in}: {rejection.reason}"
+    if target is None:
+        return (Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True),)
+    own = replace(
+        rejection, revision=admitted, restore_to=target, rejected_at=view.now, rolled_back_at=None
+    )
+    return (Reject(view.service, view.environment, own, "RejectedBefore", message),)
+
+
+def _forward(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[Action, ...]:
+    ask = view.cell.ask
+    if ask.wanted is None:
+        reason = ask.reason or Reason.GIT_UNKNOWN
+        return (Hold(view.service, view.environment, reason, ask.message),)
+    if ask.wanted.id == admitted.id:
+        return (_stay(view, admitted, proof),)
+    shut = gates.shut(gates.admission(view, ask.wanted))
+    if not shut:
+        version = ask.wanted.release.version
+        return (rolling.admit(view, ask.wanted, f"every gate is open for {version}"),)
+    if ask.immediate is not None and ask.immediate.id != admitted.id:
+        shut_for_values = gates.shut(gates.admission(view, ask.immediate))
+        if not shut_for_values:
+            message = "its immediate values do not wait for the release"
+            return (rolling.admit(view, ask.immediate, message),)
+    return (rolling.held_by(view, shut),)
+
+
+def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
+    version = admitted.release.version
+    if proof is None:
+        message = f"{version} is not proven, and nothing before it is; a person must act"
+        return Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True)
+    if not proof.opens_gates:
+        return _observe_adopted(view, admitted, proof)
+    return Hold(view.service, view.environment, Reason.SETTLED, f"{version} is proven here")
+
+
+def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action:
+    """An adopted revision opens the gates ahead once it was observed healthy for a whole soak."""
+    policy = view.cell.ask.policy
+    version = admitted.release.version
+    if policy is None:
+        message = f"{version} was adopted; its soak is not known"
+        return Hold(view.service, view.environment, Reason.GIT_UNKNOWN, message)
+    lagging = [m for m in view.cell.members if not is_healthy(m, admitted, for_s=policy.soak_s)]
+    if not lagging:
+        seen = replace(proof, opens_gates=True, proven_at=view.now)
+        message = f"adopted {version} was healthy on every cluster for {policy.soak_s:g} s"
+        return Prove(view.service, view.environment, seen, "Soaked", message)
+    left_s = max((policy.soak_s - m.healthy_s for m in lagging if _is_counting(m)), default=None)
+    message = f"{version} was adopted and is being observed for its soak"
+    return Hold(view.service, view.environment, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
+
+
+def _is_counting(member: Member) -> bool:
+    return member.known and member.health.status is HealthStatus.CURRENT

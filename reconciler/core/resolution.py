@@ -1,0 +1,60 @@
+"""Which revision a pin asks for: an explicit source, HEAD's, or the newest source proven before here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from reconciler.model.env_repo import Pin
+from reconciler.model.names import CommitId, Identity
+from reconciler.model.records import PromotionRecord
+from reconciler.model.release import Revision
+
+RevisionAt = Callable[[str], Revision | None]
+"""Builds the pin's revision with the service's tree at a commit; None when there is no such tree."""
+
+
+def resolve(
+    pin: Pin,
+    *,
+    head: CommitId,
+    earlier: Sequence[PromotionRecord | None],
+    revision_at: RevisionAt,
+) -> Revision | None:
+    """Returns the revision that a pin asks for, or None when its source is not there.
+
+    A floating pin of the first environment follows HEAD. A later one follows the newest source with
+    which this release was proven in every environment before it, so that a changed base is promoted
+    in order; while there is none it is HEAD's, which the gate ProvenBefore then holds.
+
+    Args:
+        head: The commit that the pin was read from.
+        earlier: The records of the environments before this one, in order of the path.
+    """
+    if pin.source is not None:
+        return revision_at(pin.source)
+    at_head = revision_at(head)
+    if at_head is None or not earlier or _is_proven(at_head.identity, earlier):
+        return at_head
+    for source in _proven_sources(at_head, earlier[-1]):
+        candidate = revision_at(source)
+        if candidate is not None and _is_proven(candidate.identity, earlier):
+            return candidate
+    return at_head
+
+
+def _is_proven(identity: Identity, records: Sequence[PromotionRecord | None]) -> bool:
+    return all(
+        record is not None
+        and any(p.revision.identity == identity and p.opens_gates for p in record.proofs)
+        for record in records
+    )
+
+
+def _proven_sources(wanted: Revision, previous: PromotionRecord | None) -> tuple[CommitId, ...]:
+    """Returns the sources with which these images were proven one environment before, newest first."""
+    proofs = previous.proofs if previous else ()
+    return tuple(
+        proof.revision.release.source
+        for proof in proofs
+        if proof.revision.images_digest == wanted.images_digest
+    )

@@ -1,0 +1,147 @@
+"""What the commit for a rejection must change, judged against a fresh HEAD, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.core.rejections import repeats, way_back
+from reconciler.model.env_repo import QuarantineEntry
+from reconciler.model.facts import Cell
+from reconciler.model.health import Evidence
+from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.records import Rejection
+from reconciler.model.release import Revision
+from reconciler.model.times import rfc3339
+
+EVIDENCE_LINES_MAX = 5
+"""A tired person reads the first; the rest say the same of other Pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinEdit:
+    """One pin that goes from a bad revision to one that is proven there."""
+
+    environment: EnvironmentName
+    bad: Revision
+    restore_to: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class RevertPlan:
+    """The content of one commit.
+
+    Attributes:
+        edits: In order of the path; empty when HEAD has moved on and nothing holds the bad part.
+        entry: What is appended to quarantine/<svc>.yaml.
+    """
+
+    edits: tuple[PinEdit, ...]
+    entry: QuarantineEntry
+
+
+def is_written(rejection: Rejection, entries: Iterable[QuarantineEntry]) -> bool:
+    """Tells whether quarantine/<svc>.yaml already holds the entry of this rejection."""
+    at = rfc3339(rejection.rejected_at)
+    return any(e.revision == rejection.revision.id and e.rejected_at == at for e in entries)
+
+
+def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell]) -> RevertPlan:
+    """Plans the commit for a rejection on top of the HEAD that the cells were read from.
+
+    A pin is edited only while what it resolves to there still contains the rejected part, and only
+    where something is proven to go back to; the quarantine entry is written in any case.
+    """
+    edits = []
+    for cell in cells:
+        wanted = cell.ask.wanted
+        if cell.environment not in rejection.environments or wanted is None:
+            continue
+        if not repeats(wanted, rejection):
+            continue
+        target = way_back(cell, wanted)
+        if cell.environment == rejection.environments[0]:
+            target = rejection.restore_to
+        if target is not None:
+            edits.append(PinEdit(cell.environment, wanted, target))
+    return RevertPlan(tuple(edits), _entry(service, rejection))
+
+
+def evidence_lines(rejection: Rejection) -> tuple[str, ...]:
+    """Returns the evidence of a rejection, one structured line each."""
+    lines = tuple(_line(rejection, item) for item in rejection.evidence[:EVIDENCE_LINES_MAX])
+    return lines or (_one_line(f"{rejection.cluster}: {rejection.message}"),)
+
+
+def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan) -> str:
+    """Returns the text of the commit, trailers last."""
+    bad = rejection.revision
+    failed_in = rejection.environments[0]
+    where = ", ".join(edit.environment for edit in plan.edits)
+    action = "revert" if plan.edits else "quarantine"
+    if plan.edits:
+        to = plan.edits[0].restore_to
+        subject = f"Revert {service} to {to.release.version} in {where}"
+        done = (
+            f"The clusters of {failed_in} are already back on {to.release.version}. This commit puts\n"
+            f"the pins back and writes `source` out; delete that line to let a pin float again."
+        )
+    else:
+        subject = f"Quarantine {service} {bad.release.version}: {rejection.reason}"
+        done = (
+            "No pin is edited: none asks for it any more, or nothing proven is there to go back to."
+        )
+    lines = evidence_lines(rejection)
+    body = (
+        f"{service} {bad.release.version} failed in {failed_in} at "
+        f"{rfc3339(rejection.first_failure_at)}: {rejection.reason}.\n"
+        + "".join(f"  {line}\n" for line in lines)
+        + f"\n{done}\nIts {rejection.part} may not come back in {', '.join(rejection.environments)} "
+        f"until a person lifts\nthe entry in quarantine/{service}.yaml with a reason.\n"
+    )
+    restored = plan.edits[0].restore_to if plan.edits else rejection.restore_to
+    trailers = [
+        ("Action", action),
+        ("Service", service),
+        (
+            "Environments",
+            ", ".join(rejection.environments if not plan.edits else where.split(", ")),
+        ),
+        ("From", bad.id),
+        *([("To", restored.id)] if restored else []),
+        ("Commit", rejection.commit),
+        ("Reason", rejection.reason),
+        *(("Evidence", line) for line in lines),
+    ]
+    return f"{subject}\n\n{body}\n" + "".join(f"Reconciler-{k}: {v}\n" for k, v in trailers)
+
+
+def _entry(service: ServiceName, rejection: Rejection) -> QuarantineEntry:
+    return QuarantineEntry(
+        service=service,
+        revision=rejection.revision.id,
+        identity=rejection.revision.identity,
+        version=rejection.revision.release.version,
+        part=rejection.part,
+        part_digest=rejection.part_digest,
+        environments=rejection.environments,
+        reason=rejection.reason,
+        evidence=evidence_lines(rejection),
+        commit=rejection.commit,
+        rejected_at=rfc3339(rejection.rejected_at),
+        lifted=None,
+    )
+
+
+def _line(rejection: Rejection, item: Evidence) -> str:
+    facts = [f"{item.kind} {item.name} on {rejection.cluster}: {item.reason}"]
+    if item.exit_code is not None:
+        facts.append(f"exit code {item.exit_code}")
+    if item.restarts is not None:
+        facts.append(f"{item.restarts} restarts")
+    return _one_line(", ".join(facts))
+
+
+def _one_line(text: str) -> str:
+    """A trailer is one line; a message from a cluster may not add trailers of its own."""
+    return " ".join(text.split())[:300]

@@ -1,0 +1,144 @@
+"""What makes two releases or revisions the same: digests over images, tree, values and overlay.
+
+Every digest is SHA-256 over a label and a list of fields, each written as `<length>:<bytes>,`, so
+that no two different lists give the same bytes, and no digest of one sort is ever one of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from reconciler.errors import InvalidInput
+from reconciler.model.names import CommitId, EnvironmentName, Identity, PartDigest, RevisionId
+from reconciler.model.release import Release, Revision, TreeEntry, Values
+
+CLUSTERS_KEY = "clusters"
+"""The key of `Revision.values` under which the overrides by cluster stand."""
+
+SERVICE_FILE = "service.yaml"
+OVERLAYS = "overlays/"
+
+
+def is_documentation(path: str) -> bool:
+    """Whether a file is left out of identity and overlay, and so must never reach a renderer."""
+    return path.endswith(".md")
+
+
+def images_digest(images: Iterable[tuple[str, str]]) -> PartDigest:
+    """Returns the digest of (repository, digest or tag) pairs, in whatever order they come."""
+    return PartDigest(_digest("images", *_flat(sorted(images))))
+
+
+def tree_digest(entries: Iterable[TreeEntry], service_yaml_identity: bytes) -> PartDigest:
+    """Returns the digest of a service's folder, without overlays and documentation.
+
+    Args:
+        entries: Every file below `services/<svc>`, in any order.
+        service_yaml_identity: What service.yaml says, without `owners` and `policy`, in canonical
+            form; it stands in the place of the file's own blob.
+    """
+    kept = (
+        entry
+        for entry in entries
+        if entry.path != SERVICE_FILE
+        and not entry.path.startswith(OVERLAYS)
+        and not is_documentation(entry.path)
+    )
+    return PartDigest(_digest("tree", service_yaml_identity, *_listed(kept)))
+
+
+def overlay_digest(entries: Iterable[TreeEntry], environment: EnvironmentName) -> PartDigest:
+    """Returns the digest of `overlays/<environment>` in a service's folder."""
+    folder = f"{OVERLAYS}{environment}/"
+    kept = (e for e in entries if e.path.startswith(folder) and not is_documentation(e.path))
+    return PartDigest(_digest("overlay", *_listed(kept)))
+
+
+def values_digest(values: Values, cluster_values: Values, overlay: PartDigest) -> PartDigest:
+    """Returns the digest of what belongs to one environment alone: its values and its overlay."""
+    return PartDigest(_digest("values", values.text, cluster_values.text, overlay))
+
+
+def identity_of(images: PartDigest, tree: PartDigest) -> Identity:
+    """Returns the digest by which proof crosses environments."""
+    return Identity(_digest("identity", images, tree))
+
+
+def revision_of(
+    *,
+    version: str,
+    images: Iterable[tuple[str, str]],
+    source: CommitId,
+    values: Values,
+    cluster_values: Values,
+    entries: Iterable[TreeEntry],
+    service_yaml_identity: bytes,
+    environment: EnvironmentName,
+) -> Revision:
+    """Builds the revision of a release in one environment.
+
+    Args:
+        version: The name people use; no part of any digest.
+        images: (repository, digest or tag).
+        source: The commit that `entries` were listed from.
+        values: The pin's values without `clusters`.
+        cluster_values: Cluster name to the values that replace the pin's there.
+        entries: Every file below `services/<svc>` at `source`.
+        service_yaml_identity: See `tree_digest`.
+        environment: Whose overlay counts.
+
+    Raises:
+        InvalidInput: The values hold a key of their own named `clusters`.
+    """
+    images, entries = tuple(sorted(images)), tuple(entries)
+    images_part = images_digest(images)
+    tree_part = tree_digest(entries, service_yaml_identity)
+    values_part = values_digest(values, cluster_values, overlay_digest(entries, environment))
+    identity = identity_of(images_part, tree_part)
+    return Revision(
+        id=RevisionId(_digest("revision", identity, values_part)),
+        identity=identity,
+        release=Release(version=version, images=images, source=source),
+        values=_with_clusters(values, cluster_values),
+        images_digest=images_part,
+        tree_digest=tree_part,
+        values_digest=values_part,
+        unpinned=any(not is_digest(reference) for _, reference in images),
+    )
+
+
+def is_digest(reference: str) -> bool:
+    """Whether an image reference is a whole `sha256:` digest, and not a tag."""
+    algorithm, _, digits = reference.partition(":")
+    return algorithm == "sha256" and len(digits) == 64 and set(digits) <= set("0123456789abcdef")
+
+
+def _with_clusters(values: Values, cluster_values: Values) -> Values:
+    tree, overrides = values.tree(), cluster_values.tree()
+    if CLUSTERS_KEY in tree:
+        raise InvalidInput(
+            f"values.{CLUSTERS_KEY}",
+            "this key cannot be a value",
+            "it is where the overrides by cluster stand",
+            "write `clusters:` beside `values:`, not in it",
+        )
+    return Values.of({**tree, CLUSTERS_KEY: overrides}) if overrides else values
+
+
+def _listed(entries: Iterable[TreeEntry]) -> Iterable[str]:
+    return _flat(sorted((entry.path, f"{entry.mode:o}", entry.blob) for entry in entries))
+
+
+def _flat(rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    """Rows of one list all have the same width, so that their fields in a row stay unambiguous."""
+    return (field for row in rows for field in row)
+
+
+def _digest(label: str, *fields: str | bytes) -> str:
+    hashed = hashlib.sha256()
+    for field in (label, *fields):
+        # A path that is not UTF-8 reaches us with surrogates; it must hash, not crash.
+        octets = field if isinstance(field, bytes) else field.encode("utf-8", "surrogatepass")
+        hashed.update(b"%d:%b," % (len(octets), octets))
+    return f"sha256:{hashed.hexdigest()}"

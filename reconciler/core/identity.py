@@ -20,9 +20,14 @@ SERVICE_FILE = "service.yaml"
 OVERLAYS = "overlays/"
 
 
-def is_documentation(path: str) -> bool:
-    """Whether a file is left out of identity and overlay, and so must never reach a renderer."""
-    return path.endswith(".md")
+def is_rendered(path: str, environment: EnvironmentName) -> bool:
+    """Whether a renderer may see a file: only what counts towards identity or the overlay.
+
+    service.yaml counts by what it says and not as a file, so it is kept from renderers too.
+    """
+    if path == SERVICE_FILE or _is_documentation(path):
+        return False
+    return not path.startswith(OVERLAYS) or path.startswith(f"{OVERLAYS}{environment}/")
 
 
 def images_digest(images: Iterable[tuple[str, str]]) -> PartDigest:
@@ -43,7 +48,7 @@ def tree_digest(entries: Iterable[TreeEntry], service_yaml_identity: bytes) -> P
         for entry in entries
         if entry.path != SERVICE_FILE
         and not entry.path.startswith(OVERLAYS)
-        and not is_documentation(entry.path)
+        and not _is_documentation(entry.path)
     )
     return PartDigest(_digest("tree", service_yaml_identity, *_listed(kept)))
 
@@ -51,7 +56,7 @@ def tree_digest(entries: Iterable[TreeEntry], service_yaml_identity: bytes) -> P
 def overlay_digest(entries: Iterable[TreeEntry], environment: EnvironmentName) -> PartDigest:
     """Returns the digest of `overlays/<environment>` in a service's folder."""
     folder = f"{OVERLAYS}{environment}/"
-    kept = (e for e in entries if e.path.startswith(folder) and not is_documentation(e.path))
+    kept = (e for e in entries if e.path.startswith(folder) and not _is_documentation(e.path))
     return PartDigest(_digest("overlay", *_listed(kept)))
 
 
@@ -112,6 +117,10 @@ def is_digest(reference: str) -> bool:
     """Whether an image reference is a whole `sha256:` digest, and not a tag."""
     algorithm, _, digits = reference.partition(":")
     return algorithm == "sha256" and len(digits) == 64 and set(digits) <= set("0123456789abcdef")
+
+
+def _is_documentation(path: str) -> bool:
+    return path.endswith(".md")
 
 
 def _with_clusters(values: Values, cluster_values: Values) -> Values:

@@ -1,0 +1,158 @@
+"""Runs one program without network, home or PATH, and ends it at a limit of time, memory or output."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.errors import TransientError
+
+PROBE_TIMEOUT_S = 10
+"""`true` in a new network namespace takes milliseconds; this only keeps a broken kernel from hanging us."""
+
+STDERR_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use.
+
+    Attributes:
+        timeout_s: Seconds by the wall, after which the whole process group is killed.
+        memory_bytes_max: Writable private memory. The address space is not limited: Go reserves
+            far more of it than it ever uses.
+        output_bytes_max: On stdout.
+    """
+
+    timeout_s: float
+    memory_bytes_max: int
+    output_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        returncode: 0 when all went well.
+        stderr: At most STDERR_BYTES_MAX of it.
+    """
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+    is_output_cut: bool
+
+
+def run_confined(
+    command: Sequence[str], *, folder: Path, home: Path, limits: Limits, subject: str
+) -> Outcome:
+    """Runs a program to its end, or ends it.
+
+    Args:
+        command: The program by its absolute path, and its arguments.
+        folder: Where it runs.
+        home: An empty folder of ours, outside `folder`: its HOME, and where its output is kept.
+        limits: What it may use.
+        subject: Names the run in errors.
+
+    Raises:
+        TransientError: It ran into its time limit, or something else killed it.
+    """
+    out, err = home / "stdout", home / "stderr"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        child = subprocess.Popen(
+            [*_without_network(), *command],
+            cwd=folder,
+            env=_environment(home, limits),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            _limit(child.pid, limits)
+            child.wait(limits.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TransientError(
+                subject,
+                "the render was ended",
+                f"it took longer than {limits.timeout_s:g} s",
+                "make the service smaller, or raise the limit",
+            ) from None
+        finally:
+            if child.poll() is None:
+                # The group: also what it may have started itself.
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+    is_output_cut = out.stat().st_size >= limits.output_bytes_max
+    if child.returncode < 0 and not is_output_cut:
+        why = f"by signal {-child.returncode}"
+        raise TransientError(subject, "the render was ended", why)
+    return Outcome(
+        returncode=child.returncode,
+        stdout=_read(out, limits.output_bytes_max),
+        stderr=_read(err, STDERR_BYTES_MAX).decode(errors="replace"),
+        is_output_cut=is_output_cut,
+    )
+
+
+def _limit(pid: int, limits: Limits) -> None:
+    """Sets the kernel's limits from outside: code run between fork and exec is not safe with threads."""
+    if sys.platform != "linux":
+        return
+    seconds = (int(limits.timeout_s) + 1) * (os.cpu_count() or 1)
+    with contextlib.suppress(ProcessLookupError):
+        for kind, most in (
+            (resource.RLIMIT_DATA, limits.memory_bytes_max),
+            (resource.RLIMIT_FSIZE, limits.output_bytes_max),
+            # Ends it even when we are killed first and cannot.
+            (resource.RLIMIT_CPU, seconds),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            resource.prlimit(pid, kind, (most, most))
+
+
+def _environment(home: Path, limits: Limits) -> dict[str, str]:
+    nowhere = "http://127.0.0.1:9"
+    return {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        # Empty, so that no git, helm or plugin is found.
+        "PATH": "",
+        "GOMEMLIMIT": str(limits.memory_bytes_max * 3 // 4),
+        # For a machine that lets us make no network namespace.
+        "HTTP_PROXY": nowhere,
+        "HTTPS_PROXY": nowhere,
+        "ALL_PROXY": nowhere,
+    }
+
+
+@functools.cache
+def _without_network() -> tuple[str, ...]:
+    """Returns the prefix of a command that runs in a network namespace of its own, or nothing."""
+    unshare, true = shutil.which("unshare"), shutil.which("true")
+    if unshare is None or true is None:
+        return ()
+    for prefix in ((unshare, "--net"), (unshare, "--user", "--net")):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                [*prefix, "--", true], capture_output=True, check=False, timeout=PROBE_TIMEOUT_S
+            )
+            if done.returncode == 0:
+                return (*prefix, "--")
+    return ()
+
+
+def _read(path: Path, bytes_max: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(bytes_max)

@@ -1,0 +1,1 @@
+"""The loop and what it keeps, over fakes of its ports."""

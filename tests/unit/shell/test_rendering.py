@@ -1,0 +1,253 @@
+"""What is rendered again, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.core.assembly import Unrenderable
+from reconciler.core.identity import revision_of
+from reconciler.errors import InvalidInput, ReconcilerError, TransientError
+from reconciler.model.env_repo import Service, ServiceSource, SourceKind
+from reconciler.model.fleet import Allowed, Cluster, ClusterState, Mode
+from reconciler.model.names import (
+    BlobId,
+    ClusterName,
+    CommitId,
+    EnvironmentName,
+    PolicyName,
+    ServiceName,
+)
+from reconciler.model.objects import KubeObject, Rendered
+from reconciler.model.release import TreeEntry, Values
+from reconciler.ports.git import CommitFacts
+from reconciler.shell.rendering import ERROR_KEPT_S, Renderer
+
+PROD = EnvironmentName("prod")
+IMAGE = "r.example.com/web"
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web"},
+    "spec": {"template": {"spec": {"containers": [{"name": "web", "image": IMAGE}]}}},
+}
+SERVICE = Service(
+    name=ServiceName("web"),
+    source=SourceKind.MANIFESTS,
+    policy=PolicyName("line"),
+    namespace="web",
+    namespaces=(),
+    depends_on=(),
+    owners=(),
+    cluster_scoped=(),
+    immediate=(),
+    mode=Mode.ENFORCE,
+)
+EVERYTHING = Allowed(namespaces=None, kinds=None)
+
+
+class Blobs:
+    """A History whose blobs hold their own names."""
+
+    def blob(self, blob: BlobId) -> bytes:
+        return blob.encode()
+
+    def resolve(self, revision: str) -> CommitId | None:
+        raise NotImplementedError
+
+    def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
+        raise NotImplementedError
+
+    def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
+        raise NotImplementedError
+
+    def commit_facts(self, commit: CommitId) -> CommitFacts:
+        raise NotImplementedError
+
+    def log(self, head: CommitId, *, path: str | None, most: int) -> tuple[CommitFacts, ...]:
+        raise NotImplementedError
+
+
+@dataclass
+class CountingBuilder:
+    """Builds one Deployment, or fails, and keeps what it was asked for."""
+
+    error: ReconcilerError | None = None
+    asked: list[Mapping[str, bytes]] = field(default_factory=list)
+
+    def build(
+        self, kind: SourceKind, files: Mapping[str, bytes], environment: EnvironmentName
+    ) -> tuple[KubeObject, ...]:
+        self.asked.append(files)
+        if self.error:
+            raise self.error
+        return (DEPLOYMENT,)
+
+
+@dataclass
+class MovedClock:
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic_s(self) -> float:
+        return self.seconds
+
+
+class World:
+    """A renderer, and one question to it that each test changes a little."""
+
+    def __init__(self, **how: Any) -> None:
+        self.builder = CountingBuilder()
+        self.clock = MovedClock()
+        self.renderer = Renderer(Blobs(), self.builder, clock=self.clock, **how)
+
+    def render(
+        self,
+        *,
+        service: Service = SERVICE,
+        tag: str = "1.0",
+        version: str = "1",
+        blob: str = "aa",
+        values: Mapping[str, Any] | None = None,
+        cluster: str = "prod-1",
+        region: str = "eu",
+        environment: EnvironmentName = PROD,
+        allowed: Allowed = EVERYTHING,
+        more: tuple[TreeEntry, ...] = (),
+    ) -> Rendered:
+        tree = (TreeEntry("web.yaml", 0o100644, blob), *more)
+        revision = revision_of(
+            version=version,
+            images=[(IMAGE, tag)],
+            source=CommitId("9" * 40),
+            values=Values.of(values or {}),
+            cluster_values=Values(),
+            entries=tree,
+            service_yaml_identity=b"",
+            environment=environment,
+        )
+        return self.renderer.render(
+            service=service,
+            source=ServiceSource(CommitId("9" * 40), tree),
+            revision=revision,
+            environment=environment,
+            cluster=Cluster(
+                ClusterName(cluster), environment, (("region", region),), ClusterState.ACTIVE
+            ),
+            allowed=allowed,
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({}, id="the same again"),
+        pytest.param({"version": "2"}, id="another name for the release"),
+        pytest.param({"cluster": "prod-2", "region": "us"}, id="a cluster that no value speaks of"),
+        pytest.param({"more": (TreeEntry("README.md", 0o100644, "bb"),)}, id="documentation"),
+        pytest.param(
+            {"more": (TreeEntry("overlays/dev/x.yaml", 0o100644, "bb"),)}, id="another's overlay"
+        ),
+    ],
+)
+def test_equal_input_is_not_rendered_twice(change: dict[str, Any]) -> None:
+    world = World()
+    first = world.render()
+    assert world.render(**change) is first
+
+
+@pytest.mark.parametrize(
+    ("change", "builds"),
+    [
+        pytest.param({"blob": "bb"}, 2, id="a changed file is built anew"),
+        pytest.param(
+            {"more": (TreeEntry("overlays/prod/x.yaml", 0o100644, "bb"),)}, 2, id="its own overlay"
+        ),
+        pytest.param({"environment": EnvironmentName("dev")}, 2, id="another environment"),
+        pytest.param({"service": replace(SERVICE, source=SourceKind.KUSTOMIZE)}, 2, id="its kind"),
+        pytest.param({"tag": "2.0"}, 1, id="another image is only put in"),
+        pytest.param({"values": {"replicas": 3}}, 1, id="values are only put in"),
+        pytest.param({"service": replace(SERVICE, namespace="x")}, 1, id="another namespace"),
+    ],
+)
+def test_changed_input_is_rendered_anew(change: dict[str, Any], builds: int) -> None:
+    world = World()
+    first = world.render()
+    assert world.render(**change) is not first
+    assert len(world.builder.asked) == builds
+
+
+def test_what_a_value_says_of_the_cluster_makes_another_render() -> None:
+    world = World()
+    digests = {
+        world.render(values={"replicas": "${cluster.labels.region}"}, region=region).digest
+        for region in ("2", "3", "3")
+    }
+    assert len(digests) == 2
+    assert len(world.builder.asked) == 1
+
+
+def test_a_stricter_fleet_is_asked_each_time() -> None:
+    world = World()
+    world.render()
+    with pytest.raises(Unrenderable, match="services may not own this kind"):
+        world.render(allowed=Allowed(namespaces=None, kinds=("Secret",)))
+
+
+def test_the_builder_sees_only_what_counts() -> None:
+    world = World()
+    names = ("service.yaml", "docs/a.md", "overlays/dev/a.yaml", "overlays/prod/a.yaml")
+    world.render(more=tuple(TreeEntry(name, 0o100644, "bb") for name in names))
+    assert world.builder.asked == [{"web.yaml": b"aa", "overlays/prod/a.yaml": b"bb"}]
+
+
+def test_an_error_is_kept_for_a_while_and_is_never_an_empty_answer() -> None:
+    world = World()
+    world.builder.error = TransientError("kustomization .", "the render was ended", "30 s")
+    for _ in range(3):
+        with pytest.raises(TransientError, match="was ended"):
+            world.render()
+    assert len(world.builder.asked) == 1
+    world.builder.error = None
+    world.clock.seconds = ERROR_KEPT_S
+    assert world.render().objects
+    assert len(world.builder.asked) == 2
+
+
+def test_a_fault_names_the_file_from_the_top_of_the_repo() -> None:
+    world = World()
+    world.builder.error = InvalidInput("web.yaml:3", "it cannot be read", "a key is given twice")
+    with pytest.raises(Unrenderable) as caught:
+        world.render()
+    assert [fault.object for fault in caught.value.faults] == ["services/web/web.yaml:3"]
+
+
+@pytest.mark.parametrize(("mode", "what"), [(0o120000, "a symbolic link"), (0o160000, "submodule")])
+def test_a_link_or_a_submodule_is_refused_unread(mode: int, what: str) -> None:
+    world = World()
+    with pytest.raises(InvalidInput, match=rf"services/web/link: .*{what}"):
+        world.render(more=(TreeEntry("link", mode, "bb"),))
+    assert world.builder.asked == []
+
+
+def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
+    world = World(cache_bytes_max=2_000)
+    for tag in ("1", "2", "1", "3", "1"):
+        world.render(tag=tag)
+    first = world.render(tag="1")
+    for number in range(10, 30):
+        world.render(tag=str(number))
+    assert world.render(tag="1") is not first
+    assert world.render(tag="1") == first
+
+
+def test_an_answer_larger_than_the_cache_is_given_all_the_same() -> None:
+    world = World(cache_bytes_max=10)
+    assert world.render() == world.render()
+    assert len(world.builder.asked) == 2

@@ -79,10 +79,12 @@ def _is_part(path: str, kind: SourceKind, environment: EnvironmentName) -> bool:
 def _faults(files: Mapping[str, bytes]) -> Iterator[InvalidInput]:
     size = sum(map(len, files.values()))
     if len(files) > FILES_MAX or size > BYTES_MAX:
+        largest = max(files, key=lambda path: len(files[path]))
         yield InvalidInput(
-            "the service's folder",
-            "it is too large to render",
-            f"{len(files)} files of {size} bytes; {FILES_MAX} of {BYTES_MAX} are allowed",
+            largest[:100],
+            "its service is too large to render",
+            f"{len(files)} files of {size} bytes, of which this is the largest; "
+            f"{FILES_MAX} files of {BYTES_MAX} bytes are allowed",
             "split the service",
         )
     for path, octets in files.items():

@@ -91,7 +91,10 @@ def _json(text: str) -> Any:
     def no_constant(constant: str) -> None:
         raise _Rejected(f"{constant} is no number", 0)
 
-    return json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+    loaded = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+    # An escape can name half a character, which no UTF-8 can hold: this raises UnicodeEncodeError.
+    json.dumps(loaded, ensure_ascii=False).encode()
+    return loaded
 
 
 def _yaml(text: str) -> list[Any]:

@@ -137,6 +137,7 @@ def test_nothing_outside_the_services_folder_can_be_named(field: str, named: str
         ("patches: [{Path: x.yaml}]", "a field that is not known"),
         ("patches: [text]", "it is no mapping"),
         ("resources: [{}]", "it is no path"),
+        ("resources: [../x.yaml]", "'../x.yaml' is outside the service's folder"),
         ("resources: [service.yaml]", "is not there"),
         ("resources: [README.md]", "is not there"),
         ("resources: [overlays/dev/a.yaml]", "is not there"),

@@ -252,6 +252,11 @@ CRD = "apiextensions.k8s.io/v1"
             (obj("Thing", api_version="reconciler.dev/v1"),), "is the reconciler's own", id="ours"
         ),
         pytest.param(
+            (meta(obj("Secret"), namespace="reconciler-system"),),
+            "may not touch this namespace",
+            id="our own namespace",
+        ),
+        pytest.param(
             (meta(obj("Secret"), namespace="kube-system"),),
             "may not touch this namespace",
             id="a namespace of the system",
@@ -262,6 +267,16 @@ def test_an_object_that_cannot_go_out(raw: tuple[Any, ...], fault: str) -> None:
     found = faults(*raw)
     assert len(found) == 1
     assert fault in found[0]
+
+
+def test_a_definition_in_the_reconcilers_own_group_is_refused() -> None:
+    found = faults(obj("CustomResourceDefinition", "servicerecords.reconciler.dev", CRD))
+    assert any("is the reconciler's own" in fault for fault in found)
+
+
+def test_objects_that_are_small_each_and_too_large_together_are_refused() -> None:
+    large = [obj("ConfigMap", f"c{i}", data={"x": "x" * 1_000_000}) for i in range(17)]
+    assert "together its objects have more than" in faults(*large)[0]
 
 
 def test_the_scope_of_a_custom_object_is_what_the_crd_of_the_same_release_says() -> None:

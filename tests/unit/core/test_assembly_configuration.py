@@ -100,6 +100,12 @@ def test_what_makes_no_other_template(configuration: dict[str, Any], pod: dict[s
     assert hash_of(configuration, user=workload(**pod)) is None
 
 
+def test_configuration_is_looked_for_in_the_namespace_of_its_user() -> None:
+    user = meta(workload(**volume(configMap={"name": "conf"})), namespace="elsewhere")
+    assert hash_of(meta(CONFIG_MAP, namespace="elsewhere"), user=user) is not None
+    assert hash_of(CONFIG_MAP, user=user) is None
+
+
 def test_the_users_own_annotations_stay() -> None:
     user = workload(**volume(configMap={"name": "conf"}))
     user["spec"]["template"]["metadata"] = {"annotations": {"note": "x"}}

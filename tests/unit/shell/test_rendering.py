@@ -237,14 +237,14 @@ def test_a_link_or_a_submodule_is_refused_unread(mode: int, what: str) -> None:
 
 
 def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
-    world = World(cache_bytes_max=2_000)
-    for tag in ("1", "2", "1", "3", "1"):
-        world.render(tag=tag)
-    first = world.render(tag="1")
-    for number in range(10, 30):
-        world.render(tag=str(number))
-    assert world.render(tag="1") is not first
-    assert world.render(tag="1") == first
+    size = len(repr(World().render().objects[0]))
+    world = World(cache_bytes_max=3 * size)
+    kept = {tag: world.render(tag=tag) for tag in ("1.0", "2.0", "3.0")}
+    assert world.render(tag="1.0") is kept["1.0"]
+    world.render(tag="4.0")
+    assert world.render(tag="1.0") is kept["1.0"]
+    assert world.render(tag="3.0") is kept["3.0"]
+    assert world.render(tag="2.0") is not kept["2.0"]
 
 
 def test_an_answer_larger_than_the_cache_is_given_all_the_same() -> None:

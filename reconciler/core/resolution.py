@@ -27,8 +27,10 @@ def resolve(
     in order; while there is none it is HEAD's, which the gate ProvenBefore then holds.
 
     Args:
+        pin: The pin, as HEAD holds it.
         head: The commit that the pin was read from.
         earlier: The records of the environments before this one, in order of the path.
+        revision_at: Builds the revision with the tree at a commit.
     """
     if pin.source is not None:
         return revision_at(pin.source)

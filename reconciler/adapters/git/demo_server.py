@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,10 +41,8 @@ class DemoGitServer:
 
     def __init__(self, repository: Path, *, port: int = 0) -> None:
         self.repository = repository.absolute()
-        self._server = ThreadingHTTPServer(
-            ("127.0.0.1", port), _handler(self.repository, _backend())
-        )
-        self._server.daemon_threads = True
+        handler = _handler(self.repository, find_backend())
+        self._server = _QuietServer(("127.0.0.1", port), handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -68,6 +67,8 @@ class _QuietServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing of a client that left: libgit2 hangs up on a kept-alive connection."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def serve(repository: Path, *, port: int = 0) -> DemoGitServer:
@@ -75,13 +76,24 @@ def serve(repository: Path, *, port: int = 0) -> DemoGitServer:
     return DemoGitServer(repository, port=port)
 
 
-def _backend() -> list[str]:
+def find_backend() -> list[str]:
+    """Returns the command of `git http-backend`.
+
+    Raises:
+        OperatorError: Git is not on this machine, or lacks it.
+    """
     git = shutil.which("git")
     if git is None:
-        raise OperatorError(
-            "git", "the demo's remote cannot be served", "git is not installed", "install git"
-        )
-    return [git, "http-backend"]
+        raise _cannot_serve("git is not installed")
+    folder = subprocess.run([git, "--exec-path"], capture_output=True, text=True, check=False)
+    backend = Path(folder.stdout.strip()) / "git-http-backend"
+    if not backend.is_file():
+        raise _cannot_serve(f"this git has no {backend}")
+    return [str(backend)]
+
+
+def _cannot_serve(why: str) -> OperatorError:
+    return OperatorError("git", "the demo's remote cannot be served", why, "install git in full")
 
 
 def _handler(repository: Path, command: list[str]) -> type[BackendHandler]:
@@ -104,26 +116,28 @@ class BackendHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answers the ref advertisement."""
-        self._serve()
+        self.serve()
 
     def do_POST(self) -> None:
         """Answers a fetch's negotiation, or takes a push."""
-        self._serve()
+        self.serve()
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing; the demo's terminal belongs to the demo."""
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Answers this request, when it is for the one repository."""
         url = urlsplit(self.path)
         path = unquote(url.path)
         if not path.startswith(f"/{self.served}/") or ".." in path.split("/"):
             self.send_error(404)
             return
+        self.run_backend(self.environment(path=path, query=url.query))
+
+    def run_backend(self, environment: dict[str, str]) -> None:
+        """Runs the backend for this request, and ends it when the client leaves."""
         with subprocess.Popen(
-            self.backend,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self.environment(path=path, query=url.query),
+            self.backend, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         ) as backend:
             assert backend.stdin is not None and isinstance(backend.stdout, BufferedReader)
             try:

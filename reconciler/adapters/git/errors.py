@@ -60,6 +60,8 @@ _ROWS: tuple[tuple[str, _Make, str], ...] = (
     ),
     (
         "status code: 404|repository not found|does not appear to be a git repo|failed to resolve path"
+        # libgit2 says this of a local path that is not there; other schemes never get this far.
+        "|unsupported url protocol"
         "|could not find repository|not exist",
         InvalidInput,
         "check repo.url, and that the credential may see this repo",

@@ -1,0 +1,225 @@
+"""The one place where an API server's answers and the libraries' errors become errors of ours."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+
+from reconciler.errors import (
+    Conflict,
+    Denied,
+    Expired,
+    InvalidInput,
+    ReconcilerError,
+    Refused,
+    Throttled,
+    TransientError,
+    Unreachable,
+)
+
+WHY_CHARS_MAX = 500
+"""Enough for an admission message that a person can act on; a hostile one cannot fill the log."""
+
+CAUSES_MAX = 20
+"""Fields named of one refused object; a person mends the first few and sees the rest next time."""
+
+RETRY_AFTER_S_MAX = 300.0
+"""A server that asks for more is asked again after five minutes all the same."""
+
+CHAIN_MAX = 8
+"""How far an exception's causes are followed; urllib3 nests three deep."""
+
+LIBRARY_ERRORS = (
+    urllib3.exceptions.HTTPError,
+    urllib3.exceptions.ProxySchemeUnsupported,
+    http.client.HTTPException,
+    OSError,
+    ConfigException,
+    ApiException,
+)
+"""Everything the libraries raise for what the world did; what is not here is our bug."""
+
+_MISCONFIGURED = (
+    urllib3.exceptions.LocationValueError,
+    urllib3.exceptions.ProxySchemeUnsupported,
+    ConfigException,
+)
+
+_ADMISSION_WORDS = ("denied the request", "violates PodSecurity", "ValidatingAdmissionPolicy")
+"""A 403 in these words judges the object; any other 403 judges us."""
+
+_CLIENT_CERTIFICATE_ALERTS = ("ALERT_BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA")
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a request was for, so that its error can lead with the object.
+
+    Attributes:
+        subject: `Kind/namespace/name`, or what is listed.
+        verb: As in "cannot <verb>".
+        secret: The kind is Secret, so that the server's words may quote its values.
+    """
+
+    subject: str
+    verb: str
+    secret: bool = False
+
+    @property
+    def what(self) -> str:
+        """The failed clause of an error."""
+        return f"cannot {self.verb}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def status_object(self) -> Mapping[str, Any]:
+        """Returns the Kubernetes Status in the body, or an empty mapping when it holds none."""
+        try:
+            body = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return {}
+        is_status = isinstance(body, dict) and body.get("kind") == "Status"
+        return body if is_status else {}
+
+
+def from_answer(doing: Doing, answer: Answer) -> ReconcilerError:
+    """Translates an HTTP answer that is no success."""
+    retry_after_s = _seconds(answer.headers.get("Retry-After"))
+    return from_status(doing, answer.status, answer.status_object(), retry_after_s)
+
+
+def from_status(
+    doing: Doing, code: int, status: Mapping[str, Any], retry_after_s: float | None = None
+) -> ReconcilerError:
+    """Translates a Status, which arrives as an answer's body or inside a watch.
+
+    Args:
+        doing: What the request was for.
+        code: HTTP status, or the Status's own code in a watch.
+        status: The Status; empty when the body was something else.
+        retry_after_s: Seconds of the Retry-After header.
+    """
+    subject, what, why = doing.subject, doing.what, _why(doing, code, status)
+    retry_after_s = _seconds(_details(status).get("retryAfterSeconds")) or retry_after_s
+    match code:
+        case 403 | 409 if "NamespaceTerminating" in _cause_reasons(status):
+            return TransientError(subject, what, why, "it can come back once the namespace is gone")
+        case 401:
+            return Denied(subject, what, why, "check the credentials that the settings name")
+        case 403 if any(words in str(status.get("message")) for words in _ADMISSION_WORDS):
+            return Refused(subject, what, why, "change the object, or the rule that refuses it")
+        case 403:
+            return Denied(subject, what, why, "grant the right by RBAC")
+        case 409:
+            return Conflict(subject, what, why)
+        case 410:
+            return Expired(subject, what, why)
+        case 429:
+            return Throttled(subject, what, why, retry_after_s=retry_after_s)
+        case 503 if retry_after_s is not None:
+            return Throttled(subject, what, why, retry_after_s=retry_after_s)
+        case 408:
+            return Unreachable(subject, what, why, retry_after_s=retry_after_s)
+        case _ if 400 <= code < 500:
+            return Refused(subject, what, why)
+        case _:
+            return Unreachable(subject, what, why, retry_after_s=retry_after_s)
+
+
+def from_library(doing: Doing, error: BaseException) -> ReconcilerError:
+    """Translates one of LIBRARY_ERRORS; its own text may hold an address or a key, so none is copied."""
+    if isinstance(error, ApiException):
+        return from_status(doing, int(error.status or 0), {})
+    if isinstance(error, _MISCONFIGURED):
+        why = f"the client's configuration is not usable ({type(error).__name__})"
+        return InvalidInput(doing.subject, doing.what, why, "check server and proxy addresses")
+    for cause in _chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = clean(f"the server's certificate is not trusted: {cause.verify_message}")
+            fix = "check the certificate authority and the server's name"
+            return Denied(doing.subject, doing.what, why, fix)
+        if isinstance(cause, ssl.SSLError) and _is_about_our_certificate(cause):
+            why = clean(f"the server refuses our certificate: {cause.reason}")
+            return Denied(doing.subject, doing.what, why, "renew the client certificate")
+    return Unreachable(doing.subject, doing.what, _transport_why(error))
+
+
+def clean(text: str) -> str:
+    """Returns one printable line of at most WHY_CHARS_MAX characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= WHY_CHARS_MAX else line[: WHY_CHARS_MAX - 1] + "…"
+
+
+def _why(doing: Doing, code: int, status: Mapping[str, Any]) -> str:
+    if not status:
+        return f"HTTP {code}, with no Kubernetes Status to say why"
+    reason = str(status.get("reason") or "no reason given")
+    if doing.secret:
+        # The message of a refused Secret quotes its values; the names of its fields do not.
+        fields = ", ".join(str(c.get("field") or "?") for c in _causes(status))
+        return clean(f"HTTP {code}, {reason}" + (f", in {fields}" if fields else ""))
+    return clean(f"HTTP {code}, {reason}: {status.get('message') or 'no message'}")
+
+
+def _details(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    details = status.get("details")
+    return details if isinstance(details, dict) else {}
+
+
+def _causes(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    causes = _details(status).get("causes")
+    if not isinstance(causes, list):
+        return []
+    return [cause for cause in causes[:CAUSES_MAX] if isinstance(cause, dict)]
+
+
+def _cause_reasons(status: Mapping[str, Any]) -> set[str]:
+    return {str(cause.get("reason")) for cause in _causes(status)}
+
+
+def _seconds(value: object) -> float | None:
+    # An HTTP date would have to be read against our own clock; no API server sends one.
+    if not str(value).isascii() or not str(value).isdigit():
+        return None
+    return min(float(str(value)), RETRY_AFTER_S_MAX)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error and what caused it; urllib3 keeps the cause in three different places."""
+    queue: list[object] = [error]
+    for _ in range(CHAIN_MAX):
+        if not queue:
+            return
+        each = queue.pop(0)
+        if isinstance(each, BaseException):
+            yield each
+            queue += [*each.args, each.__cause__, each.__context__, getattr(each, "reason", None)]
+
+
+def _is_about_our_certificate(error: ssl.SSLError) -> bool:
+    reason = str(error.reason)
+    return "ALERT" in reason and any(words in reason for words in _CLIENT_CERTIFICATE_ALERTS)
+
+
+def _transport_why(error: BaseException) -> str:
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return clean(f"no answer: {cause.strerror}")
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    return f"the answer broke off ({type(error).__name__})"

@@ -1,0 +1,1 @@
+"""What tests need from the system itself."""

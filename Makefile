@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test cluster-test lock
+.PHONY: setup fmt check test lock
 
 setup: $(STAMP)
 
@@ -28,9 +28,6 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests
-
-cluster-test: setup
-	$(BIN)/pytest -q tests/cluster
 
 # The locks carry versions and hashes only, so that any index can serve them.
 lock:

@@ -75,12 +75,16 @@ class Member:
         return self.reachable and self.synced
 
     def is_on(self, revision: RevisionId) -> bool:
-        """Whether every object of a revision has been applied here, and nothing else was asked for."""
+        """Whether every object of a revision has been applied here, and nothing else was asked for.
+
+        A status that speaks of an older spec says nothing: something else may have been begun since.
+        """
         return (
             self.known
             and self.record is not None
             and self.record.revision.id == revision
             and self.record.applied == revision
+            and self.record.observed_generation == self.record.generation
         )
 
 

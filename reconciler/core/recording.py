@@ -1,0 +1,93 @@
+"""What an action makes of a promotion record: the one place where those facts change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
+from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.records import (
+    PROOFS_MAX,
+    REJECTIONS_MAX,
+    PromotionRecord,
+    Proof,
+    Rejection,
+    RevertProgress,
+)
+
+RecordAction = Adopt | Admit | Prove | Reject | FinishRollBack
+"""The actions that change what is known about an environment, and nothing else."""
+
+
+def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionRecord:
+    """Returns the record after an action; a missing one is begun.
+
+    Args:
+        record: What stands now, or None when nothing was ever admitted.
+        action: One whose plan was made from that record.
+    """
+    was = record or empty(action.service, action.environment)
+    match action:
+        case Adopt():
+            return replace(
+                was,
+                admitted=action.proof.revision,
+                rollout=None,
+                proofs=_with_proof(was.proofs, action.proof),
+            )
+        case Admit():
+            return replace(was, admitted=action.revision, rollout=action.rollout)
+        case Prove():
+            return replace(was, rollout=None, proofs=_with_proof(was.proofs, action.proof))
+        case Reject():
+            return replace(
+                was,
+                admitted=action.rejection.restore_to or was.admitted,
+                rollout=None,
+                rejections=_with_rejection(was.rejections, action.rejection),
+            )
+        case FinishRollBack():
+            return replace(was, rejections=_with_rejection(was.rejections, action.rejection))
+        case _:
+            assert_never(action)
+
+
+def empty(service: ServiceName, environment: EnvironmentName) -> PromotionRecord:
+    """Returns the record of an environment about which nothing is known yet."""
+    return PromotionRecord(service=service, environment=environment)
+
+
+def with_revert(
+    record: PromotionRecord, rejection: Rejection, progress: RevertProgress
+) -> PromotionRecord:
+    """Returns the record with news of a rejection's commit; unchanged when it is not there any more."""
+    if not any(_is_same(r, rejection) for r in record.rejections):
+        return record
+    kept = next(r for r in record.rejections if _is_same(r, rejection))
+    return replace(
+        record, rejections=_with_rejection(record.rejections, replace(kept, revert=progress))
+    )
+
+
+def _with_proof(proofs: tuple[Proof, ...], proof: Proof) -> tuple[Proof, ...]:
+    others = tuple(p for p in proofs if p.revision.id != proof.revision.id)
+    return (proof, *others)[:PROOFS_MAX]
+
+
+def _with_rejection(
+    rejections: tuple[Rejection, ...], rejection: Rejection
+) -> tuple[Rejection, ...]:
+    """Puts a rejection in its place, or first; what Git does not hold yet is forgotten last."""
+    if any(_is_same(r, rejection) for r in rejections):
+        return tuple(rejection if _is_same(r, rejection) else r for r in rejections)
+    kept = (rejection, *rejections)
+    while len(kept) > REJECTIONS_MAX:
+        settled = [r for r in kept[1:] if r.revert.commit is not None]
+        forgotten = settled[-1] if settled else kept[-1]
+        kept = tuple(r for r in kept if r is not forgotten)
+    return kept
+
+
+def _is_same(one: Rejection, other: Rejection) -> bool:
+    return (one.revision.id, one.rejected_at) == (other.revision.id, other.rejected_at)

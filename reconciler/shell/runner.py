@@ -1,0 +1,185 @@
+"""All concurrency: tasks that are plain steps, run by threads or one at a time in virtual time."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from reconciler.errors import ReconcilerError
+
+Step = Callable[[], float]
+"""Does what is due, and returns the seconds until it wants to run again at the latest."""
+
+Wake = Callable[[], None]
+"""Asks a task to run soon; calling it more than once before it does changes nothing."""
+
+ERROR_WAIT_FIRST_S, ERROR_WAIT_MAX_S = 0.5, 30.0
+"""A task that fails is tried again soon, then less and less: it may be failing for the whole fleet."""
+
+IDLE_MAX_S = 3600.0
+"""No wait is endless, whatever a task answers."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Runner(Protocol):
+    """Runs tasks until it is stopped."""
+
+    def spawn(self, name: str, step: Step) -> Wake:
+        """Adds a task, which may be done while others run; its first step is due at once."""
+        ...
+
+
+class _Failures:
+    """How long a task that keeps failing waits; it starts anew after a step that worked."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+
+    def guarded(self, step: Step) -> float:
+        """Runs a step; an error is told and answered with a wait, since one task may not end others."""
+        try:
+            wait_s = step()
+        except ReconcilerError as error:
+            _log.warning("step-failed", task=self._name, error=str(error))
+        except Exception:
+            _log.exception("step-crashed", task=self._name)
+        else:
+            self._count = 0
+            return min(max(0.0, wait_s), IDLE_MAX_S)
+        self._count += 1
+        return float(min(ERROR_WAIT_MAX_S, ERROR_WAIT_FIRST_S * 2 ** min(self._count - 1, 10)))
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """Returns wall time, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Returns seconds since some moment."""
+        return time.monotonic()
+
+
+class ThreadRunner:
+    """A thread for each task."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._threads: list[tuple[threading.Thread, threading.Event]] = []
+        self._lock = threading.Lock()
+
+    def spawn(self, name: str, step: Step) -> Wake:
+        """Starts a task; after `stop` it is never run."""
+        woken = threading.Event()
+        thread = threading.Thread(
+            target=self._run, args=(name, step, woken), name=name, daemon=True
+        )
+        with self._lock:
+            if not self._stopping.is_set():
+                self._threads.append((thread, woken))
+                thread.start()
+        return woken.set
+
+    def _run(self, name: str, step: Step, woken: threading.Event) -> None:
+        failures = _Failures(name)
+        while not self._stopping.is_set():
+            woken.clear()
+            wait_s = failures.guarded(step)
+            if wait_s > 0:
+                woken.wait(wait_s)
+
+    def stop(self, timeout_s: float) -> tuple[str, ...]:
+        """Asks every task to end after its step; returns the names of those that did not in time."""
+        self._stopping.set()
+        with self._lock:
+            threads = list(self._threads)
+        for _, woken in threads:
+            woken.set()
+        until_s = time.monotonic() + timeout_s
+        for thread, _ in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until_s - time.monotonic()))
+        return tuple(t.name for t, _ in threads if t.is_alive())
+
+
+class VirtualClock:
+    """A clock that only a test or a simulation moves."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed_s = 0.0
+
+    def now(self) -> datetime:
+        """Returns virtual wall time, UTC."""
+        return self._start + timedelta(seconds=self._elapsed_s)
+
+    def monotonic_s(self) -> float:
+        """Returns virtual seconds since the start."""
+        return self._elapsed_s
+
+    def advance(self, seconds: float) -> None:
+        """Moves time on."""
+        self._elapsed_s += max(0.0, seconds)
+
+
+class SeededRunner:
+    """One task at a time, the next of those due chosen by a seed; waiting only moves the clock.
+
+    Args:
+        clock: Moved to the time of the next task.
+        seed: Decides the order of tasks that are due together.
+    """
+
+    def __init__(self, clock: VirtualClock, seed: int) -> None:
+        self._clock = clock
+        self._random = random.Random(seed)
+        self._queue: list[tuple[float, float, int]] = []
+        self._tasks: list[tuple[Step, _Failures]] = []
+        self._due: dict[int, float] = {}
+
+    def spawn(self, name: str, step: Step) -> Wake:
+        """Adds a task."""
+        number = len(self._tasks)
+        self._tasks.append((step, _Failures(name)))
+        self._at(number, 0.0)
+        return lambda: self._at(number, 0.0)
+
+    def _at(self, number: int, wait_s: float) -> None:
+        due = self._clock.monotonic_s() + wait_s
+        if self._due.get(number, float("inf")) <= due:
+            return
+        self._due[number] = due
+        heapq.heappush(self._queue, (due, self._random.random(), number))
+
+    def run_until(self, is_done: Callable[[], bool], *, limit_s: float) -> bool:
+        """Runs tasks until something holds; returns False when it did not within virtual seconds."""
+        until_s = self._clock.monotonic_s() + limit_s
+        while not is_done():
+            if not self._queue:
+                return False
+            due, _, number = heapq.heappop(self._queue)
+            if self._due.get(number) != due:
+                continue
+            if due > until_s:
+                self._at_again(number, due)
+                self._clock.advance(until_s - self._clock.monotonic_s())
+                return is_done()
+            del self._due[number]
+            self._clock.advance(due - self._clock.monotonic_s())
+            step, failures = self._tasks[number]
+            self._at(number, failures.guarded(step))
+        return True
+
+    def _at_again(self, number: int, due: float) -> None:
+        heapq.heappush(self._queue, (due, self._random.random(), number))

@@ -71,6 +71,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
             policy_digest=cell.ask.policy_digest,
             admitted_at=view.now,
             commit=commit,
+            path=tuple(other.environment for other in view.facts.cells),
         )
     reason = "ProvenHere" if proven else "GatesOpen"
     return Admit(view.service, view.environment, wanted, rollout, reason, message)

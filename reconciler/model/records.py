@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -54,14 +54,16 @@ class Rollout:
     Attributes:
         restore_to: The proven revision to go back to, or None when nothing is proven here.
         commit: HEAD at admission: the commit that asked for it.
+        path: The service's environments in order, so that a way back needs no Git to know them.
     """
 
     revision: Revision
-    restore_to: Revision | None
+    restore_to: Revision | None = field(default=None, kw_only=True)
     policy: EnvironmentPolicy
     policy_digest: str
     admitted_at: datetime
     commit: CommitId
+    path: tuple[EnvironmentName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Rejection:
     message: str
     cluster: ClusterName
     evidence: tuple[Evidence, ...]
-    restore_to: Revision | None
+    restore_to: Revision | None = field(default=None, kw_only=True)
     commit: CommitId
     first_failure_at: datetime
     rejected_at: datetime

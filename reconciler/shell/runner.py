@@ -50,7 +50,7 @@ class _Failures:
             wait_s = step()
         except ReconcilerError as error:
             _log.warning("step-failed", task=self._name, error=str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001  # our bug must not end the other tasks
             _log.exception("step-crashed", task=self._name)
         else:
             self._count = 0
@@ -143,7 +143,7 @@ class SeededRunner:
 
     def __init__(self, clock: VirtualClock, seed: int) -> None:
         self._clock = clock
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311  # replayable, not secret
         self._queue: list[tuple[float, float, int]] = []
         self._tasks: list[tuple[Step, _Failures]] = []
         self._due: dict[int, float] = {}

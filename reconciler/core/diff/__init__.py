@@ -1,0 +1,9 @@
+"""How a live object differs from a desired one, in the fields that the desired one names.
+
+Pure; nothing here may know a cluster, and nothing here decides what to do about a difference.
+"""
+
+from reconciler.core.diff.compare import differences
+from reconciler.core.diff.list_keys import AS_SET, list_key
+
+__all__ = ["AS_SET", "differences", "list_key"]

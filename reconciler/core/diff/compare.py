@@ -1,0 +1,174 @@
+"""The fields that a desired object names, compared with a live one."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from reconciler.core.diff.list_keys import AS_SET, item_key, list_key
+from reconciler.core.diff.managers import manager_of
+from reconciler.model.drift import FieldDifference, short
+from reconciler.model.objects import KubeObject
+
+MASKED = "***"
+
+_SKIPPED = frozenset({("apiVersion",), ("kind",), ("status",)})
+
+_SERVER_METADATA = frozenset(
+    {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+)
+
+_SUFFIXES: dict[str, int | Decimal] = {
+    "": 1, "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": 10**3,
+    "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
+}  # fmt: skip
+"""Source: Kubernetes API reference, "Quantity"."""
+
+_QUANTITY = re.compile(r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?\Z")
+_QUANTITY_FIELDS = frozenset({"limits", "requests", "capacity", "hard", "sizeLimit", "divisor"})
+
+Fields = tuple[str, ...]
+
+
+def differences(
+    desired: KubeObject, live: KubeObject, *, ignore: frozenset[str] = frozenset()
+) -> tuple[FieldDifference, ...]:
+    """Returns each field that the desired object names and the live one has otherwise.
+
+    What only the live object has is somebody else's and no difference.
+
+    Args:
+        desired: What was applied.
+        live: What the API server has.
+        ignore: Dotted paths that are left to others, such as `spec.replicas`.
+    """
+    comparing = _Comparing(desired)
+    found = comparing.mapping(_plain(desired), _plain(live), (), "")
+    masked = desired.get("kind") == "Secret"
+    return tuple(
+        _difference(path, fields, mine, theirs, live, is_secret=masked)
+        for path, fields, mine, theirs in found
+        if path not in ignore
+    )
+
+
+def _difference(
+    path: str, fields: Fields, mine: Any, theirs: Any, live: KubeObject, *, is_secret: bool
+) -> FieldDifference:
+    hide = is_secret and fields[:1] in (("data",), ("stringData",))
+    manager, at = manager_of(live, fields)
+    return FieldDifference(
+        path,
+        (None if theirs is None else MASKED) if hide else short(theirs),
+        (None if mine is None else MASKED) if hide else short(mine),
+        manager,
+        at,
+    )
+
+
+_Found = Iterator[tuple[str, Fields, Any, Any]]
+
+
+class _Comparing:
+    def __init__(self, desired: KubeObject) -> None:
+        self._api_version = str(desired.get("apiVersion", ""))
+        self._kind = str(desired.get("kind", ""))
+
+    def value(self, mine: Any, theirs: Any, fields: Fields, path: str) -> _Found:
+        if _is_empty(mine) and _is_empty(theirs):
+            return
+        if isinstance(mine, dict) and isinstance(theirs, dict):
+            yield from self.mapping(mine, theirs, fields, path)
+        elif isinstance(mine, list) and isinstance(theirs, list):
+            yield from self.sequence(mine, theirs, fields, path)
+        elif not _is_same(mine, theirs, fields):
+            yield path, fields, mine, theirs
+
+    def mapping(
+        self, mine: Mapping[str, Any], theirs: Mapping[str, Any], fields: Fields, path: str
+    ) -> _Found:
+        for key, value in mine.items():
+            at = (*fields, key)
+            if at in _SKIPPED or (fields == ("metadata",) and key in _SERVER_METADATA):
+                continue
+            dotted = f"{path}.{key}" if path else key
+            yield from self.value(value, theirs.get(key), at, dotted)
+
+    def sequence(self, mine: list[Any], theirs: list[Any], fields: Fields, path: str) -> _Found:
+        keys = list_key(self._api_version, self._kind, fields)
+        by_key = _by_key(theirs, keys) if keys is not None else None
+        own = _by_key(mine, keys) if keys is not None else None
+        if keys is None or by_key is None or own is None:
+            yield from self._in_order(mine, theirs, fields, path)
+            return
+        for key, item in own.items():
+            if keys == AS_SET:
+                if key not in by_key:
+                    yield f"{path}[{item}]", fields, item, None
+                continue
+            named = ",".join(f"{k}={v}" for k, v in zip(keys, key, strict=True))
+            yield from self.value(item, by_key.get(key), fields, f"{path}[{named}]")
+
+    def _in_order(self, mine: list[Any], theirs: list[Any], fields: Fields, path: str) -> _Found:
+        if len(mine) != len(theirs):
+            yield path, fields, mine, theirs
+            return
+        for index, (one, other) in enumerate(zip(mine, theirs, strict=True)):
+            yield from self.value(one, other, fields, f"{path}[{index}]")
+
+
+def _by_key(items: list[Any], keys: tuple[str, ...]) -> dict[tuple[object, ...], Any] | None:
+    """Returns items by their keys; None when one has no key or two have the same."""
+    found: dict[tuple[object, ...], Any] = {}
+    for item in items:
+        key = item_key(item, keys)
+        if key is None or key in found:
+            return None
+        found[key] = item
+    return found
+
+
+def _is_empty(value: Any) -> bool:
+    """The API server drops what is empty, so that it and nothing are the same."""
+    return value is None or value == {} or value == [] or value == "" or value is False
+
+
+def _is_same(mine: Any, theirs: Any, fields: Fields) -> bool:
+    if mine == theirs and isinstance(mine, bool) == isinstance(theirs, bool):
+        return True
+    if isinstance(mine, bool) or isinstance(theirs, bool):
+        return False
+    if isinstance(mine, str | int | float) and isinstance(theirs, str | int | float):
+        if any(field in _QUANTITY_FIELDS for field in fields):
+            one, other = _quantity(mine), _quantity(theirs)
+            return one is not None and one == other
+        # int-or-string: a port may be written as 80 or as "80".
+        return str(mine) == str(theirs) and fields[-1:] in _INT_OR_STRING
+    return False
+
+
+_INT_OR_STRING = (("targetPort",), ("port",), ("maxSurge",), ("maxUnavailable",), ("minAvailable",))
+
+
+def _quantity(value: str | float) -> Decimal | None:
+    found = _QUANTITY.match(str(value))
+    if found is None:
+        return None
+    try:
+        return Decimal(found[1]) * Decimal(_SUFFIXES[found[2] or ""])
+    except InvalidOperation:
+        return None
+
+
+def _plain(obj: KubeObject) -> dict[str, Any]:
+    """Returns an object as the server stores it: `stringData` of a Secret becomes `data`."""
+    tree = dict(obj)
+    text = tree.pop("stringData", None) if tree.get("kind") == "Secret" else None
+    if isinstance(text, dict):
+        encoded = {k: base64.b64encode(str(v).encode()).decode() for k, v in text.items()}
+        tree["data"] = {**(tree.get("data") or {}), **encoded}
+    return tree

@@ -1,0 +1,42 @@
+"""Who wrote a field last, as the API server's managedFields tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.objects import KubeObject
+
+OURS = "reconciler"
+
+
+def manager_of(live: KubeObject, fields: tuple[str, ...]) -> tuple[str, str]:
+    """Returns (manager, time) of the newest write of a field that was not ours, else of any.
+
+    Args:
+        live: With its managedFields.
+        fields: Names of the fields down to it; a list item counts as its list.
+
+    Returns:
+        Two empty texts when nobody is known.
+    """
+    entries = live.get("metadata", {}).get("managedFields") or ()
+    found = [
+        (str(entry.get("time") or ""), str(entry.get("manager") or ""))
+        for entry in entries
+        if _holds(entry.get("fieldsV1") or {}, fields)
+    ]
+    others = [item for item in found if item[1] != OURS]
+    at, manager = max(others or found, default=("", ""))
+    return manager, at
+
+
+def _holds(tree: Any, fields: tuple[str, ...]) -> bool:
+    """Whether a fieldsV1 tree names a field, in whichever items of the lists on the way."""
+    if not fields:
+        return True
+    if not isinstance(tree, dict):
+        return False
+    child = tree.get(f"f:{fields[0]}")
+    if child is not None and _holds(child, fields[1:]):
+        return True
+    return any(_holds(item, fields) for key, item in tree.items() if key.startswith("k:"))

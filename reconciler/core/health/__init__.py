@@ -1,0 +1,8 @@
+"""The health of one live object, its Pods looked through: a function of values and the time alone.
+
+Nothing here may know a cluster, and nothing here decides whether a release is bad.
+"""
+
+from reconciler.core.health.assessing import assess
+
+__all__ = ["assess"]

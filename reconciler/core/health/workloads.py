@@ -1,0 +1,204 @@
+"""The built-in workloads: current by their own counts, failed only by what their new Pods say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from reconciler.core.health.pods import findings
+from reconciler.core.health.result import Result, condition, current, failed, progressing
+from reconciler.model.health import Cause, Evidence, HealthStatus
+from reconciler.model.objects import KubeObject
+
+_REVISION = "deployment.kubernetes.io/revision"
+_HASH = "controller-revision-hash"
+EVIDENCE_MAX = 5
+
+
+def deployment(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A Deployment: every replica updated, available, and none of the old ones left."""
+    del now
+    status, wanted = _status(obj), _replicas(obj)
+    own = _look_through(_newest_replica_set_pods(obj, family))
+    if own is not None and own.status is HealthStatus.FAILED:
+        return own
+    stuck = condition(status, "Progressing")
+    if stuck.get("reason") == "ProgressDeadlineExceeded":
+        # Whose fault it is only Pods can say; the deadline alone names nobody.
+        return own or failed("ProgressDeadlineExceeded", str(stuck.get("message") or ""))
+    for count, name in (
+        (int(status.get("updatedReplicas") or 0), "updated"),
+        (int(status.get("availableReplicas") or 0), "available"),
+        (int(status.get("readyReplicas") or 0), "ready"),
+    ):
+        if count < wanted:
+            return own or progressing("RollingOut", f"{count} of {wanted} replicas are {name}")
+    if int(status.get("replicas") or 0) > wanted:
+        return progressing("RollingOut", "old replicas are still there")
+    available = condition(status, "Available")
+    if available and available.get("status") != "True":
+        return own or progressing("NotAvailable", str(available.get("message") or ""))
+    return current()
+
+
+def replica_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A ReplicaSet of its own: every replica available."""
+    del now
+    status, wanted = _status(obj), _replicas(obj)
+    own = _look_through([o for o in family if o.get("kind") == "Pod"])
+    if own is not None and own.status is HealthStatus.FAILED:
+        return own
+    count = int(status.get("availableReplicas") or 0)
+    if count < wanted:
+        return own or progressing("RollingOut", f"{count} of {wanted} replicas are available")
+    return current()
+
+
+def stateful_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A StatefulSet: every Pod of the update revision, and ready."""
+    del now
+    status, wanted = _status(obj), _replicas(obj)
+    update = str(status.get("updateRevision") or "")
+    own = _look_through(_carrying(family, update))
+    if own is not None and own.status is HealthStatus.FAILED:
+        return own
+    strategy = (obj["spec"].get("updateStrategy") or {}).get("type")
+    counts = [(int(status.get("readyReplicas") or 0), "ready")]
+    if strategy != "OnDelete":
+        counts.insert(0, (int(status.get("updatedReplicas") or 0), "updated"))
+    for count, name in counts:
+        if count < wanted:
+            return own or progressing("RollingOut", f"{count} of {wanted} replicas are {name}")
+    if int(status.get("replicas") or 0) > wanted:
+        return progressing("RollingOut", "old replicas are still there")
+    return current()
+
+
+def daemon_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A DaemonSet: on every node it is meant for, updated and available."""
+    del now
+    status = _status(obj)
+    newest = str(
+        (obj["metadata"].get("annotations") or {}).get("deprecated.daemonset.template.generation")
+        or ""
+    )
+    pods = [
+        o
+        for o in family
+        if o.get("kind") == "Pod"
+        and (not newest or _label(o, "pod-template-generation") in ("", newest))
+    ]
+    own = _look_through(pods)
+    if own is not None and own.status is HealthStatus.FAILED:
+        return own
+    if "desiredNumberScheduled" not in status:
+        return progressing("NotObserved", "its controller has not seen it yet")
+    wanted = int(status["desiredNumberScheduled"])
+    for field, name in (
+        ("updatedNumberScheduled", "updated"),
+        ("numberAvailable", "available"),
+        ("numberReady", "ready"),
+    ):
+        count = int(status.get(field) or 0)
+        if count < wanted:
+            return own or progressing("RollingOut", f"{count} of {wanted} Pods are {name}")
+    return current()
+
+
+def job(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A Job: complete; one that still runs is in progress, as people wait for it."""
+    del now
+    status = _status(obj)
+    if condition(status, "Failed").get("status") == "True":
+        why = condition(status, "Failed")
+        reason = str(why.get("reason") or "Failed")
+        message = str(why.get("message") or "")
+        evidence = Evidence("Job", str(obj["metadata"]["name"]), reason, message[:300])
+        return Result(HealthStatus.FAILED, reason, message, Cause.RELEASE, (evidence,))
+    if condition(status, "Complete").get("status") == "True":
+        return current()
+    if condition(status, "Suspended").get("status") == "True":
+        return current()
+    own = _look_through([o for o in family if o.get("kind") == "Pod"])
+    return own or progressing("Running", f"{int(status.get('active') or 0)} Pods are active")
+
+
+def pod(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A Pod of its own: ready, or ended well."""
+    del family, now
+    status = obj.get("status") or {}
+    phase = status.get("phase")
+    own = _look_through([obj])
+    if phase == "Succeeded":
+        return current()
+    if own is not None:
+        return own
+    if phase == "Failed":
+        return failed(str(status.get("reason") or "Failed"), str(status.get("message") or ""))
+    if phase == "Running" and condition(status, "Ready").get("status") == "True":
+        return current()
+    return progressing("NotReady", f"its phase is {phase or 'not known yet'}")
+
+
+def _look_through(pods: Sequence[KubeObject]) -> Result | None:
+    """Returns the worst that these Pods say, or None when they say nothing."""
+    found = [f for pod in sorted(pods, key=_name) if not _is_going(pod) for f in findings(pod)]
+    if not found:
+        return None
+    bad = [f for f in found if f.status is HealthStatus.FAILED]
+    worst = (bad or found)[0]
+    evidence = tuple(f.evidence for f in (bad or found)[:EVIDENCE_MAX])
+    return Result(worst.status, worst.reason, worst.message, worst.cause, evidence)
+
+
+def _newest_replica_set_pods(obj: KubeObject, family: Sequence[KubeObject]) -> list[KubeObject]:
+    """Returns the Pods of the newest ReplicaSet: those of the old template prove nothing.
+
+    While the Deployment names a later revision than any ReplicaSet seen, the new one is not seen yet.
+    """
+    sets = [o for o in family if o.get("kind") == "ReplicaSet"]
+    if not sets:
+        return []
+    newest = max(sets, key=_revision)
+    named = (obj["metadata"].get("annotations") or {}).get(_REVISION)
+    if named is not None and int(named) > _revision(newest):
+        return []
+    uid = newest["metadata"].get("uid")
+    return [
+        o
+        for o in family
+        if o.get("kind") == "Pod"
+        and any(ref.get("uid") == uid for ref in o["metadata"].get("ownerReferences") or ())
+    ]
+
+
+def _revision(replica_set_: KubeObject) -> int:
+    return int((replica_set_["metadata"].get("annotations") or {}).get(_REVISION) or 0)
+
+
+def _carrying(family: Sequence[KubeObject], revision: str) -> list[KubeObject]:
+    pods = [o for o in family if o.get("kind") == "Pod"]
+    return [o for o in pods if not revision or _label(o, _HASH) in ("", revision)]
+
+
+def _label(obj: KubeObject, name: str) -> str:
+    return str((obj["metadata"].get("labels") or {}).get(name) or "")
+
+
+def _name(obj: KubeObject) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def _is_going(pod_: KubeObject) -> bool:
+    return "deletionTimestamp" in pod_["metadata"]
+
+
+def _status(obj: KubeObject) -> dict[str, Any]:
+    return dict(obj.get("status") or {})
+
+
+def _replicas(obj: KubeObject) -> int:
+    """The API server writes 1 where nothing is given."""
+    replicas = obj["spec"].get("replicas")
+    return 1 if replicas is None else int(replicas)

@@ -1,0 +1,88 @@
+"""What may be deleted of what a service no longer renders: with a guard on kinds, number and share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from reconciler.model.objects import KubeObject, ObjectRef
+
+PRUNE_ANNOTATION = "reconciler.dev/prune"
+"""`"true"` on an object of the env repo lets a guarded kind be deleted once it is rendered no more."""
+
+GUARDED = frozenset(
+    {
+        ("", "Namespace"),
+        ("", "PersistentVolume"),
+        ("", "PersistentVolumeClaim"),
+        ("apps", "StatefulSet"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    }
+)
+"""Deleting one of these deletes what nobody can render again."""
+
+NUMBER_MAX = 20
+"""Above it a revision is more likely to have lost a folder than to have meant it."""
+
+SHARE_MAX = 0.5
+"""The same, for small services; a few objects may always go."""
+
+SHARE_COUNTS_FROM = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePlan:
+    """What becomes of the objects that are rendered no more.
+
+    Attributes:
+        delete: To be deleted.
+        kept: Stay where they are, each with the reason.
+        given_up: Not ours any more or gone already; only to be forgotten.
+    """
+
+    delete: tuple[ObjectRef, ...]
+    kept: tuple[tuple[ObjectRef, str], ...]
+    given_up: tuple[ObjectRef, ...]
+
+
+def plan_prune(
+    owned: Collection[ObjectRef],
+    wanted: Collection[ObjectRef],
+    *,
+    live: Callable[[ObjectRef], KubeObject | None],
+    is_ours: Callable[[KubeObject], bool],
+) -> PrunePlan:
+    """Plans what to do with owned objects that are not wanted.
+
+    Args:
+        owned: The inventory.
+        wanted: What the applied revision renders to.
+        live: What was last seen of an object, from a list that is whole; None: it is gone.
+        is_ours: Whether a live object still belongs to this service here.
+    """
+    delete, kept, given_up = [], [], []
+    for ref in sorted(set(owned) - set(wanted)):
+        seen = live(ref)
+        if seen is None or not is_ours(seen):
+            given_up.append(ref)
+        elif (ref.group, ref.kind) in GUARDED and not _is_let_go(seen):
+            kept.append((ref, f'{ref.kind} is only deleted with `{PRUNE_ANNOTATION}: "true"`'))
+        else:
+            delete.append(ref)
+    why = _too_many(len(delete), len(owned))
+    if why:
+        kept.extend((ref, why) for ref in delete)
+        delete = []
+    return PrunePlan(tuple(delete), tuple(sorted(kept)), tuple(given_up))
+
+
+def _is_let_go(obj: KubeObject) -> bool:
+    return (obj["metadata"].get("annotations") or {}).get(PRUNE_ANNOTATION) == "true"
+
+
+def _too_many(count: int, owned: int) -> str:
+    if count > NUMBER_MAX:
+        return f"{count} objects would go at once, and {NUMBER_MAX} are allowed"
+    if count >= SHARE_COUNTS_FROM and count > SHARE_MAX * owned:
+        return f"{count} of {owned} objects would go at once, which is more than half"
+    return ""

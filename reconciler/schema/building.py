@@ -1,0 +1,150 @@
+"""From the models of files to the values that decisions are made of; nothing here can fail."""
+
+from __future__ import annotations
+
+from reconciler.model.env_repo import Pin, QuarantineEntry, Service, SourceKind
+from reconciler.model.fleet import Allowed, Cluster, ClusterState, Environment, Fleet, Mode
+from reconciler.model.names import (
+    ClusterName,
+    CommitId,
+    EnvironmentName,
+    Identity,
+    PartDigest,
+    PolicyName,
+    RevisionId,
+    ServiceName,
+)
+from reconciler.model.policy import DriftMode, EnvironmentPolicy, Policy
+from reconciler.model.release import Part, Values
+from reconciler.schema.files import (
+    EnvironmentPolicyFile,
+    FleetFile,
+    PinFile,
+    PolicyFile,
+    QuarantineFile,
+    ReleaseFile,
+    ServiceFile,
+)
+
+
+def fleet(file: FleetFile) -> Fleet:
+    """Returns the fleet; a cluster's life beyond active is parsed and not supported yet."""
+    environments = tuple(
+        Environment(
+            EnvironmentName(e.name),
+            tuple(
+                Cluster(
+                    ClusterName(c.name),
+                    EnvironmentName(e.name),
+                    tuple(sorted(c.labels.items())),
+                    ClusterState(c.state),
+                )
+                for c in e.clusters
+            ),
+        )
+        for e in file.environments
+    )
+    states = [
+        f"state: {c.state}" for e in file.environments for c in e.clusters if c.state != "active"
+    ]
+    allow = file.allow
+    return Fleet(
+        environments=environments,
+        mode=Mode(file.mode),
+        allowed=Allowed(
+            None if allow.namespaces is None else tuple(allow.namespaces),
+            None if allow.kinds is None else tuple(allow.kinds),
+        ),
+        unsupported=(*file.unsupported(), *states),
+    )
+
+
+def service(name: ServiceName, file: ServiceFile) -> Service:
+    """Returns a service."""
+    helm = ("source: helm",) if file.source == "helm" else ()
+    return Service(
+        name=name,
+        source=SourceKind(file.source),
+        policy=PolicyName(file.policy),
+        namespace=file.namespace,
+        namespaces=tuple(sorted((EnvironmentName(e), n) for e, n in file.namespaces.items())),
+        depends_on=tuple(ServiceName(other) for other in file.depends_on),
+        owners=tuple(file.owners),
+        cluster_scoped=tuple(file.cluster_scoped),
+        immediate=tuple(file.immediate),
+        mode=Mode(file.mode),
+        unsupported=(*file.unsupported(), *helm),
+    )
+
+
+def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
+    """Returns a pin; `release: absent` is parsed and not supported yet."""
+    absent = not isinstance(file.release, ReleaseFile)
+    release = file.release if isinstance(file.release, ReleaseFile) else None
+    return Pin(
+        service=name,
+        environment=environment,
+        version=release.version if release else "absent",
+        images=tuple(sorted(release.images.items())) if release else (),
+        source=release.source if release else None,
+        values=Values.of(file.values),
+        cluster_values=Values.of({c: v.values for c, v in file.clusters.items()}),
+        paused=file.paused,
+        adopt_overwrite=file.adopt == "overwrite",
+        unsupported=(*file.unsupported(), *(("release: absent",) if absent else ())),
+    )
+
+
+def policy(name: PolicyName, file: PolicyFile, of: Fleet) -> Policy:
+    """Returns a policy, `all` and `each` written out for the clusters of a fleet."""
+    return Policy(
+        name=name,
+        path=tuple(EnvironmentName(e) for e in file.path),
+        environments=tuple(
+            (EnvironmentName(e), _rules(EnvironmentName(e), file.environments[e], of, file))
+            for e in file.path
+            if e in file.environments
+        ),
+    )
+
+
+def _rules(
+    environment: EnvironmentName, file: EnvironmentPolicyFile, of: Fleet, whole: PolicyFile
+) -> EnvironmentPolicy:
+    found = of.environment(environment)
+    clusters = tuple(c.name for c in found.clusters) if found else ()
+    if file.waves == "all":
+        waves: tuple[tuple[ClusterName, ...], ...] = (clusters,)
+    elif file.waves == "each":
+        waves = tuple((cluster,) for cluster in clusters)
+    else:
+        waves = tuple(tuple(ClusterName(c) for c in wave) for wave in file.waves)
+    return EnvironmentPolicy(
+        soak_s=file.soak_s,
+        watch_for_s=file.watch_for_s,
+        progress_deadline_s=file.progress_deadline_s,
+        waves=waves,
+        drift=DriftMode(file.drift),
+        unsupported=(*file.unsupported(), *whole.unsupported()),
+    )
+
+
+def quarantine(name: ServiceName, file: QuarantineFile) -> tuple[QuarantineEntry, ...]:
+    """Returns a service's quarantine, as written."""
+    return tuple(
+        QuarantineEntry(
+            service=name,
+            revision=RevisionId(entry.revision),
+            identity=Identity(entry.identity),
+            version=entry.version,
+            part=Part(entry.part),
+            part_digest=PartDigest(entry.part_digest),
+            environments=tuple(EnvironmentName(e) for e in entry.environments),
+            reason=entry.reason,
+            evidence=tuple(entry.evidence),
+            commit=CommitId(entry.commit),
+            rejected_at=entry.rejected_at,
+            lifted=entry.lifted,
+        )
+        for entry in file.entries
+    )

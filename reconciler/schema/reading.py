@@ -1,0 +1,73 @@
+"""A file's text into its model: every fault of it found, each at its line and column."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from reconciler.model.env_repo import Fault
+from reconciler.schema.yaml_text import FAULTS_MAX, BadText, Document, Path, dotted, parse
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_CODES = {
+    "missing": "MissingField",
+    "extra_forbidden": "UnknownField",
+    "string_type": "WrongType",
+    "literal_error": "UnknownValue",
+    "string_pattern_mismatch": "BadFormat",
+}
+_FIXES = {
+    "missing": "add it",
+    "extra_forbidden": "take it out, or correct its spelling",
+    "string_type": "put it in quotes",
+}
+
+
+def read_file(path: str, octets: bytes, model: type[Model]) -> tuple[Model, Document]:
+    """Reads one file.
+
+    Raises:
+        BadText: With every fault of it.
+    """
+    document = parse(path, octets)
+    try:
+        return model.model_validate(document.tree), document
+    except ValidationError as error:
+        faults = [_fault(path, document, detail) for detail in error.errors(include_url=False)]
+        raise BadText(sorted(set(faults))[:FAULTS_MAX]) from None
+
+
+def _fault(path: str, document: Document, detail: object) -> Fault:
+    assert isinstance(detail, dict)
+    at: Path = _real(document, tuple(detail["loc"]))
+    kind = str(detail["type"])
+    place = document.place(at)
+    return Fault(
+        path,
+        place.line,
+        place.column,
+        _CODES.get(kind, "Invalid"),
+        f"{dotted(at) or 'the file'} is wrong",
+        _why(kind, detail),
+        _FIXES.get(kind, "correct it"),
+        dotted(at),
+    )
+
+
+def _real(document: Document, loc: Path) -> Path:
+    """Leaves out the steps that pydantic adds for the members of a union and for keys."""
+    at: Path = ()
+    for step in loc:
+        if (*at, step) in document.values or step == loc[-1]:
+            at = (*at, step)
+    return tuple(step for step in at if step != "[key]")
+
+
+def _why(kind: str, detail: dict[str, object]) -> str:
+    if kind == "missing":
+        return "it is required and not there"
+    if kind == "extra_forbidden":
+        return "there is no such field"
+    return str(detail["msg"])

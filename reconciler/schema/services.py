@@ -1,0 +1,59 @@
+"""One service as a commit holds it, with what its service.yaml says as a part of its identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.errors import InvalidInput
+from reconciler.model.env_repo import Service
+from reconciler.model.names import BlobId, CommitId, ServiceName
+from reconciler.model.release import TreeEntry, Values
+from reconciler.schema import building
+from reconciler.schema.files import ServiceFile
+from reconciler.schema.reading import read_file
+from reconciler.schema.snapshot import Files
+from reconciler.schema.yaml_text import BadText
+
+NOT_IDENTITY = frozenset({"owners", "policy"})
+"""Who is asked, and how it is promoted, say nothing about what runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAt:
+    """A service at a commit.
+
+    Attributes:
+        identity: What service.yaml says of what runs, in canonical form.
+        tree: Every file below its folder.
+    """
+
+    commit: CommitId
+    service: Service
+    identity: bytes
+    tree: tuple[TreeEntry, ...]
+
+
+def service_at(
+    files: Files, commit: CommitId, name: ServiceName, *, root: str = ""
+) -> ServiceAt | None:
+    """Returns a service at a commit, or None when it has no folder there.
+
+    Raises:
+        InvalidInput: Its service.yaml is missing there, or broken.
+    """
+    folder = f"{root.strip('/')}/services/{name}".strip("/")
+    tree = files.tree(commit, folder)
+    if not tree:
+        return None
+    entry = next((e for e in tree if e.path == "service.yaml"), None)
+    path = f"services/{name}/service.yaml"
+    if entry is None:
+        raise InvalidInput(path, f"it cannot be read at {commit[:12]}", "it is not there")
+    try:
+        file, document = read_file(path, files.blob(BlobId(entry.blob)), ServiceFile)
+    except BadText as bad:
+        why = str(bad.faults[0])
+        raise InvalidInput(path, f"it cannot be read at {commit[:12]}", why) from None
+    said = {key: value for key, value in document.tree.items() if key not in NOT_IDENTITY}
+    identity = Values.of(said).text.encode()
+    return ServiceAt(commit, building.service(name, file), identity, tree)

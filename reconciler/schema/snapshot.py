@@ -1,0 +1,336 @@
+"""One commit of the env repo into a Snapshot: every file parsed once, every fault collected."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from reconciler.errors import InvalidInput
+from reconciler.model.env_repo import (
+    Fault,
+    Pin,
+    QuarantineEntry,
+    Service,
+    ServiceSource,
+    Severity,
+    Snapshot,
+)
+from reconciler.model.fleet import Fleet
+from reconciler.model.names import (
+    BlobId,
+    CommitId,
+    EnvironmentName,
+    PolicyName,
+    ServiceName,
+)
+from reconciler.model.policy import Policy
+from reconciler.model.release import TreeEntry
+from reconciler.schema import building, checks
+from reconciler.schema.files import FleetFile, PinFile, PolicyFile, QuarantineFile, ServiceFile
+from reconciler.schema.reading import read_file
+from reconciler.schema.shipped import builtin_policies
+from reconciler.schema.yaml_text import BadText, Document
+
+FILES_MAX = 50_000
+"""A thousand services of fifty files; more is likely a wrong folder."""
+
+PARSED_MAX = 20_000
+"""Files kept parsed, so that a commit costs what it changes."""
+
+FLEET = "fleet.yaml"
+_LINK, _SUBMODULE = 0o120000, 0o160000
+
+
+class Files(Protocol):
+    """Where files come from: the Git mirror, or a plain folder."""
+
+    def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
+        """Returns every file below a folder."""
+        ...
+
+    def blob(self, blob: BlobId) -> bytes:
+        """Returns a file's content."""
+        ...
+
+
+class BrokenEnvRepo(InvalidInput):
+    """The fleet or a policy is broken: nothing can be read of this commit.
+
+    Args:
+        commit: Where.
+        faults: All of them.
+    """
+
+    def __init__(self, commit: str, faults: tuple[Fault, ...]) -> None:
+        errors = [f for f in faults if f.severity is Severity.ERROR]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(
+            commit,
+            "its fleet or policies are broken",
+            f"{errors[0] if errors else 'unknown'}{more}",
+            "run `reconciler validate` for all of them",
+        )
+        self.faults = faults
+
+
+class Parsed:
+    """Parsed files by path and blob, the least recently used forgotten first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], Any] = OrderedDict()
+
+    def read(
+        self, files: Files, path: str, entry: TreeEntry, model: type[BaseModel]
+    ) -> tuple[Any, Document]:
+        """Returns a file's model and text; BadText each time for one that is broken."""
+        key = (path, entry.blob)
+        if key not in self._kept:
+            try:
+                if entry.mode in (_LINK, _SUBMODULE):
+                    kind = "symbolic link" if entry.mode == _LINK else "submodule"
+                    raise BadText([_link(path, kind)])
+                self._kept[key] = read_file(path, files.blob(BlobId(entry.blob)), model)
+            except BadText as bad:
+                self._kept[key] = bad
+            while len(self._kept) > PARSED_MAX:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        kept = self._kept[key]
+        if isinstance(kept, BadText):
+            raise BadText(kept.faults)
+        model_, document = kept
+        return model_, document
+
+
+def _link(path: str, kind: str) -> Fault:
+    why = f"it is a {kind}"
+    return Fault(path, 0, 0, "NotAFile", "it cannot be read", why, "commit the file itself")
+
+
+@dataclass(slots=True)
+class Reading:
+    """All that was read of one commit.
+
+    Attributes:
+        faults: Every fault, errors and warnings, in order of path and place.
+        snapshot: None when the fleet or a policy is broken.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    snapshot: Snapshot | None = None
+    files: int = 0
+
+
+def read_snapshot(
+    files: Files, commit: CommitId, *, root: str = "", parsed: Parsed | None = None
+) -> Snapshot:
+    """Reads a commit.
+
+    Args:
+        files: The mirror or a folder.
+        commit: Which.
+        root: The subfolder that is the env repo; empty for the whole of it.
+        parsed: Files parsed before.
+
+    Raises:
+        BrokenEnvRepo: The fleet or a policy is broken, with every fault of the commit.
+        InvalidInput: It is no env repo.
+        TransientError: It could not be read.
+    """
+    reading = read_all(files, commit, root=root, parsed=parsed)
+    if reading.snapshot is None:
+        raise BrokenEnvRepo(commit, tuple(reading.faults))
+    return reading.snapshot
+
+
+def read_all(
+    files: Files, commit: CommitId, *, root: str = "", parsed: Parsed | None = None
+) -> Reading:
+    """Reads a commit and every fault of it, broken or not; see `read_snapshot`."""
+    entries = files.tree(commit, root)
+    if not entries:
+        where = f"{root} in {commit}" if root else commit
+        raise InvalidInput(
+            where,
+            "it is no env repo",
+            "it holds no files",
+            "check `repo.path` and `repo.branch`; an empty repo asks for nothing",
+        )
+    if len(entries) > FILES_MAX:
+        why = f"it holds {len(entries)} files, and {FILES_MAX} are allowed"
+        raise InvalidInput(commit, "it cannot be read", why, "set `repo.path` to the env repo")
+    return _Reader(files, commit, entries, parsed or Parsed()).read()
+
+
+class _Reader:
+    def __init__(
+        self,
+        files: Files,
+        commit: CommitId,
+        entries: tuple[TreeEntry, ...],
+        parsed: Parsed,
+    ) -> None:
+        self._files = files
+        self._commit = commit
+        self._parsed = parsed
+        self._entries = {entry.path: entry for entry in entries}
+        self._reading = Reading()
+        self._broken: dict[str, list[Fault]] = {}
+        self._documents: dict[str, Document] = {}
+
+    def read(self) -> Reading:
+        fleet = self._fleet()
+        policies = self._policies(fleet) if fleet is not None else {}
+        sources = self._sources()
+        services = self._services(sources)
+        pins = self._pins()
+        quarantine = self._quarantine()
+        if fleet is not None:
+            found = checks.Found(fleet, policies, services, sources, pins, quarantine)
+            for fault in checks.across(found, self._documents):
+                self._note(fault)
+        reading = self._reading
+        reading.faults.extend(fault for faults in self._broken.values() for fault in faults)
+        reading.faults.sort()
+        fatal = any(p == FLEET or p.startswith("policies/") for p in self._errors())
+        if fleet is None or fatal:
+            return reading
+        errors = self._errors()
+        reading.snapshot = Snapshot(
+            commit=self._commit,
+            fleet=fleet,
+            policies=policies,
+            services={n: s for n, s in services.items() if _service_path(n) not in errors},
+            sources=sources,
+            pins={k: p for k, p in pins.items() if _pin_path(*k) not in errors},
+            quarantine={
+                n: q for n, q in quarantine.items() if f"quarantine/{n}.yaml" not in errors
+            },
+            broken={path: tuple(sorted(self._broken[path])) for path in errors},
+            warnings=tuple(f for f in reading.faults if f.path not in errors),
+            files=reading.files,
+        )
+        return reading
+
+    def _errors(self) -> set[str]:
+        """Returns the paths that cannot be used; what is only not supported yet can."""
+        return {
+            path
+            for path, faults in self._broken.items()
+            if any(f.severity is Severity.ERROR and f.code != checks.NOT_SUPPORTED for f in faults)
+        }
+
+    def _note(self, fault: Fault) -> None:
+        self._broken.setdefault(fault.path, []).append(fault)
+
+    def _open(self, path: str, model: type[BaseModel]) -> tuple[Any, Document] | None:
+        self._reading.files += 1
+        try:
+            opened = self._parsed.read(self._files, path, self._entries[path], model)
+        except BadText as bad:
+            for fault in bad.faults:
+                self._note(fault)
+            return None
+        self._documents[path] = opened[1]
+        for name in getattr(opened[0], "unsupported", tuple)():
+            self._note(checks.not_supported(path, opened[1], (name,)))
+        return opened
+
+    def _fleet(self) -> Fleet | None:
+        if FLEET not in self._entries:
+            why, fix = "it is not there", "add it; without it nothing has a place to run"
+            self._note(Fault(FLEET, 0, 0, "MissingFile", "the fleet is unknown", why, fix))
+            return None
+        opened = self._open(FLEET, FleetFile)
+        return None if opened is None else building.fleet(opened[0])
+
+    def _policies(self, fleet: Fleet) -> dict[PolicyName, Policy]:
+        found: dict[PolicyName, Policy] = {}
+        for path in self._below("policies/"):
+            opened = self._open(path, PolicyFile)
+            if opened is not None:
+                name = PolicyName(_stem(path))
+                self._note_all(checks.policy(path, opened[0], opened[1], fleet))
+                found[name] = building.policy(name, opened[0], fleet)
+        for name, octets in builtin_policies().items():
+            model, document = read_file(f"policies/{name}", octets, PolicyFile)
+            # A shipped policy fits only fleets with its environments; it is there where it fits.
+            if not checks.policy(f"policies/{name}", model, document, fleet):
+                found[name] = building.policy(name, model, fleet)
+        return found
+
+    def _note_all(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self._note(fault)
+
+    def _sources(self) -> dict[ServiceName, ServiceSource]:
+        trees: dict[ServiceName, list[TreeEntry]] = {}
+        for path, entry in self._entries.items():
+            parts = path.split("/", 2)
+            if len(parts) == 3 and parts[0] == "services":
+                trees.setdefault(ServiceName(parts[1]), []).append(replace(entry, path=parts[2]))
+        return {
+            name: ServiceSource(self._commit, tuple(sorted(tree, key=lambda e: e.path)))
+            for name, tree in trees.items()
+        }
+
+    def _services(self, sources: Mapping[ServiceName, ServiceSource]) -> dict[ServiceName, Service]:
+        found: dict[ServiceName, Service] = {}
+        for name in sources:
+            path = _service_path(name)
+            if path not in self._entries:
+                why, fix = "the folder has no service.yaml", "add it, or move the folder away"
+                what = f"service {name} is unknown"
+                self._note(Fault(path, 0, 0, "MissingFile", what, why, fix))
+                continue
+            opened = self._open(path, ServiceFile)
+            if opened is not None:
+                self._note_all(checks.name(path, name))
+                found[name] = building.service(name, opened[0])
+        return found
+
+    def _pins(self) -> dict[tuple[EnvironmentName, ServiceName], Pin]:
+        found: dict[tuple[EnvironmentName, ServiceName], Pin] = {}
+        for path in self._below("environments/"):
+            parts = path.split("/")
+            if len(parts) != 3 or not path.endswith(".yaml"):
+                self._note(checks.stray(path, "environments/<environment>/<service>.yaml"))
+                continue
+            opened = self._open(path, PinFile)
+            if opened is None:
+                continue
+            model, document = opened
+            environment, service = EnvironmentName(parts[1]), ServiceName(_stem(path))
+            self._note_all(checks.name(path, service))
+            self._note_all(checks.pin(path, model, document))
+            found[(environment, service)] = building.pin(environment, service, model)
+        return found
+
+    def _quarantine(self) -> dict[ServiceName, tuple[QuarantineEntry, ...]]:
+        found: dict[ServiceName, tuple[QuarantineEntry, ...]] = {}
+        for path in self._below("quarantine/"):
+            opened = self._open(path, QuarantineFile)
+            if opened is not None:
+                service = ServiceName(_stem(path))
+                found[service] = building.quarantine(service, opened[0])
+        return found
+
+    def _below(self, folder: str) -> list[str]:
+        paths = [p for p in self._entries if p.startswith(folder) and not p.endswith(".md")]
+        return sorted(p for p in paths if not p.rpartition("/")[2].startswith("."))
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".yaml")
+
+
+def _service_path(name: ServiceName) -> str:
+    return f"services/{name}/service.yaml"
+
+
+def _pin_path(environment: EnvironmentName, service: ServiceName) -> str:
+    return f"environments/{environment}/{service}.yaml"

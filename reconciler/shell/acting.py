@@ -1,0 +1,227 @@
+"""Carry out one action: a record first, then what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol, assert_never
+
+import structlog
+
+from reconciler.core.recording import RecordAction, recorded
+from reconciler.errors import ReconcilerError
+from reconciler.model.actions import (
+    Action,
+    Admit,
+    Adopt,
+    CommitRevert,
+    Deliver,
+    Examine,
+    FinishRollBack,
+    Hold,
+    Prove,
+    Reject,
+)
+from reconciler.model.env_repo import Snapshot
+from reconciler.model.events import Event, EventKind
+from reconciler.model.fleet import Cluster
+from reconciler.model.names import ClusterName
+from reconciler.model.objects import Rendered
+from reconciler.model.records import PromotionRecord
+from reconciler.ports.clock import Clock
+from reconciler.shell.asking import Asker
+from reconciler.shell.coordinator import Leadership, Planned
+from reconciler.shell.executor.orders import CellKey, Claim, Examination, Order
+
+_log = structlog.get_logger(__name__)
+
+_EVENTS = {
+    Adopt: EventKind.ADOPTED,
+    Admit: EventKind.ADMITTED,
+    Prove: EventKind.PROVEN,
+    Reject: EventKind.REJECTED,
+    FinishRollBack: EventKind.ROLLED_BACK,
+}
+
+
+class Store(Protocol):
+    """Where promotion records are written."""
+
+    def get(self, key: CellKey) -> PromotionRecord | None:
+        """Returns a record."""
+        ...
+
+    def save(self, record: PromotionRecord) -> PromotionRecord:
+        """Writes it, or raises."""
+        ...
+
+    def keep(self, record: PromotionRecord) -> None:
+        """Writes it, now or as soon as the home answers."""
+        ...
+
+
+class Orders(Protocol):
+    """An executor's ear."""
+
+    def order(self, order: Order) -> None:
+        """Takes an order."""
+        ...
+
+    def examine(self, examination: Examination) -> None:
+        """Takes a question."""
+        ...
+
+
+class Actor:
+    """Carries out actions.
+
+    Args:
+        clock: Time.
+        records: The promotion records.
+        executors: By cluster.
+        leadership: In whose name records are written.
+        revert: Takes a commit that Git is owed, to be made by another task.
+        on_event: Told of what was done.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        records: Store,
+        executors: Mapping[ClusterName, Orders],
+        leadership: Callable[[], Leadership],
+        revert: Callable[[CommitRevert], None],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._clock = clock
+        self._records = records
+        self._executors = executors
+        self._leadership = leadership
+        self._revert = revert
+        self._on_event = on_event
+        self._held: dict[CellKey, tuple[str, str]] = {}
+
+    def act(self, action: Action, planned: Planned, asker: Asker) -> bool:
+        """Carries out one action; returns whether a record changed.
+
+        An action that fails is told and left: the next turn plans it again from what then stands.
+        """
+        claim = self._leadership().claim
+        if claim is None:
+            return False
+        try:
+            return self._act(action, planned, asker, claim)
+        except ReconcilerError as error:
+            _log.warning(
+                "action-failed",
+                action=type(action).__name__,
+                service=action.service,
+                environment=action.environment,
+                error=str(error),
+            )
+            return False
+
+    def _act(self, action: Action, planned: Planned, asker: Asker, claim: Claim) -> bool:
+        match action:
+            case Adopt() | Admit() | Prove() | Reject() | FinishRollBack():
+                return self._record(action, claim)
+            case Deliver():
+                self._deliver(action, asker, claim)
+            case Examine():
+                self._examine(action, asker)
+            case CommitRevert():
+                self._revert(action)
+            case Hold():
+                self._hold(action)
+            case _:
+                assert_never(action)
+        return False
+
+    def _record(self, action: RecordAction, claim: Claim) -> bool:
+        """Writes what an action makes of its record; only a way back may go on without the home."""
+        was = self._records.get((action.service, action.environment))
+        now = replace(
+            recorded(was, action),
+            epoch=claim.epoch,
+            holder=claim.holder,
+            installation=claim.installation,
+        )
+        if isinstance(action, Reject | FinishRollBack):
+            self._records.keep(now)
+        else:
+            self._records.save(now)
+        self._tell(action, now)
+        return True
+
+    def _deliver(self, action: Deliver, asker: Asker, claim: Claim) -> None:
+        executor = self._executors.get(action.cluster)
+        cluster = _cluster(asker.snapshot, action.cluster)
+        if executor is None or cluster is None:
+            return
+        found = asker.snapshot.services.get(action.service)
+        namespace = found.namespace_in(action.environment) if found else ""
+        rendered = None if action.returning else self._rendered(action, asker, cluster)
+        executor.order(Order(action, claim, namespace, rendered))
+
+    def _rendered(self, action: Deliver, asker: Asker, cluster: Cluster) -> Rendered | None:
+        """What cannot be rendered now may still be stored in the cluster; the executor looks there."""
+        try:
+            return asker.rendered(action.service, action.environment, cluster, action.revision)
+        except ReconcilerError as error:
+            _log.warning("render-failed", service=action.service, error=str(error))
+            return None
+
+    def _examine(self, action: Examine, asker: Asker) -> None:
+        executor = self._executors.get(action.cluster)
+        cluster = _cluster(asker.snapshot, action.cluster)
+        if executor is None or cluster is None:
+            return
+        rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
+        if rendered is not None:
+            key = (action.service, action.environment)
+            executor.examine(Examination(key, action.revision.id, rendered))
+
+    def _hold(self, action: Hold) -> None:
+        """Tells of a hold once, when it begins or its reason changes; its words alone may change."""
+        key = (action.service, action.environment)
+        now = (action.reason.value, "page" if action.page else "")
+        if self._held.get(key) == now:
+            return
+        self._held[key] = now
+        self._on_event(
+            Event(
+                at=self._clock.now(),
+                kind=EventKind.HELD,
+                reason=action.reason.value,
+                message=action.message,
+                service=action.service,
+                environment=action.environment,
+                detail=(("page", "true"),) if action.page else (),
+            )
+        )
+
+    def _tell(self, action: RecordAction, record: PromotionRecord) -> None:
+        revision = record.admitted
+        if isinstance(action, Reject):
+            revision = action.rejection.revision
+        seconds = None
+        if isinstance(action, FinishRollBack):
+            began = action.rejection.first_failure_at
+            seconds = (self._clock.now() - began).total_seconds()
+        self._on_event(
+            Event(
+                at=self._clock.now(),
+                kind=_EVENTS[type(action)],
+                reason=action.reason,
+                message=action.message,
+                service=action.service,
+                environment=action.environment,
+                revision=revision,
+                seconds=seconds,
+            )
+        )
+
+
+def _cluster(snapshot: Snapshot, name: ClusterName) -> Cluster | None:
+    return next((c for c in snapshot.fleet.clusters() if c.name == name), None)

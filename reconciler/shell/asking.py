@@ -1,0 +1,263 @@
+"""What HEAD asks for, cell by cell: pins resolved to revisions that are known to render."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from reconciler.core.identity import revision_of
+from reconciler.core.resolution import resolve
+from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
+from reconciler.model.facts import Ask
+from reconciler.model.fleet import Cluster, Mode
+from reconciler.model.names import CommitId, EnvironmentName, ServiceName
+from reconciler.model.objects import Rendered
+from reconciler.model.policy import EnvironmentPolicy, Policy
+from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord
+from reconciler.model.release import Revision
+from reconciler.ports.git import History
+from reconciler.schema.services import ServiceAt, service_at
+from reconciler.shell.rendering import Renderer
+
+SOURCES_KEPT = 2_000
+"""Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
+
+
+class Sources:
+    """Services as they stood at a commit, kept since a commit never changes.
+
+    Args:
+        history: The mirror.
+        root: The subfolder that is the env repo.
+    """
+
+    def __init__(self, history: History, root: str) -> None:
+        self._history = history
+        self._root = root
+        self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
+
+    def at(self, service: ServiceName, source: str) -> ServiceAt | None:
+        """Returns a service as a commit holds it; None when there is no such commit or folder.
+
+        Raises:
+            InvalidInput: Its service.yaml there is broken.
+            TransientError: The mirror could not be read.
+        """
+        commit = self._history.resolve(source)
+        if commit is None:
+            return None
+        key = (service, commit)
+        if key not in self._kept:
+            self._kept[key] = service_at(self._history, commit, service, root=self._root)
+            while len(self._kept) > SOURCES_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Turns one snapshot into Asks.
+
+    Args:
+        snapshot: An accepted HEAD.
+        sources: Services at any commit.
+        renderer: Renders what is asked for, so that nothing is admitted that cannot be rendered.
+    """
+
+    snapshot: Snapshot
+    sources: Sources
+    renderer: Renderer
+
+    def services(self) -> frozenset[ServiceName]:
+        """Returns every service that HEAD names, broken ones included."""
+        pinned = {service for _, service in self.snapshot.pins}
+        return frozenset({*self.snapshot.sources, *self.snapshot.services, *pinned})
+
+    def path(
+        self, service: ServiceName, recorded: Sequence[EnvironmentName]
+    ) -> tuple[EnvironmentName, ...]:
+        """Returns the environments of a service in order; those only in the records come last."""
+        policy = self._policy(service)
+        names = policy.path if policy else tuple(e.name for e in self.snapshot.fleet.environments)
+        if policy is None:
+            asked = {e for e, s in self.snapshot.pins if s == service} | set(recorded)
+            names = tuple(name for name in names if name in asked)
+        return (*names, *(e for e in recorded if e not in names))
+
+    def mode(self, service: ServiceName, daemon: Mode) -> Mode:
+        """Returns the strictest of the daemon's mode, the fleet's and the service's."""
+        found = self.snapshot.services.get(service)
+        modes = {daemon, self.snapshot.fleet.mode, *([found.mode] if found else [])}
+        return Mode.OBSERVE if Mode.OBSERVE in modes else Mode.ENFORCE
+
+    def clusters(self, environment: EnvironmentName) -> tuple[Cluster, ...]:
+        """Returns an environment's clusters; none when fleet.yaml does not name it."""
+        found = self.snapshot.fleet.environment(environment)
+        return found.clusters if found else ()
+
+    def ask(
+        self,
+        service: ServiceName,
+        environment: EnvironmentName,
+        earlier: Sequence[PromotionRecord | None],
+    ) -> Ask:
+        """Returns what HEAD asks for in one cell; whatever is wrong becomes its reason."""
+        try:
+            return self._ask(service, environment, earlier)
+        except InvalidInput as error:
+            return self._refused(service, environment, Reason.RENDER_FAILED, str(error))
+        except ReconcilerError as error:
+            return self._refused(service, environment, Reason.SOURCE_UNKNOWN, str(error))
+
+    def rendered(
+        self, service: ServiceName, environment: EnvironmentName, cluster: Cluster, what: Revision
+    ) -> Rendered | None:
+        """Returns what a revision renders to on a cluster; None when its source is not there.
+
+        Raises:
+            InvalidInput: It does not render.
+            TransientError: Try again.
+        """
+        found = self.sources.at(service, what.release.source)
+        if found is None:
+            return None
+        return self.renderer.render(
+            service=found.service,
+            source=ServiceSource(what.release.source, found.tree),
+            revision=what,
+            environment=environment,
+            cluster=cluster,
+            allowed=self.snapshot.fleet.allowed,
+        )
+
+    def _ask(
+        self,
+        service: ServiceName,
+        environment: EnvironmentName,
+        earlier: Sequence[PromotionRecord | None],
+    ) -> Ask:
+        blocked = self._blocked(service, environment)
+        if blocked is not None:
+            return self._refused(service, environment, *blocked)
+        pin = self.snapshot.pins[(environment, service)]
+        wanted = resolve(
+            pin,
+            head=self.snapshot.commit,
+            earlier=earlier,
+            revision_at=lambda source: self._revision(pin, source),
+        )
+        if wanted is None:
+            why = f"{pin.source or 'HEAD'} holds no services/{service}"
+            return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
+        for cluster in self.clusters(environment):
+            self.rendered(service, environment, cluster, wanted)
+        return self._complete(service, environment, pin, wanted)
+
+    def _blocked(
+        self, service: ServiceName, environment: EnvironmentName
+    ) -> tuple[Reason, str] | None:
+        """Returns why nothing can be asked for here, or None."""
+        snapshot = self.snapshot
+        pin_path = f"environments/{environment}/{service}.yaml"
+        service_path = f"services/{service}/service.yaml"
+        for path, reason in (
+            (service_path, Reason.INVALID_SERVICE),
+            (pin_path, Reason.INVALID_PIN),
+        ):
+            if path in snapshot.broken:
+                return reason, "; ".join(str(fault) for fault in snapshot.broken[path])
+        found = snapshot.services.get(service)
+        pin = snapshot.pins.get((environment, service))
+        policy = self._policy(service)
+        if found is None:
+            return Reason.ORPHANED, f"services/{service} is not there; absence asks for nothing"
+        if pin is None:
+            return Reason.ORPHANED, f"{pin_path} is not there; absence asks for nothing"
+        if policy is None or environment not in policy.path:
+            return Reason.ORPHANED, f"{environment} is not on the path of {service}'s policy"
+        if not self.clusters(environment):
+            return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment}"
+        unsupported = (
+            *snapshot.fleet.unsupported,
+            *found.unsupported,
+            *pin.unsupported,
+            *policy.of(environment).unsupported,
+        )
+        if unsupported:
+            return Reason.NOT_SUPPORTED, f"not supported yet: {', '.join(unsupported)}"
+        return None
+
+    def _revision(self, pin: Pin, source: str) -> Revision | None:
+        found = self.sources.at(pin.service, source)
+        if found is None:
+            return None
+        return revision_of(
+            version=pin.version,
+            images=pin.images,
+            source=found.commit,
+            values=pin.values,
+            cluster_values=pin.cluster_values,
+            entries=found.tree,
+            service_yaml_identity=found.identity,
+            environment=pin.environment,
+        )
+
+    def _complete(
+        self, service: ServiceName, environment: EnvironmentName, pin: Pin, wanted: Revision
+    ) -> Ask:
+        return replace(
+            self._rules(service, environment),
+            wanted=wanted,
+            paused=pin.paused,
+            adopt_overwrite=pin.adopt_overwrite,
+        )
+
+    def _refused(
+        self, service: ServiceName, environment: EnvironmentName, reason: Reason, message: str
+    ) -> Ask:
+        return replace(self._rules(service, environment), reason=reason, message=message)
+
+    def _rules(self, service: ServiceName, environment: EnvironmentName) -> Ask:
+        """Returns the part of an Ask that does not depend on the pin."""
+        policy = self._environment_policy(service, environment)
+        entries = self._entries(service, environment)
+        standing = [entry for entry in entries or () if entry.lifted is None]
+        return Ask(
+            wanted=None,
+            commit=self.snapshot.commit,
+            policy=policy,
+            policy_digest=policy_digest(policy) if policy else "",
+            quarantine=None if entries is None else tuple(standing),
+            lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
+        )
+
+    def _entries(
+        self, service: ServiceName, environment: EnvironmentName
+    ) -> tuple[QuarantineEntry, ...] | None:
+        """Returns a service's quarantine for an environment; None when its file is broken."""
+        if f"quarantine/{service}.yaml" in self.snapshot.broken:
+            return None
+        found = self.snapshot.quarantine.get(service, ())
+        return tuple(entry for entry in found if environment in entry.environments)
+
+    def _policy(self, service: ServiceName) -> Policy | None:
+        found: Service | None = self.snapshot.services.get(service)
+        return self.snapshot.policies.get(found.policy) if found else None
+
+    def _environment_policy(
+        self, service: ServiceName, environment: EnvironmentName
+    ) -> EnvironmentPolicy | None:
+        policy = self._policy(service)
+        return dict(policy.environments).get(environment) if policy else None
+
+
+def policy_digest(policy: EnvironmentPolicy) -> str:
+    """Returns a digest of one environment's rules."""
+    text = json.dumps(asdict(policy), sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

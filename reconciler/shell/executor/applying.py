@@ -1,0 +1,137 @@
+"""Give objects to the API server, layer by layer, and say whose fault it is when it will not have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL, layers
+from reconciler.core.judging import APPLY_REFUSED
+from reconciler.errors import Conflict, Denied, ReconcilerError, Refused, Unreachable
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.ports.kube import KubeApi
+from reconciler.shell.executor.orders import CellKey
+
+FIELD_CONFLICT = "FieldConflict"
+FORBIDDEN = "Forbidden"
+OWNED_BY_ANOTHER = "OwnedByAnother"
+KIND_NOT_SERVED = "KindNotServed"
+WRONG_SCOPE = "WrongScope"
+
+
+class CannotApply(Exception):
+    """An object that the server does not take as it is; trying again by itself changes nothing.
+
+    Attributes:
+        reason: APPLY_REFUSED where the object itself is wrong, which is the release's own fault;
+            any other is not.
+    """
+
+    def __init__(self, reason: str, error: ReconcilerError) -> None:
+        super().__init__(reason, error)
+        self.reason = reason
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What the server stored of one object.
+
+    Attributes:
+        generation: Of the stored object; 0 for kinds without one.
+    """
+
+    ref: ObjectRef
+    uid: str
+    generation: int
+    resource_version: str
+
+
+def apply_all(
+    api: KubeApi,
+    objects: tuple[KubeObject, ...],
+    *,
+    key: CellKey,
+    force: bool,
+    known: Callable[[ObjectRef], KubeObject | None],
+    on_applied: Callable[[Applied], None],
+) -> None:
+    """Applies objects in their layers; each is told of as it is done.
+
+    Args:
+        api: The cluster.
+        objects: In any order.
+        key: Whose objects they are; one that another service owns is refused.
+        force: Take fields from other managers: for adoption, drift repair and the way back alone.
+        known: What was last seen of an object with our labels, or None.
+        on_applied: Called after each object.
+
+    Raises:
+        CannotApply: An object is refused; those before it stay applied.
+        TransientError: No answer; what was applied stays.
+    """
+    for layer in layers(objects):
+        for obj in layer:
+            on_applied(apply_one(api, obj, key=key, force=force, known=known))
+
+
+def apply_one(
+    api: KubeApi,
+    obj: KubeObject,
+    *,
+    key: CellKey,
+    force: bool,
+    known: Callable[[ObjectRef], KubeObject | None],
+) -> Applied:
+    """Applies one object; see `apply_all`."""
+    ref = ObjectRef.of(obj)
+    _check_scope(api, ref)
+    _check_owner(ref, known(ref), key)
+    try:
+        stored = api.apply(obj, force=force, dry_run=False)
+    except Refused as error:
+        raise CannotApply(APPLY_REFUSED, error) from error
+    except Denied as error:
+        raise CannotApply(FORBIDDEN, error) from error
+    except Conflict as error:
+        raise CannotApply(FIELD_CONFLICT, error) from error
+    meta = stored["metadata"]
+    return Applied(
+        ref,
+        str(meta.get("uid", "")),
+        int(meta.get("generation") or 0),
+        str(meta.get("resourceVersion", "")),
+    )
+
+
+def _check_scope(api: KubeApi, ref: ObjectRef) -> None:
+    """Refuses an object whose scope the server sees otherwise, before it lands where nobody looks."""
+    info = api.kind(ref.api_version, ref.kind)
+    if info is None:
+        # A CRD of the same release may take a moment until it is served, so this is tried again.
+        raise Unreachable(
+            str(ref),
+            "it cannot be applied yet",
+            f"the cluster does not serve {ref.kind} of {ref.api_version}",
+            "install its CRD, or wait for it",
+        )
+    if info.namespaced != bool(ref.namespace):
+        scope = "namespaced" if info.namespaced else "cluster-scoped"
+        fix = "name it in `cluster_scoped` of service.yaml" if not info.namespaced else ""
+        error = Refused(str(ref), "it cannot be applied", f"the cluster says it is {scope}", fix)
+        raise CannotApply(WRONG_SCOPE, error)
+
+
+def _check_owner(ref: ObjectRef, seen: KubeObject | None, key: CellKey) -> None:
+    if seen is None:
+        return
+    labels = seen["metadata"].get("labels") or {}
+    owner = (labels.get(SERVICE_LABEL), labels.get(ENVIRONMENT_LABEL))
+    if owner != key:
+        error = Refused(
+            str(ref),
+            "it cannot be applied",
+            f"it belongs to service {owner[0]} in {owner[1]}",
+            "an object has one owner; take it out of one of the two services",
+        )
+        raise CannotApply(OWNED_BY_ANOTHER, error)

@@ -1,0 +1,166 @@
+"""What an executor knows of one service in one environment on its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.core.diff import differences
+from reconciler.core.health import assess
+from reconciler.model.drift import FieldDifference
+from reconciler.model.facts import LiveState, MemberHealth
+from reconciler.model.health import WORST_FIRST, Cause, HealthStatus, ObjectHealth
+from reconciler.model.names import RevisionId
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.shell.executor.applying import Applied
+from reconciler.shell.executor.live import LOOKED_THROUGH, Kind, LiveObjects
+from reconciler.shell.executor.soaking import Soak
+
+MISSING = "Missing"
+LAGGING = "Lagging"
+TEMPLATE_DIFFERS = "TemplateDiffers"
+
+_TEMPLATES = ("spec.template", "spec.jobTemplate")
+
+
+@dataclass(slots=True)
+class Objects:
+    """The objects that were applied, and what was stored of each when this process did it."""
+
+    revision: RevisionId
+    objects: tuple[KubeObject, ...]
+    applied: dict[ObjectRef, Applied] = field(default_factory=dict)
+
+    def kinds(self) -> set[Kind]:
+        """What must be watched to judge them."""
+        own = {(str(obj["apiVersion"]), str(obj["kind"])) for obj in self.objects}
+        return own | set(LOOKED_THROUGH)
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One live object that differs from what is applied there."""
+
+    ref: ObjectRef
+    fields: tuple[FieldDifference, ...]
+    missing: bool = False
+
+
+@dataclass(slots=True)
+class CellState:
+    """One cell, as last looked at; only the executor's own task changes it.
+
+    Attributes:
+        asked_s: Monotonic time at which the present revision was asked for by this process.
+        drift_settled: Objects whose difference the server itself called none, by resourceVersion.
+    """
+
+    objects: Objects | None = None
+    soak: Soak = field(default_factory=Soak)
+    health: MemberHealth = MemberHealth()
+    is_fresh: bool = False
+    drift: tuple[Drifted, ...] = ()
+    drift_settled: dict[ObjectRef, str] = field(default_factory=dict)
+    asked_s: float = 0.0
+    live: LiveState = LiveState.UNKNOWN
+    examined: RevisionId | None = None
+    examined_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the live objects of a cell has shown."""
+
+    health: MemberHealth
+    drift: tuple[Drifted, ...]
+
+
+def look(
+    objects: Objects,
+    live: LiveObjects,
+    *,
+    now: datetime,
+    former: MemberHealth,
+    settled: dict[ObjectRef, str],
+) -> Look:
+    """Compares the live objects with those applied, and judges their health.
+
+    Args:
+        objects: What was applied.
+        live: What the watches have told; they must be fresh.
+        now: Wall time, UTC.
+        former: The health seen before, which knows since when it fails.
+        settled: Differences that the server itself called none, by resourceVersion.
+    """
+    healths: list[ObjectHealth] = []
+    drifted: list[Drifted] = []
+    for obj in objects.objects:
+        ref = ObjectRef.of(obj)
+        seen = live.get(ref)
+        found = _difference(obj, ref, seen, settled)
+        if found is not None:
+            drifted.append(found)
+        healths.append(_health(ref, seen, found, objects.applied.get(ref), live, now))
+    return Look(member_health(healths, now=now, former=former), tuple(drifted))
+
+
+def _difference(
+    obj: KubeObject, ref: ObjectRef, seen: KubeObject | None, settled: dict[ObjectRef, str]
+) -> Drifted | None:
+    if seen is None:
+        return Drifted(ref, (), missing=True)
+    if settled.get(ref) == seen["metadata"].get("resourceVersion"):
+        return None
+    fields = differences(obj, seen)
+    return Drifted(ref, fields) if fields else None
+
+
+def _health(
+    ref: ObjectRef,
+    seen: KubeObject | None,
+    drifted: Drifted | None,
+    applied: Applied | None,
+    live: LiveObjects,
+    now: datetime,
+) -> ObjectHealth:
+    if seen is None:
+        return ObjectHealth(ref, HealthStatus.IN_PROGRESS, MISSING, f"{ref} is not there")
+    if applied is not None and _is_older(seen, applied):
+        return ObjectHealth(
+            ref, HealthStatus.IN_PROGRESS, LAGGING, f"{ref} was applied and is not seen yet"
+        )
+    if drifted is not None and any(f.path.startswith(_TEMPLATES) for f in drifted.fields):
+        message = f"the Pod template of {ref} is not the one that was applied"
+        return ObjectHealth(ref, HealthStatus.IN_PROGRESS, TEMPLATE_DIFFERS, message)
+    return assess(seen, live.family(seen), now=now)
+
+
+def _is_older(seen: KubeObject, applied: Applied) -> bool:
+    """What is seen may be from before our own write; its health would be that of the old template."""
+    meta = seen["metadata"]
+    if meta.get("uid") != applied.uid:
+        return False
+    return int(meta.get("generation") or 0) < applied.generation
+
+
+def member_health(
+    healths: Iterable[ObjectHealth], *, now: datetime, former: MemberHealth
+) -> MemberHealth:
+    """Returns the worst of some objects' health, a failure that is the release's own before others."""
+    ordered = sorted(
+        healths,
+        key=lambda h: (WORST_FIRST.index(h.status), h.cause is not Cause.RELEASE, h.ref),
+    )
+    if not ordered:
+        return MemberHealth()
+    worst = ordered[0]
+    failing = worst.status is HealthStatus.FAILED
+    return MemberHealth(
+        status=worst.status,
+        reason=worst.reason,
+        message=worst.message,
+        cause=worst.cause,
+        evidence=worst.evidence,
+        first_failure_at=(former.first_failure_at or now) if failing else None,
+    )

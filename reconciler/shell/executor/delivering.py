@@ -1,0 +1,219 @@
+"""One order from claim to status: every write ahead of what it makes safe, and each safe to do again.
+
+Claim the record, store the objects, write the inventory, apply, report, and only then delete. A
+process that dies between two of these leaves a record whose status speaks of an older spec, which
+the next turn reads as "not applied" and does again from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from reconciler.core.assembly import deletion_layers
+from reconciler.core.pruning import PrunePlan, plan_prune
+from reconciler.core.stored import render_digest
+from reconciler.errors import ReconcilerError
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.policy import DriftMode
+from reconciler.model.records import ApplyState, ServiceRecord
+from reconciler.ports.kube import KubeApi, Propagation
+from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
+from reconciler.shell.executor.inventory import Inventories
+from reconciler.shell.executor.live import LiveObjects, cell_of
+from reconciler.shell.executor.orders import Order
+from reconciler.shell.executor.records import ServiceRecords, asked_for, is_applied
+from reconciler.shell.executor.stored import StoredObjects
+
+NOTHING_TO_APPLY = "NothingToApply"
+MESSAGE_MAX = 1_000
+"""A record stays under 8 KB; an API server's refusal may quote a whole object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What came of an order.
+
+    Attributes:
+        objects: What was applied; None when nothing had to be.
+        applied: What the server stored of each.
+        pruned: What was deleted, and what a guard kept.
+    """
+
+    record: ServiceRecord
+    objects: tuple[KubeObject, ...] | None
+    applied: tuple[Applied, ...]
+    pruned: PrunePlan | None
+
+
+class Deliveries:
+    """Carries out orders on one cluster.
+
+    Args:
+        api: The cluster.
+        namespace: The reconciler's own.
+        live: What is live there.
+        may_prune: Whether deleting is allowed now; only while we lead.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        namespace: str,
+        live: LiveObjects,
+        may_prune: Callable[[], bool],
+    ) -> None:
+        self._api = api
+        self._live = live
+        self._may_prune = may_prune
+        self.records = ServiceRecords(api, namespace)
+        self.stored = StoredObjects(api, namespace)
+        self.inventories = Inventories(api, namespace)
+
+    def carry_out(
+        self,
+        order: Order,
+        was: ServiceRecord | None,
+        *,
+        healthy_s: float,
+        on_claimed: Callable[[ServiceRecord], None],
+    ) -> Delivered:
+        """Carries out an order, from wherever an earlier attempt ended.
+
+        Args:
+            order: What is asked for.
+            was: The cluster's record as it was last seen.
+            healthy_s: Seconds that what runs now was observed healthy.
+            on_claimed: Told of the record as soon as it asks for this.
+
+        Raises:
+            Fenced: Another coordinator has taken over.
+            CannotApply: The server refuses it, or there is nothing to apply; the status says so.
+            TransientError: Try again.
+        """
+        needs_apply = not (
+            is_applied(was) and was is not None and was.revision.id == order.deliver.revision.id
+        )
+        claimed = self.records.claim(asked_for(order, was), was)
+        on_claimed(claimed)
+        if not needs_apply:
+            record = self.records.report(_current(claimed)) if _is_behind(claimed) else claimed
+            return Delivered(record, None, (), self._prune(order, None))
+        try:
+            objects = self._objects(order)
+            applied = self._apply(order, objects, is_first=was is None)
+        except CannotApply as refusal:
+            self.records.report(_failed(claimed, refusal))
+            raise
+        done = _done(claimed, objects, healthy_s)
+        record = self.records.report(done)
+        return Delivered(record, objects, applied, self._prune(order, objects))
+
+    def _objects(self, order: Order) -> tuple[KubeObject, ...]:
+        """Returns what to apply: on the way back what is stored, else what was rendered."""
+        revision = order.deliver.revision.id
+        if order.rendered is not None and not order.deliver.returning:
+            self.stored.save(order.key, revision, order.rendered.objects)
+            return order.rendered.objects
+        stored = self.stored.load(order.key, revision)
+        if stored is not None:
+            return stored
+        if order.rendered is not None:
+            return order.rendered.objects
+        why = "its objects are not stored here, and it cannot be rendered now"
+        version = order.deliver.revision.release.version
+        error = ReconcilerError(f"{order.deliver.service} {version}", "it cannot be applied", why)
+        raise CannotApply(NOTHING_TO_APPLY, error)
+
+    def _apply(
+        self, order: Order, objects: tuple[KubeObject, ...], *, is_first: bool
+    ) -> tuple[Applied, ...]:
+        refs = {ObjectRef.of(obj) for obj in objects}
+        inventory = self.inventories.load(order.key)
+        self.inventories.save(order.key, inventory.refs | refs, inventory)
+        self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
+        applied: list[Applied] = []
+        apply_all(
+            self._api,
+            objects,
+            key=order.key,
+            force=is_first or order.deliver.returning or order.deliver.drift is DriftMode.CORRECT,
+            known=self._live.get,
+            on_applied=applied.append,
+        )
+        return tuple(applied)
+
+    def _prune(self, order: Order, objects: tuple[KubeObject, ...] | None) -> PrunePlan | None:
+        """Deletes what a proven revision holds no more; on doubt it deletes nothing."""
+        if not order.deliver.proven or order.deliver.returning or not self._may_prune():
+            return None
+        if objects is None:
+            objects = self.stored.load(order.key, order.deliver.revision.id)
+        if objects is None:
+            return None
+        self.stored.collect(order.key, order.deliver.keep)
+        inventory = self.inventories.load(order.key)
+        wanted = {ObjectRef.of(obj) for obj in objects}
+        if inventory.refs <= wanted:
+            return None
+        kinds = sorted({(ref.api_version, ref.kind) for ref in inventory.refs})
+        self._live.watch(kinds)
+        if not self._live.is_fresh(kinds):
+            return None
+        plan = plan_prune(
+            inventory.refs,
+            wanted,
+            live=self._live.get,
+            is_ours=lambda obj: cell_of(obj) == order.key,
+        )
+        self._delete(plan)
+        self.inventories.save(order.key, wanted | {ref for ref, _ in plan.kept}, inventory)
+        return plan
+
+    def _delete(self, plan: PrunePlan) -> None:
+        seen = [obj for obj in map(self._live.get, plan.delete) if obj is not None]
+        for layer in deletion_layers(seen):
+            for obj in layer:
+                meta = obj["metadata"]
+                self._api.delete(
+                    ObjectRef.of(obj),
+                    uid=str(meta["uid"]),
+                    resource_version=str(meta["resourceVersion"]),
+                    propagation=Propagation.BACKGROUND,
+                )
+
+
+def _is_behind(record: ServiceRecord) -> bool:
+    return record.observed_generation != record.generation
+
+
+def _current(record: ServiceRecord) -> ServiceRecord:
+    return replace(record, observed_generation=record.generation)
+
+
+def _done(
+    record: ServiceRecord, objects: tuple[KubeObject, ...], healthy_s: float
+) -> ServiceRecord:
+    """Equal objects are the same Pods still running, so the time they were seen healthy stays."""
+    digest = render_digest(objects)
+    same = record.applied is not None and digest == record.render_digest
+    return replace(
+        _current(record),
+        state=ApplyState.APPLIED,
+        applied=record.revision.id,
+        render_digest=digest,
+        healthy_s=healthy_s if same else 0.0,
+        reason="",
+        message="",
+    )
+
+
+def _failed(record: ServiceRecord, refusal: CannotApply) -> ServiceRecord:
+    return replace(
+        _current(record),
+        state=ApplyState.FAILED,
+        applied=None,
+        healthy_s=0.0,
+        reason=refusal.reason,
+        message=str(refusal.error)[:MESSAGE_MAX],
+    )

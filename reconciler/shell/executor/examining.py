@@ -1,0 +1,64 @@
+"""Before anything was ever delivered: how what is live compares with a render. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.diff import differences
+from reconciler.core.health import assess
+from reconciler.errors import ReconcilerError
+from reconciler.model.facts import LiveState, MemberHealth
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.ports.kube import KubeReader
+from reconciler.shell.executor.cells import member_health
+from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects
+from reconciler.shell.executor.orders import Examination
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an examination found."""
+
+    live: LiveState
+    health: MemberHealth
+
+
+def examine(
+    api: KubeReader, examination: Examination, live: LiveObjects, *, now: datetime
+) -> Examined:
+    """Reads every object of a render from the server; any that cannot be read leaves it unknown."""
+    live.watch(LOOKED_THROUGH)
+    if not live.is_fresh(LOOKED_THROUGH):
+        return Examined(LiveState.UNKNOWN, MemberHealth())
+    found: list[tuple[KubeObject, KubeObject | None]] = []
+    for desired in examination.rendered.objects:
+        ref = ObjectRef.of(desired)
+        try:
+            served = api.kind(ref.api_version, ref.kind)
+            found.append((desired, api.get(ref) if served is not None else None))
+        except ReconcilerError as error:
+            return Examined(LiveState.UNKNOWN, MemberHealth(reason="Unread", message=str(error)))
+    there = [(desired, seen) for desired, seen in found if seen is not None]
+    if not _own(there, found):
+        return Examined(LiveState.ABSENT, MemberHealth())
+    if len(there) < len(found) or any(_differs(desired, seen) for desired, seen in there):
+        return Examined(LiveState.DIFFERS, MemberHealth())
+    healths = [assess(seen, live.family(seen), now=now) for _, seen in there]
+    return Examined(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
+
+
+def _own(
+    there: list[tuple[KubeObject, KubeObject]],
+    found: list[tuple[KubeObject, KubeObject | None]],
+) -> list[tuple[KubeObject, KubeObject]]:
+    """A Namespace that is there already does not make a service present: people make them ahead."""
+    if all(desired["kind"] == "Namespace" for desired, _ in found):
+        return there
+    return [(desired, seen) for desired, seen in there if desired["kind"] != "Namespace"]
+
+
+def _differs(desired: KubeObject, seen: KubeObject) -> bool:
+    """Our labels are not there before adoption, and their absence is no difference."""
+    fields = differences(desired, seen)
+    return any(not field.path.startswith("metadata.labels") for field in fields)

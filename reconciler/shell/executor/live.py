@@ -1,0 +1,176 @@
+"""What is live on one cluster, as the watches have last told it; indexed by name and by owner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL
+from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.ports.kube import Change, WatchEvent
+from reconciler.shell.executor.orders import CellKey
+
+Kind = tuple[str, str]
+"""apiVersion and kind."""
+
+PODS: Kind = ("v1", "Pod")
+REPLICA_SETS: Kind = ("apps/v1", "ReplicaSet")
+LOOKED_THROUGH = (PODS, REPLICA_SETS)
+"""Made by the cluster's controllers, without our labels, so every one of them is watched."""
+
+_OWNER_STEPS_MAX = 3
+"""Pod, ReplicaSet, Deployment; a longer chain is not one that we look through."""
+
+
+class Watched(Protocol):
+    """One kind under watch."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it has been listed whole and heard of lately."""
+        ...
+
+
+StartWatch = Callable[[Kind, str, Callable[[WatchEvent], None]], Watched]
+"""Starts a watch of a kind under a label selector; every change is handed to the callback."""
+
+
+class LiveObjects:
+    """Our objects of one cluster, and the Pods and ReplicaSets below them.
+
+    Written to by the watches and read by the executor, each in a thread of its own.
+
+    Args:
+        start: Starts a watch.
+        on_change: Told of each cell whose objects changed.
+    """
+
+    def __init__(self, start: StartWatch, on_change: Callable[[CellKey], None]) -> None:
+        self._start = start
+        self._on_change = on_change
+        self._lock = threading.RLock()
+        self._watched: dict[Kind, Watched] = {}
+        self._objects: dict[ObjectRef, KubeObject] = {}
+        self._by_uid: dict[str, KubeObject] = {}
+        self._children: dict[str, dict[ObjectRef, KubeObject]] = {}
+
+    def watch(self, kinds: Iterable[Kind]) -> None:
+        """Sees to it that kinds are watched from now on."""
+        for kind in kinds:
+            with self._lock:
+                if kind in self._watched:
+                    continue
+                selector = "" if kind in LOOKED_THROUGH else SERVICE_LABEL
+                self._watched[kind] = self._start(kind, selector, self._note)
+
+    def is_fresh(self, kinds: Iterable[Kind]) -> bool:
+        """Whether all of these have been listed and heard of lately; one not watched has not."""
+        with self._lock:
+            watched = [self._watched.get(kind) for kind in kinds]
+        return all(w is not None and w.is_fresh for w in watched)
+
+    def get(self, ref: ObjectRef) -> KubeObject | None:
+        """Returns what was last seen of an object, or None; only `is_fresh` makes None mean gone."""
+        with self._lock:
+            return self._objects.get(ref)
+
+    def family(self, obj: KubeObject) -> tuple[KubeObject, ...]:
+        """Returns everything below an object by owner: its ReplicaSets and its Pods."""
+        found: list[KubeObject] = []
+        with self._lock:
+            uids = [str(obj["metadata"].get("uid", ""))]
+            for _ in range(_OWNER_STEPS_MAX):
+                children = [c for uid in uids for c in self._children.get(uid, {}).values()]
+                found.extend(children)
+                uids = [str(c["metadata"].get("uid", "")) for c in children]
+        return tuple(found)
+
+    def note_written(self, obj: KubeObject) -> None:
+        """Takes the server's answer to a write of ours, unless a watch has told of a later one."""
+        with self._lock:
+            was = self._objects.get(ObjectRef.of(obj))
+            if was is None or _version(was) < _version(obj):
+                self._put(obj)
+
+    def _note(self, event: WatchEvent) -> None:
+        if event.change is Change.BOOKMARK:
+            return
+        obj = _slim(event.object)
+        with self._lock:
+            cell = self._cell_of(obj)
+            ref = ObjectRef.of(obj)
+            was = self._objects.get(ref)
+            if event.change is Change.DELETED:
+                self._drop(ref)
+            elif was is None or _uid(was) != _uid(obj) or _version(was) <= _version(obj):
+                self._put(obj)
+        if cell is not None:
+            self._on_change(cell)
+
+    def _put(self, obj: KubeObject) -> None:
+        ref = ObjectRef.of(obj)
+        self._drop(ref)
+        self._objects[ref] = obj
+        self._by_uid[_uid(obj)] = obj
+        owner = _owner_uid(obj)
+        if owner:
+            self._children.setdefault(owner, {})[ref] = obj
+
+    def _drop(self, ref: ObjectRef) -> None:
+        was = self._objects.pop(ref, None)
+        if was is None:
+            return
+        self._by_uid.pop(_uid(was), None)
+        owner = _owner_uid(was)
+        siblings = self._children.get(owner, {})
+        siblings.pop(ref, None)
+        if not siblings:
+            self._children.pop(owner, None)
+
+    def _cell_of(self, obj: KubeObject) -> CellKey | None:
+        above: KubeObject | None = obj
+        for _ in range(_OWNER_STEPS_MAX):
+            if above is None:
+                return None
+            cell = cell_of(above)
+            if cell is not None:
+                return cell
+            above = self._by_uid.get(_owner_uid(above))
+        return None
+
+
+def cell_of(obj: KubeObject) -> CellKey | None:
+    """Returns the service and environment that an object's labels name, or None."""
+    labels = obj["metadata"].get("labels") or {}
+    service, environment = labels.get(SERVICE_LABEL), labels.get(ENVIRONMENT_LABEL)
+    if not service or not environment:
+        return None
+    return ServiceName(str(service)), EnvironmentName(str(environment))
+
+
+def _slim(obj: KubeObject) -> KubeObject:
+    """Pods and ReplicaSets are many, and nobody asks who manages their fields."""
+    if (obj.get("apiVersion"), obj.get("kind")) not in LOOKED_THROUGH:
+        return obj
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def _uid(obj: KubeObject) -> str:
+    return str(obj["metadata"].get("uid", ""))
+
+
+def _owner_uid(obj: KubeObject) -> str:
+    owners = obj["metadata"].get("ownerReferences") or []
+    return next((str(o.get("uid", "")) for o in owners if o.get("controller")), "")
+
+
+def _version(obj: KubeObject) -> int:
+    """resourceVersions of one kind can be compared as numbers.
+
+    Source: Kubernetes 1.35, KEP-5504 "Comparable Resource Version".
+    """
+    text = str(obj["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,163 @@
+"""The coordinator's memory in the home cluster: written by compare-and-set before anything follows from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused
+from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.records import PromotionRecord
+from reconciler.ports.kube import Change, KubeApi, WatchEvent
+from reconciler.schema.records import promotion_record_object, read_promotion_record
+from reconciler.shell.executor.live import StartWatch
+
+PROMOTION_RECORDS = ("reconciler.dev/v1alpha1", "PromotionRecord")
+
+Key = tuple[ServiceName, EnvironmentName]
+
+_log = structlog.get_logger(__name__)
+
+
+class PromotionRecords:
+    """Every promotion record, as the home last told it or as we have decided since.
+
+    A watch writes to it and the coordinator reads it, each in its own thread.
+
+    Args:
+        api: The home cluster.
+        namespace: The reconciler's own.
+        start_watch: Starts the watch.
+        on_change: Told of each record that changed on the server.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        namespace: str,
+        start_watch: StartWatch,
+        on_change: Callable[[Key], None],
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._on_change = on_change
+        self._lock = threading.RLock()
+        self._records: dict[Key, PromotionRecord] = {}
+        self._unsaved: dict[Key, PromotionRecord] = {}
+        self._was_synced = False
+        self._watched = start_watch(PROMOTION_RECORDS, "", self._note)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they have been read whole once; from then on they are kept up to date."""
+        self._was_synced = self._was_synced or self._watched.is_fresh
+        return self._was_synced
+
+    def get(self, key: Key) -> PromotionRecord | None:
+        """Returns a record as it was decided last, or None when there is none."""
+        with self._lock:
+            return self._unsaved.get(key) or self._records.get(key)
+
+    def is_saved(self, key: Key) -> bool:
+        """Whether the home has taken what `get` returns."""
+        with self._lock:
+            return key not in self._unsaved
+
+    def keys(self) -> tuple[Key, ...]:
+        """Returns every cell with a record."""
+        with self._lock:
+            return tuple({**self._records, **self._unsaved})
+
+    def save(self, record: PromotionRecord) -> PromotionRecord:
+        """Writes a record, or raises and keeps the former.
+
+        Raises:
+            Refused: A coordinator with a higher epoch has been there.
+            TransientError: No answer, or somebody wrote it since.
+        """
+        stored = self._write(record)
+        with self._lock:
+            key = (record.service, record.environment)
+            self._unsaved.pop(key, None)
+            self._records[key] = stored
+        return stored
+
+    def keep(self, record: PromotionRecord) -> None:
+        """Takes a record that must count even while the home does not answer; `retry` writes it."""
+        try:
+            self.save(record)
+        except Refused:
+            raise
+        except ReconcilerError as error:
+            _log.warning("record-unsaved", service=record.service, error=str(error))
+            with self._lock:
+                self._unsaved[(record.service, record.environment)] = record
+
+    def retry(self) -> bool:
+        """Writes what the home has not taken yet; returns whether nothing is left."""
+        with self._lock:
+            waiting = list(self._unsaved.items())
+        for key, record in waiting:
+            try:
+                self.save(record)
+            except Conflict:
+                self._merge(key, record)
+            except Refused as error:
+                _log.warning("record-fenced", service=record.service, error=str(error))
+                with self._lock:
+                    self._unsaved.pop(key, None)
+            except ReconcilerError:
+                return False
+            self._on_change(key)
+        with self._lock:
+            return not self._unsaved
+
+    def _merge(self, key: Key, record: PromotionRecord) -> None:
+        """Somebody wrote it since: a later epoch wins, and our own earlier write is built upon."""
+        found = self._api.get(ObjectRef.of(self._object(record)))
+        with self._lock:
+            if found is None:
+                self._unsaved[key] = replace(record, version="")
+                return
+            there = read_promotion_record(found)
+            self._records[key] = there
+            if there.epoch > record.epoch:
+                self._unsaved.pop(key, None)
+            else:
+                self._unsaved[key] = replace(record, version=there.version)
+
+    def _write(self, record: PromotionRecord) -> PromotionRecord:
+        obj = self._object(record)
+        if record.version:
+            return read_promotion_record(self._api.replace(obj, subresource=None))
+        return read_promotion_record(self._api.create(obj))
+
+    def _object(self, record: PromotionRecord) -> KubeObject:
+        return promotion_record_object(record, namespace=self._namespace)
+
+    def _note(self, event: WatchEvent) -> None:
+        if event.change is Change.BOOKMARK:
+            return
+        try:
+            record = read_promotion_record(event.object)
+        except InvalidInput as error:
+            _log.warning("record-unreadable", error=str(error))
+            return
+        key = (record.service, record.environment)
+        with self._lock:
+            was = self._records.get(key)
+            if event.change is Change.DELETED:
+                self._records.pop(key, None)
+            elif was is None or _version(was) <= _version(record):
+                self._records[key] = record
+            else:
+                return
+        self._on_change(key)
+
+
+def _version(record: PromotionRecord) -> int:
+    return int(record.version) if record.version.isdecimal() else 0

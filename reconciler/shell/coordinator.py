@@ -49,7 +49,7 @@ class Records(Protocol):
         """Whether the home has it."""
         ...
 
-    def keys(self) -> tuple[CellKey, ...]:
+    def cells(self) -> tuple[CellKey, ...]:
         """Returns every cell with a record."""
         ...
 
@@ -210,7 +210,7 @@ class Coordinator:
         return self._services() if sweep else touched | due
 
     def _services(self) -> set[ServiceName]:
-        recorded = {service for service, _ in self._records.keys()}
+        recorded = {service for service, _ in self._records.cells()}
         seen = {s for e in self._executors.values() for s, _ in e.known_cells()}
         asked = set(self._asker.services()) if self._asker is not None else set()
         return recorded | seen | asked
@@ -288,7 +288,7 @@ class Coordinator:
     # Facts.
 
     def _facts_of(self, service: ServiceName) -> ServiceFacts:
-        recorded = [e for s, e in self._records.keys() if s == service]
+        recorded = [e for s, e in self._records.cells() if s == service]
         seen = [e for x in self._executors.values() for s, e in x.known_cells() if s == service]
         environments = sorted({*recorded, *seen})
         asker = self._asker

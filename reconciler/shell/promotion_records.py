@@ -67,7 +67,7 @@ class PromotionRecords:
         with self._lock:
             return key not in self._unsaved
 
-    def keys(self) -> tuple[Key, ...]:
+    def cells(self) -> tuple[Key, ...]:
         """Returns every cell with a record."""
         with self._lock:
             return tuple({**self._records, **self._unsaved})

@@ -1,1 +1,4 @@
-"""Simulated clusters: a small API server as a state machine, with an HTTP and an in-memory front."""
+"""Clusters that exist only in this process: a small API server and the controllers behind it.
+
+Nothing here may know the reconciler's decisions; it knows Kubernetes alone.
+"""

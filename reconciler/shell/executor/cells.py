@@ -58,7 +58,7 @@ class CellState:
 
     objects: Objects | None = None
     soak: Soak = field(default_factory=Soak)
-    health: MemberHealth = MemberHealth()
+    health: MemberHealth = field(default_factory=MemberHealth)
     is_fresh: bool = False
     drift: tuple[Drifted, ...] = ()
     drift_settled: dict[ObjectRef, str] = field(default_factory=dict)

@@ -1,0 +1,102 @@
+"""One simulated cluster: its objects, its controllers, what was written to it, and what is broken about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.errors import Unreachable
+from reconciler.model.objects import KubeObject
+from reconciler.ports.clock import Clock
+from reconciler.simulated.behaviour import Pace
+from reconciler.simulated.memory import MemoryKube
+from reconciler.simulated.store import Store
+from reconciler.simulated.workloads import Workloads
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One write by a client, as an audit log would have it."""
+
+    at: datetime
+    verb: str
+    kind: str
+    namespace: str
+    name: str
+    obj: KubeObject
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is broken about a cluster.
+
+    Attributes:
+        is_down: Every connection is refused.
+        before: Called with verb and kind before every request; raises what is to be met.
+    """
+
+    is_down: bool = False
+    before: Callable[[str, str], None] = field(default=lambda verb, kind: None)
+
+
+class SimulatedCluster:
+    """A cluster in memory.
+
+    Args:
+        name: Its name, for errors and UIDs.
+        clock: Time.
+        pace: How fast its Pods are.
+    """
+
+    def __init__(self, name: str, *, clock: Clock, pace: Pace | None = None) -> None:
+        self.name = name
+        self._clock = clock
+        self._made = 0
+        self.store = Store(clock, self._uid)
+        self.faults = Faults()
+        self.audit: list[Written] = []
+        self._workloads = Workloads(self.store, clock, pace or Pace())
+        for namespace in ("default", "kube-system"):
+            self.store.create(_namespace(namespace), "kube-apiserver")
+
+    def step(self) -> None:
+        """Lets the controllers work."""
+        self._workloads.step()
+
+    def client(self) -> MemoryKube:
+        """Returns the cluster behind the port the shell uses."""
+        return MemoryKube(self.store, before=self._before, wrote=self._wrote)
+
+    def _uid(self) -> str:
+        self._made += 1
+        return f"{self.name}-{self._made:08d}"
+
+    def _before(self, verb: str, kind: str) -> None:
+        if self.faults.is_down:
+            why = "connection refused"
+            raise Unreachable(f"cluster {self.name}", f"{verb} {kind} failed", why)
+        self.faults.before(verb, kind)
+
+    def _wrote(self, verb: str, obj: KubeObject) -> None:
+        meta = obj["metadata"]
+        self.audit.append(
+            Written(
+                self._clock.now(),
+                verb,
+                str(obj["kind"]),
+                str(meta.get("namespace", "")),
+                str(meta["name"]),
+                obj,
+            )
+        )
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name},
+        "status": {"phase": "Active"},
+    }

@@ -1,0 +1,180 @@
+"""A simulated cluster behind the port the shell uses: no socket, no thread, the same errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reconciler.errors import (
+    Conflict,
+    Denied,
+    Expired,
+    ReconcilerError,
+    Refused,
+    Throttled,
+    Unreachable,
+)
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.ports.kube import Change, KindInfo, Listing, Propagation, WatchEvent
+from reconciler.simulated.answers import Answer
+from reconciler.simulated.kinds import Kind
+from reconciler.simulated.store import Object, Store
+
+
+class MemoryKube:
+    """One cluster's API; a watch yields what is there and ends, since nothing waits in virtual time.
+
+    Args:
+        store: The cluster's objects.
+        manager: Our field manager.
+        before: Called before each request with its verb and kind; raises the fault to be met there.
+        wrote: Called after each write that reached the store, with its verb and the object.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        manager: str = "reconciler",
+        before: Callable[[str, str], None] = lambda verb, kind: None,
+        wrote: Callable[[str, KubeObject], None] = lambda verb, obj: None,
+    ) -> None:
+        self._store = store
+        self._manager = manager
+        self._before = before
+        self._wrote = wrote
+
+    def kind(self, api_version: str, kind: str) -> KindInfo | None:
+        """Returns what is served under this name, or None."""
+        self._before("discover", kind)
+        found = self._store.served(api_version, kind)
+        if found is None:
+            return None
+        return KindInfo(api_version, kind, found.plural, found.namespaced)
+
+    def get(self, ref: ObjectRef) -> KubeObject | None:
+        """Returns an object, or None."""
+        self._before("get", ref.kind)
+        try:
+            return self._store.get(self._kind(ref.api_version, ref.kind), ref.namespace, ref.name)
+        except Answer as answer:
+            if answer.code == 404:
+                return None
+            raise translated(str(ref), answer) from answer
+
+    def list(
+        self, api_version: str, kind: str, *, namespace: str | None, label_selector: str
+    ) -> Listing:
+        """Returns every object of a kind."""
+        self._before("list", kind)
+        found = self._kind(api_version, kind)
+        items, version = self._store.listed(found, namespace, label_selector)
+        return Listing(tuple(items), str(version))
+
+    def watch(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str | None,
+        label_selector: str,
+        resource_version: str,
+        timeout_s: float,
+    ) -> Iterator[WatchEvent]:
+        """Yields what happened since, then a bookmark, and ends."""
+        del timeout_s
+        self._before("watch", kind)
+        found = self._kind(api_version, kind)
+        try:
+            logged, version = self._store.since(
+                found, int(resource_version), namespace, label_selector
+            )
+        except Answer as answer:
+            raise translated(kind, answer) from answer
+        for one in logged:
+            yield WatchEvent(Change(one.change), one.obj)
+        bookmark = {"metadata": {"resourceVersion": str(version)}}
+        yield WatchEvent(Change.BOOKMARK, bookmark)
+
+    def apply(self, obj: KubeObject, *, force: bool, dry_run: bool) -> KubeObject:
+        """Server-side apply."""
+        return self._write(
+            "dry-run" if dry_run else "apply",
+            obj,
+            lambda: self._store.apply(dict(obj), self._manager, force=force, dry_run=dry_run),
+        )
+
+    def create(self, obj: KubeObject) -> KubeObject:
+        """Creates."""
+        return self._write("create", obj, lambda: self._store.create(dict(obj), self._manager))
+
+    def replace(self, obj: KubeObject, *, subresource: str | None) -> KubeObject:
+        """Replaces."""
+        return self._write(
+            "update",
+            obj,
+            lambda: self._store.replace(dict(obj), self._manager, subresource=subresource),
+        )
+
+    def delete(
+        self, ref: ObjectRef, *, uid: str, resource_version: str, propagation: Propagation
+    ) -> None:
+        """Deletes."""
+        named = {
+            "apiVersion": ref.api_version,
+            "kind": ref.kind,
+            "metadata": {"namespace": ref.namespace, "name": ref.name},
+        }
+        kind = self._kind(ref.api_version, ref.kind)
+        try:
+            self._write(
+                "delete",
+                named,
+                lambda: self._store.delete(
+                    kind,
+                    ref.namespace,
+                    ref.name,
+                    uid=uid,
+                    version=resource_version,
+                    orphan=propagation is Propagation.ORPHAN,
+                ),
+            )
+        except Refused as refusal:
+            if "not found" not in refusal.why:
+                raise
+
+    def _write(self, verb: str, obj: KubeObject, do: Callable[[], Object]) -> KubeObject:
+        self._before(verb, str(obj.get("kind")))
+        try:
+            stored = do()
+        except Answer as answer:
+            raise translated(str(ObjectRef.of(obj)), answer) from answer
+        if verb != "dry-run":
+            self._wrote(verb, stored)
+        return stored
+
+    def _kind(self, api_version: str, kind: str) -> Kind:
+        found = self._store.served(api_version, kind)
+        if found is None:
+            why = f"the cluster does not serve {kind} of {api_version}"
+            raise Refused(kind, "it cannot be read", why, "install its CRD")
+        return found
+
+
+def translated(subject: str, answer: Answer) -> ReconcilerError:
+    """Returns the error that an adapter makes of a refusal."""
+    what, why = "the API server refused", answer.message
+    match answer.code:
+        case 401 | 403:
+            return Denied(subject, what, why, "give the reconciler this right")
+        case 409:
+            return Conflict(subject, what, why)
+        case 410:
+            return Expired(subject, what, why)
+        case 429:
+            details: dict[str, Any] = answer.details
+            return Throttled(subject, what, why, retry_after_s=details.get("retryAfterSeconds"))
+        case code if code >= 500:
+            return Unreachable(subject, what, why)
+        case _:
+            return Refused(subject, what, why)

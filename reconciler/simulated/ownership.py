@@ -1,0 +1,247 @@
+"""Server-side apply: who owns which field, and what one manager's apply makes of an object.
+
+Source: Kubernetes documentation, "Server-Side Apply", and structured-merge-diff's field sets.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.core.diff import AS_SET, list_key
+from reconciler.core.diff.list_keys import item_key
+from reconciler.simulated.answers import Answer
+
+Step = tuple[str, str]
+Field = tuple[Step, ...]
+Fields = frozenset[Field]
+
+_IDENTITY = frozenset({"apiVersion", "kind"})
+_SERVER_METADATA = frozenset(
+    {
+        "creationTimestamp",
+        "deletionTimestamp",
+        "generation",
+        "managedFields",
+        "name",
+        "namespace",
+        "resourceVersion",
+        "uid",
+    }
+)
+
+
+def fields_of(obj: dict[str, Any]) -> Fields:
+    """Returns every leaf that an object names, without what identifies it or is the server's."""
+    kind = (str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+    return frozenset(_leaves(obj, kind, (), ()))
+
+
+def _leaves(
+    value: Any, kind: tuple[str, str], at: Field, names: tuple[str, ...]
+) -> Iterator[Field]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            if not names and key in _IDENTITY:
+                continue
+            if names == ("metadata",) and key in _SERVER_METADATA:
+                continue
+            yield from _leaves(item, kind, (*at, ("f", key)), (*names, key))
+        return
+    keys = list_key(*kind, names) if isinstance(value, list) and value else None
+    if keys is None:
+        if names != ("metadata",):
+            yield at
+        return
+    for item in value:
+        step = _item_step(item, keys)
+        if step is None:
+            yield at
+            return
+        yield (*at, step)
+        if keys != AS_SET:
+            yield from _leaves(item, kind, (*at, step), names)
+
+
+def _item_step(item: Any, keys: tuple[str, ...]) -> Step | None:
+    key = item_key(item, keys)
+    if key is None:
+        return None
+    if keys == AS_SET:
+        return ("v", json.dumps(key[0]))
+    return ("k", json.dumps(dict(zip(keys, key, strict=True)), sort_keys=True))
+
+
+def applied(
+    live: dict[str, Any],
+    desired: dict[str, Any],
+    owners: dict[str, Fields],
+    manager: str,
+    *,
+    force: bool,
+) -> tuple[dict[str, Any], dict[str, Fields]]:
+    """Returns what an apply makes of an object, and who owns what then.
+
+    Args:
+        live: The stored object; empty when there is none.
+        desired: What is applied.
+        owners: By `<operation>/<manager>`.
+        manager: Who applies.
+        force: Take fields from others instead of refusing.
+
+    Raises:
+        Answer: 409, another manager owns a field with another value.
+    """
+    kind = (str(desired.get("apiVersion", "")), str(desired.get("kind", "")))
+    me = f"Apply/{manager}"
+    wanted = fields_of(desired)
+    after = dict(owners)
+    conflicts: list[tuple[str, Field]] = []
+    for owner, owned in owners.items():
+        if owner == me:
+            continue
+        taken = {
+            field
+            for field in owned & wanted
+            if field[-1][0] == "f" and _get(live, field) != _get(desired, field)
+        }
+        conflicts.extend((owner, field) for field in sorted(taken))
+        after[owner] = owned - taken
+    if conflicts and not force:
+        raise _conflict(desired, conflicts)
+    merged = copy.deepcopy(live) if live else {}
+    for field in sorted(owners.get(me, frozenset()) - wanted, key=len, reverse=True):
+        if not any(_covers(owned, field) for owner, owned in after.items() if owner != me):
+            _remove(merged, field)
+    merged = _merge(merged, desired, kind, ())
+    after[me] = wanted
+    return merged, {owner: owned for owner, owned in after.items() if owned}
+
+
+def written(
+    before: dict[str, Any], now: dict[str, Any], owners: dict[str, Fields], manager: str
+) -> dict[str, Fields]:
+    """Returns who owns what after a plain write: the writer owns whatever it changed."""
+    was, is_ = fields_of(before), fields_of(now)
+    changed = {f for f in is_ if f not in was or _get(before, f) != _get(now, f)}
+    me = f"Update/{manager}"
+    after = {
+        owner: (owned & is_) - (changed if owner != me else frozenset())
+        for owner, owned in owners.items()
+    }
+    after[me] = frozenset(changed | (owners.get(me, frozenset()) & is_))
+    return {owner: owned for owner, owned in after.items() if owned}
+
+
+def managed_fields(
+    owners: dict[str, Fields], times: dict[str, str], api_version: str
+) -> list[dict[str, Any]]:
+    """Returns owners as an object's `metadata.managedFields`."""
+    return [
+        {
+            "manager": owner.partition("/")[2],
+            "operation": owner.partition("/")[0],
+            "apiVersion": api_version,
+            "time": times.get(owner, ""),
+            "fieldsType": "FieldsV1",
+            "fieldsV1": _tree(owned),
+        }
+        for owner, owned in sorted(owners.items())
+    ]
+
+
+def _tree(fields: Fields) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for field in sorted(fields):
+        at = tree
+        for kind, name in field:
+            at = at.setdefault(f"{kind}:{name}", {})
+    return tree
+
+
+def _conflict(desired: dict[str, Any], conflicts: list[tuple[str, Field]]) -> Answer:
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": f'conflict with "{owner.partition("/")[2]}"',
+            "field": _dotted(field),
+        }
+        for owner, field in conflicts
+    ]
+    words = "; ".join(f"{c['message']}: {c['field']}" for c in causes)
+    message = f"Apply failed with {len(causes)} conflict{'s' * (len(causes) > 1)}: {words}"
+    name = str(desired["metadata"]["name"])
+    return Answer(409, "Conflict", message, {"name": name, "causes": causes})
+
+
+def _dotted(field: Field) -> str:
+    parts = [f".{name}" if kind == "f" else f"[{kind}:{name}]" for kind, name in field]
+    return "".join(parts)
+
+
+def _covers(owned: Fields, field: Field) -> bool:
+    return any(other[: len(field)] == field for other in owned)
+
+
+def _get(obj: Any, field: Field) -> Any:
+    for kind, name in field:
+        obj = _child(obj, kind, name)
+        if obj is None:
+            return None
+    return obj
+
+
+def _child(obj: Any, kind: str, name: str) -> Any:
+    if kind == "f":
+        return obj.get(name) if isinstance(obj, dict) else None
+    if not isinstance(obj, list):
+        return None
+    return next((item for item in obj if _is_item(item, kind, name)), None)
+
+
+def _is_item(item: Any, kind: str, name: str) -> bool:
+    wanted = json.loads(name)
+    if kind == "v":
+        return bool(item == wanted)
+    return item_key(item, tuple(wanted)) == tuple(wanted.values())
+
+
+def _remove(obj: Any, field: Field) -> None:
+    parent = _get(obj, field[:-1]) if field[:-1] else obj
+    kind, name = field[-1]
+    if isinstance(parent, dict):
+        parent.pop(name, None)
+    elif isinstance(parent, list):
+        parent[:] = [item for item in parent if not _is_item(item, kind, name)]
+
+
+def _merge(live: Any, desired: Any, kind: tuple[str, str], names: tuple[str, ...]) -> Any:
+    if isinstance(desired, dict):
+        merged = dict(live) if isinstance(live, dict) else {}
+        for key, value in desired.items():
+            if value is not None:
+                merged[key] = _merge(merged.get(key), value, kind, (*names, key))
+        return merged
+    keys = list_key(*kind, names) if isinstance(desired, list) else None
+    if keys is None or not isinstance(live, list):
+        return copy.deepcopy(desired)
+    return _merge_list(live, desired, keys, kind, names)
+
+
+def _merge_list(
+    live: list[Any],
+    desired: list[Any],
+    keys: tuple[str, ...],
+    kind: tuple[str, str],
+    names: tuple[str, ...],
+) -> list[Any]:
+    """Keeps the desired order first, then what others added."""
+    theirs = {item_key(item, keys): item for item in live}
+    merged = [
+        item if keys == AS_SET else _merge(theirs.get(item_key(item, keys)), item, kind, names)
+        for item in desired
+    ]
+    own = {item_key(item, keys) for item in desired}
+    return merged + [item for key, item in theirs.items() if key not in own]

@@ -25,6 +25,9 @@ NODES_MAX = 20_000
 FAULTS_MAX = 50
 """More from one file are no help; the first ones are the cause."""
 
+QUOTED = frozenset({"'", '"', "|", ">"})
+"""The styles of a scalar that is text, whatever it looks like."""
+
 Path = tuple[str | int, ...]
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
@@ -189,7 +192,7 @@ class _Building:
 
     def _scalar(self, node: yaml.ScalarNode, at: Path) -> Any:
         text = str(node.value)
-        if node.style is not None:
+        if node.style in QUOTED:
             return text
         if text in ("", "~", "null"):
             return None

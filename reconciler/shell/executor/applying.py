@@ -44,7 +44,6 @@ class Applied:
     ref: ObjectRef
     uid: str
     generation: int
-    resource_version: str
 
 
 def apply_all(
@@ -54,8 +53,8 @@ def apply_all(
     key: CellKey,
     force: bool,
     known: Callable[[ObjectRef], KubeObject | None],
-    on_applied: Callable[[Applied], None],
-) -> None:
+    on_stored: Callable[[KubeObject], None],
+) -> tuple[Applied, ...]:
     """Applies objects in their layers; each is told of as it is done.
 
     Args:
@@ -64,15 +63,19 @@ def apply_all(
         key: Whose objects they are; one that another service owns is refused.
         force: Take fields from other managers: for adoption, drift repair and the way back alone.
         known: What was last seen of an object with our labels, or None.
-        on_applied: Called after each object.
+        on_stored: Called with what the server answered, after each object.
 
     Raises:
         CannotApply: An object is refused; those before it stay applied.
         TransientError: No answer; what was applied stays.
     """
+    applied: list[Applied] = []
     for layer in layers(objects):
         for obj in layer:
-            on_applied(apply_one(api, obj, key=key, force=force, known=known))
+            stored = apply_one(api, obj, key=key, force=force, known=known)
+            on_stored(stored)
+            applied.append(_applied(ObjectRef.of(obj), stored))
+    return tuple(applied)
 
 
 def apply_one(
@@ -82,26 +85,24 @@ def apply_one(
     key: CellKey,
     force: bool,
     known: Callable[[ObjectRef], KubeObject | None],
-) -> Applied:
-    """Applies one object; see `apply_all`."""
+) -> KubeObject:
+    """Applies one object and returns what is stored then; see `apply_all`."""
     ref = ObjectRef.of(obj)
     _check_scope(api, ref)
     _check_owner(ref, known(ref), key)
     try:
-        stored = api.apply(obj, force=force, dry_run=False)
+        return api.apply(obj, force=force, dry_run=False)
     except Refused as error:
         raise CannotApply(APPLY_REFUSED, error) from error
     except Denied as error:
         raise CannotApply(FORBIDDEN, error) from error
     except Conflict as error:
         raise CannotApply(FIELD_CONFLICT, error) from error
+
+
+def _applied(ref: ObjectRef, stored: KubeObject) -> Applied:
     meta = stored["metadata"]
-    return Applied(
-        ref,
-        str(meta.get("uid", "")),
-        int(meta.get("generation") or 0),
-        str(meta.get("resourceVersion", "")),
-    )
+    return Applied(ref, str(meta.get("uid", "")), int(meta.get("generation") or 0))
 
 
 def _check_scope(api: KubeApi, ref: ObjectRef) -> None:

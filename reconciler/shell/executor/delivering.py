@@ -132,16 +132,15 @@ class Deliveries:
         inventory = self.inventories.load(order.key)
         self.inventories.save(order.key, inventory.refs | refs, inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
-        applied: list[Applied] = []
-        apply_all(
+        return apply_all(
             self._api,
             objects,
             key=order.key,
             force=is_first or order.deliver.returning or order.deliver.drift is DriftMode.CORRECT,
             known=self._live.get,
-            on_applied=applied.append,
+            # What we wrote is known at once: the watch that tells of it comes later.
+            on_stored=self._live.note_written,
         )
-        return tuple(applied)
 
     def _prune(self, order: Order, objects: tuple[KubeObject, ...] | None) -> PrunePlan | None:
         """Deletes what a proven revision holds no more; on doubt it deletes nothing."""

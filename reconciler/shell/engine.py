@@ -1,0 +1,332 @@
+"""The daemon's parts put together over ports: the same for real clusters, simulated ones and tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from reconciler.config.settings import Settings
+from reconciler.core.diff import differences
+from reconciler.errors import Refused
+from reconciler.model.env_repo import Snapshot
+from reconciler.model.events import Event
+from reconciler.model.facts import ServiceFacts
+from reconciler.model.fleet import Mode
+from reconciler.model.names import ClusterName, CommitId, ServiceName
+from reconciler.model.objects import ObjectRef
+from reconciler.ports.clock import Clock
+from reconciler.ports.git import History, Remote
+from reconciler.ports.kube import KubeApi, WatchEvent
+from reconciler.ports.render import Builder
+from reconciler.schema.crds import crds
+from reconciler.schema.snapshot import Parsed, read_snapshot
+from reconciler.shell.accepted import AcceptedHead
+from reconciler.shell.acting import Actor
+from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.coordinator import Coordinator, Leadership, Planned, View
+from reconciler.shell.executor.cluster import ClusterExecutor
+from reconciler.shell.executor.live import Kind, Watched
+from reconciler.shell.executor.orders import CellKey, Claim
+from reconciler.shell.executor.pulse import Pulse
+from reconciler.shell.heads import Head, Heads
+from reconciler.shell.lease import Lease
+from reconciler.shell.promotion_records import PromotionRecords
+from reconciler.shell.rendering import Renderer
+from reconciler.shell.reverting import Reverter
+from reconciler.shell.runner import Runner, Wake
+from reconciler.shell.watching import KindWatch
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the engine touches the world by.
+
+    Attributes:
+        clusters: By the names of fleet.yaml.
+        home: Which of them holds the lease and the promotion records.
+        watch_again_s: Seconds between two sessions of a watch; above zero only where a session
+            ends at once, as in virtual time.
+    """
+
+    clock: Clock
+    runner: Runner
+    remote: Remote
+    history: History
+    builder: Builder
+    clusters: Mapping[ClusterName, KubeApi]
+    home: ClusterName
+    jitter: random.Random
+    watch_again_s: float = 0.0
+
+
+class Engine:
+    """One daemon.
+
+    Args:
+        settings: As read at the start; what may be reloaded is asked of `current` each time.
+        current: The settings of now.
+        ports: The world.
+        holder: This process's own name.
+        on_event: Told of everything that happens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        current: Callable[[], Settings],
+        ports: Ports,
+        *,
+        holder: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._settings = settings
+        self._current = current
+        self._ports = ports
+        self._on_event = on_event
+        self._uids: dict[str, ClusterName] = {}
+        self._coordinator: Coordinator | None = None
+        self.view: View | None = None
+        home = ports.clusters[ports.home]
+        namespace = settings.namespace
+        self.lease = Lease(
+            home,
+            namespace,
+            holder,
+            clock=ports.clock,
+            duration_s=settings.lease.duration_s,
+            renew_deadline_s=settings.lease.renew_deadline_s,
+            retry_s=settings.lease.retry_s,
+            on_change=self._touch_all,
+            on_event=on_event,
+        )
+        self.pulses: dict[ClusterName, Pulse] = {}
+        self.executors: dict[ClusterName, ClusterExecutor] = {}
+        for name, api in ports.clusters.items():
+            self._add_cluster(name, api)
+        self.records = PromotionRecords(
+            home,
+            namespace,
+            lambda kind, selector, on: self._watch(ports.home, kind, selector, on),
+            on_change=self._touch,
+        )
+        self._sources = Sources(ports.history, settings.repo.path)
+        self._renderer = Renderer(ports.history, ports.builder, clock=ports.clock)
+        self._parsed = Parsed()
+        self.heads = Heads(
+            ports.remote,
+            ports.history,
+            read=self._read,
+            accepted=AcceptedHead(home, namespace, may_write=self._may_write()),
+            accept_history=lambda: current().repo.accept_history,
+            poll_s=lambda: current().repo.poll_s,
+            clock=ports.clock,
+            on_change=self._head_changed,
+            on_event=on_event,
+        )
+        self.reverter = Reverter(
+            clock=ports.clock,
+            heads=self.heads,
+            history=ports.history,
+            remote=ports.remote,
+            branch=settings.repo.branch,
+            root=settings.repo.path,
+            asker=self._asker_of,
+            facts=self._facts,
+            record=self.records.get,
+            keep=self.records.keep,
+            may_push=lambda: self.lease.leads and self._may_write(),
+            on_event=on_event,
+            on_change=self._touch_service,
+        )
+        actor = Actor(
+            clock=ports.clock,
+            records=self.records,
+            executors=self.executors,
+            leadership=self._leadership,
+            revert=self.reverter.take,
+            on_event=on_event,
+        )
+        self._coordinator = Coordinator(
+            clock=ports.clock,
+            daemon_mode=lambda: current().mode,
+            head=lambda: self.heads.head,
+            asker=self._asker,
+            records=self.records,
+            executors=self.executors,
+            leadership=self._leadership,
+            fuses=lambda: (current().fuses.service_an_hour, current().fuses.fleet_an_hour),
+            act=actor.act,
+            publish=self._publish,
+        )
+
+    def start(self) -> Wake:
+        """Hands every task to the runner; returns what makes it fetch at once."""
+        runner = self._ports.runner
+        assert self._coordinator is not None
+        if self._may_write():
+            runner.spawn("lease", self.lease.step)
+        wake_fetch = runner.spawn("fetch", self.heads.step)
+        self.reverter.on_wake(runner.spawn("revert", self.reverter.step))
+        for name, executor in self.executors.items():
+            runner.spawn(f"pulse {name}", self.pulses[name].step)
+            executor.on_wake(runner.spawn(f"cluster {name}", executor.step))
+        self._coordinator.on_wake(runner.spawn("coordinator", self._coordinator.step))
+        return wake_fetch
+
+    def stop(self) -> None:
+        """Writes down what only this process knows, and gives the lease up; tasks must have ended."""
+        for executor in self.executors.values():
+            executor.flush()
+        if self._may_write():
+            self.lease.release()
+
+    # Clusters.
+
+    def _add_cluster(self, name: ClusterName, api: KubeApi) -> None:
+        pulse = Pulse(
+            name,
+            api,
+            clock=self._ports.clock,
+            namespace=self._settings.namespace,
+            on_change=self._touch_all,
+            on_event=self._on_event,
+            prepare=lambda: self._prepare(name, api),
+        )
+        self.pulses[name] = pulse
+        self.executors[name] = ClusterExecutor(
+            name,
+            api,
+            clock=self._ports.clock,
+            namespace=self._settings.namespace,
+            start_watch=lambda kind, selector, on: self._watch(name, kind, selector, on),
+            pulse=pulse,
+            may_write=self._may_write,
+            may_prune=lambda: self.lease.leads,
+            on_change=self._touch,
+            on_event=self._on_event,
+        )
+
+    def _prepare(self, name: ClusterName, api: KubeApi) -> None:
+        """Sees that a name is one cluster, always the same, and that it has what we keep there."""
+        found = api.get(ObjectRef("v1", "Namespace", "", "kube-system"))
+        uid = str(found["metadata"].get("uid", "")) if found else ""
+        wanted = self._settings.clusters.get(name)
+        subject = f"cluster {name}"
+        if wanted is not None and wanted.uid is not None and wanted.uid != uid:
+            why = f"its kube-system namespace has the UID {uid or 'unknown'}, not {wanted.uid}"
+            fix = "correct its credentials, or `uid` in the settings"
+            raise Refused(subject, "it is another cluster", why, fix)
+        other = self._uids.setdefault(uid, name) if uid else name
+        if other != name:
+            why = f"{other} is the same cluster"
+            raise Refused(subject, "it cannot be used", why, "give each cluster one name")
+        if self._may_write():
+            bootstrap(api, self._settings.namespace)
+
+    def _watch(
+        self,
+        cluster: ClusterName,
+        kind: Kind,
+        selector: str,
+        on_event: Callable[[WatchEvent], None],
+    ) -> Watched:
+        namespace = self._settings.namespace if kind[0].startswith("reconciler.dev/") else None
+        watch = KindWatch(
+            self._ports.clusters[cluster],
+            kind,
+            namespace=namespace,
+            label_selector=selector,
+            clock=self._ports.clock,
+            fresh_s=self._settings.fresh_s,
+            on_event=on_event,
+            jitter=self._ports.jitter,
+            again_s=self._ports.watch_again_s,
+        )
+        synced = _Synced(watch, self._touch_all)
+        self._ports.runner.spawn(f"watch {cluster} {kind[1]}", synced.step)
+        return watch
+
+    # What the parts ask of each other.
+
+    def _may_write(self) -> bool:
+        return self._current().mode is Mode.ENFORCE
+
+    def _leadership(self) -> Leadership:
+        if not self._may_write():
+            return Leadership(None, leads=True)
+        epoch = self.lease.epoch
+        claim = None
+        if epoch is not None:
+            claim = Claim(epoch, self.lease.holder, self._settings.installation)
+        return Leadership(claim, self.lease.leads, self.lease.message)
+
+    def _read(self, commit: CommitId) -> Snapshot:
+        return read_snapshot(
+            self._ports.history, commit, root=self._settings.repo.path, parsed=self._parsed
+        )
+
+    def _asker(self, head: Head) -> Asker | None:
+        return self._asker_of(head.snapshot) if head.snapshot is not None else None
+
+    def _asker_of(self, snapshot: Snapshot) -> Asker:
+        return Asker(snapshot, self._sources, self._renderer)
+
+    def _facts(self, service: ServiceName) -> ServiceFacts | None:
+        planned: Planned | None = self.view.services.get(service) if self.view else None
+        return planned.facts if planned else None
+
+    def _publish(self, view: View) -> None:
+        self.view = view
+
+    def _touch(self, key: CellKey) -> None:
+        self._touch_service(key[0])
+
+    def _touch_service(self, service: ServiceName) -> None:
+        if self._coordinator is not None:
+            self._coordinator.touch(service)
+
+    def _touch_all(self) -> None:
+        # Watches begin before the coordinator does, and its first turn looks at everything anyway.
+        if self._coordinator is not None:
+            self._coordinator.touch()
+
+    def _head_changed(self) -> None:
+        self._touch_all()
+
+
+class _Synced:
+    """A watch's task, which says once when the first list is in: until then nothing can be decided."""
+
+    def __init__(self, watch: KindWatch, on_synced: Callable[[], None]) -> None:
+        self._watch = watch
+        self._on_synced = on_synced
+        self._was_fresh = False
+
+    def step(self) -> float:
+        """Steps the watch."""
+        wait_s = self._watch.step()
+        if self._watch.is_fresh and not self._was_fresh:
+            self._was_fresh = True
+            self._on_synced()
+        return wait_s
+
+
+def bootstrap(api: KubeApi, namespace: str) -> None:
+    """Makes the reconciler's namespace and the definitions of its records; safe to do again."""
+    wanted = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        *crds(),
+    ]
+    for obj in wanted:
+        there = api.get(ObjectRef.of(obj))
+        if there is None or _differs(obj, there):
+            api.apply(obj, force=True, dry_run=False)
+
+
+def _differs(wanted: Mapping[str, object], there: Mapping[str, object]) -> bool:
+    return bool(differences(wanted, there))

@@ -1,0 +1,282 @@
+"""The commit that takes a bad release back: on a fresh HEAD, pushed without force, and read back.
+
+Dies before the push: nothing is on the remote, and the next turn plans it again. Dies during or
+after it: the quarantine entry is found in HEAD, and only the record is still to be written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from reconciler.core.recording import with_revert
+from reconciler.core.reverting import RevertPlan, commit_message, is_written, plan_revert
+from reconciler.errors import ReconcilerError, Unreachable
+from reconciler.model.actions import CommitRevert
+from reconciler.model.env_repo import Snapshot
+from reconciler.model.events import Event, EventKind
+from reconciler.model.facts import Cell, ServiceFacts
+from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceName
+from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
+from reconciler.ports.clock import Clock
+from reconciler.ports.git import History, PushOutcome, Remote
+from reconciler.schema.edit import add_entry, set_release
+from reconciler.shell.asking import Asker
+from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.heads import Heads
+
+RACES_MAX = 10
+"""Pushes lost to others in a row before it waits a while; each loss is somebody else's progress."""
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
+IDLE_S = 3600.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Owed:
+    action: CommitRevert
+    tries: int = 0
+    due_s: float = 0.0
+
+
+class Reverter:
+    """Makes the commits that Git is owed. Its `step` is one task.
+
+    Args:
+        clock: Time.
+        heads: Fetches and accepts.
+        history: The mirror.
+        remote: Commits and pushes.
+        branch: The branch that people merge into.
+        root: The subfolder that is the env repo.
+        asker: Makes what turns a snapshot into Asks.
+        facts: A service's facts as last gathered.
+        record: Returns the record of a cell.
+        keep: Writes a record, now or later.
+        may_push: Whether Git writes are ours now.
+        on_event: Told of pushes.
+        on_change: Told of the service whose record changed.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        heads: Heads,
+        history: History,
+        remote: Remote,
+        branch: str,
+        root: str,
+        asker: Callable[[Snapshot], Asker],
+        facts: Callable[[ServiceName], ServiceFacts | None],
+        record: Callable[[CellKey], PromotionRecord | None],
+        keep: Callable[[PromotionRecord], None],
+        may_push: Callable[[], bool],
+        on_event: Callable[[Event], None],
+        on_change: Callable[[ServiceName], None],
+    ) -> None:
+        self._clock = clock
+        self._heads = heads
+        self._history = history
+        self._remote = remote
+        self._branch = branch
+        self._root = f"{root.strip('/')}/" if root.strip("/") else ""
+        self._asker = asker
+        self._facts = facts
+        self._record = record
+        self._keep = keep
+        self._may_push = may_push
+        self._on_event = on_event
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._owed: dict[tuple[CellKey, str], _Owed] = {}
+        self._wake: Callable[[], None] = lambda: None
+
+    def on_wake(self, wake: Callable[[], None]) -> None:
+        """Sets what makes this task run."""
+        self._wake = wake
+
+    def take(self, action: CommitRevert) -> None:
+        """Takes a commit that is owed; taking it twice changes nothing."""
+        key = ((action.service, action.environment), action.rejection.rejected_at.isoformat())
+        with self._lock:
+            if key in self._owed:
+                self._owed[key].action = action
+                return
+            self._owed[key] = _Owed(action)
+        self._wake()
+
+    def step(self) -> float:
+        """Makes one commit that is due; returns seconds until the next."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            key = min(self._owed, key=lambda k: self._owed[k].due_s, default=None)
+            owed = self._owed[key] if key is not None else None
+        if key is None or owed is None:
+            return IDLE_S
+        if owed.due_s > now_s:
+            return owed.due_s - now_s
+        if not self._may_push():
+            owed.due_s = now_s + RETRY_FIRST_S
+            return RETRY_FIRST_S
+        try:
+            progress = self._make(owed.action)
+        except ReconcilerError as error:
+            owed.tries += 1
+            wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(owed.tries - 1, 10))
+            owed.due_s = self._clock.monotonic_s() + wait_s
+            _log.warning("revert-failed", service=owed.action.service, error=str(error))
+            return 0.0
+        self._note(owed.action, progress)
+        if progress.commit is not None:
+            with self._lock:
+                self._owed.pop(key, None)
+        else:
+            owed.due_s = self._clock.monotonic_s() + RETRY_MAX_S
+        return 0.0
+
+    def _make(self, action: CommitRevert) -> RevertProgress:
+        """Commits on top of a fresh HEAD until one push stands, or somebody else's commit does it."""
+        for _ in range(RACES_MAX):
+            head = self._heads.refresh()
+            snapshot = head.snapshot
+            if snapshot is None or snapshot.commit != head.commit:
+                raise Unreachable("HEAD", "no revert can be planned", head.error or "not accepted")
+            written = self._written(snapshot, action)
+            if written is not None:
+                return RevertProgress(written, None, self._clock.now())
+            waiting = _progress(
+                self._record((action.service, action.environment)), action.rejection
+            )
+            if waiting is not None and waiting.branch is not None:
+                # A person has the branch; whether they merged it is all there is to look for.
+                return waiting
+            plan = plan_revert(action.service, action.rejection, self._cells(snapshot, action))
+            commit = self._commit(snapshot, action, plan)
+            branch = self._branch if action.direct else _branch_for(action)
+            result = self._remote.push(commit, branch)
+            if result.outcome is PushOutcome.LANDED and action.direct:
+                self._tell(EventKind.REVERT_PUSHED, action, commit, branch)
+                return RevertProgress(commit, None, self._clock.now())
+            if result.outcome is PushOutcome.LANDED or (
+                result.outcome is PushOutcome.MOVED and not action.direct
+            ):
+                return self._on_branch(action, commit, branch, result.message)
+            if result.outcome is PushOutcome.REFUSED and action.direct:
+                other = _branch_for(action)
+                again = self._remote.push(commit, other)
+                if again.outcome in (PushOutcome.LANDED, PushOutcome.MOVED):
+                    return self._on_branch(action, commit, other, result.message)
+                raise Unreachable(other, "the revert could not be pushed", again.message)
+        raise Unreachable(self._branch, "the revert was overtaken", "others push without a pause")
+
+    def _written(self, snapshot: Snapshot, action: CommitRevert) -> CommitId | None:
+        """Returns the commit that holds this rejection already, or None."""
+        entries = snapshot.quarantine.get(action.service, ())
+        if not is_written(action.rejection, entries):
+            return None
+        path = f"{self._root}quarantine/{action.service}.yaml"
+        log = self._history.log(snapshot.commit, path=path, most=1)
+        return log[0].commit if log else snapshot.commit
+
+    def _cells(self, snapshot: Snapshot, action: CommitRevert) -> tuple[Cell, ...]:
+        """Returns the service's cells as they are asked for at this HEAD, in order of its path."""
+        asker = self._asker(snapshot)
+        facts = self._facts(action.service)
+        known = {cell.environment: cell for cell in facts.cells} if facts else {}
+        cells: list[Cell] = []
+        earlier: list[PromotionRecord | None] = []
+        for environment in asker.path(action.service, tuple(known)):
+            ask = asker.ask(action.service, environment, tuple(earlier))
+            record = self._record((action.service, environment))
+            former = known.get(environment)
+            members = former.members if former else ()
+            cells.append(Cell(environment, ask, record, record_known=True, members=members))
+            earlier.append(record)
+        return tuple(cells)
+
+    def _commit(self, snapshot: Snapshot, action: CommitRevert, plan: RevertPlan) -> CommitId:
+        edits: dict[str, bytes | None] = {}
+        for edit in plan.edits:
+            path = f"environments/{edit.environment}/{action.service}.yaml"
+            octets = self._blob(snapshot.commit, path)
+            if octets is None:
+                continue
+            target = edit.restore_to
+            edits[self._root + path] = set_release(path, octets, target.release, target.values)
+        path = f"quarantine/{action.service}.yaml"
+        edits[self._root + path] = add_entry(path, self._blob(snapshot.commit, path), plan.entry)
+        message = commit_message(action.service, action.rejection, plan)
+        return self._remote.commit(snapshot.commit, edits, message)
+
+    def _blob(self, commit: CommitId, path: str) -> bytes | None:
+        folder, _, name = f"{self._root}{path}".rpartition("/")
+        for entry in self._history.tree(commit, folder):
+            if entry.path == name:
+                return self._history.blob(BlobId(entry.blob))
+        return None
+
+    def _on_branch(
+        self, action: CommitRevert, commit: CommitId, branch: str, why: str
+    ) -> RevertProgress:
+        """A branch for a person: the revert stays owed until HEAD holds it."""
+        record = self._record((action.service, action.environment))
+        known = _progress(record, action.rejection)
+        if known is None or known.branch != branch:
+            self._tell(EventKind.REVERT_REFUSED, action, commit, branch, why)
+        return RevertProgress(None, branch, self._clock.now())
+
+    def _note(self, action: CommitRevert, progress: RevertProgress) -> None:
+        record = self._record((action.service, action.environment))
+        if record is None:
+            return
+        known = _progress(record, action.rejection)
+        if known is not None and replace(known, pushed_at=None) == replace(
+            progress, pushed_at=None
+        ):
+            return
+        try:
+            self._keep(with_revert(record, action.rejection, progress))
+        except ReconcilerError as error:
+            _log.warning("revert-unrecorded", service=action.service, error=str(error))
+        self._on_change(action.service)
+
+    def _tell(
+        self, kind: EventKind, action: CommitRevert, commit: CommitId, branch: str, why: str = ""
+    ) -> None:
+        began = action.rejection.first_failure_at
+        where: EnvironmentName = action.environment
+        self._on_event(
+            Event(
+                at=self._clock.now(),
+                kind=kind,
+                reason=action.reason,
+                message=why or f"{commit} is on {branch}",
+                service=action.service,
+                environment=where,
+                revision=action.rejection.revision,
+                seconds=(self._clock.now() - began).total_seconds(),
+                detail=(("commit", commit), ("branch", branch)),
+            )
+        )
+
+
+def _progress(record: PromotionRecord | None, rejection: Rejection) -> RevertProgress | None:
+    """Returns what is recorded of a rejection's commit, or None."""
+    at = (rejection.revision.id, rejection.rejected_at)
+    known = record.rejections if record else ()
+    return next((r.revert for r in known if (r.revision.id, r.rejected_at) == at), None)
+
+
+def _branch_for(action: CommitRevert) -> str:
+    """One branch a failure, whoever makes it: the name is a hash of the failure alone."""
+    rejection = action.rejection
+    text = f"{action.service} {rejection.revision.id} {rejection.rejected_at.isoformat()}"
+    digits = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"reconciler/revert-{action.service}-{digits}"

@@ -1,0 +1,1 @@
+"""Stand-ins for the world that keep their ports' contracts."""

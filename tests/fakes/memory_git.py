@@ -1,0 +1,141 @@
+"""A Git remote and its mirror in memory, for virtual time: commits, a branch, and pushes that can fail."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reconciler.errors import InvalidInput, Unreachable
+from reconciler.model.names import BlobId, CommitId
+from reconciler.model.release import TreeEntry
+from reconciler.ports.clock import Clock
+from reconciler.ports.git import CommitFacts, PushOutcome, PushResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    facts: CommitFacts
+    files: Mapping[str, BlobId]
+
+
+class MemoryGit:
+    """Both a History and a Remote."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._blobs: dict[BlobId, bytes] = {}
+        self._commits: dict[CommitId, _Commit] = {}
+        self.branches: dict[str, CommitId] = {}
+        self.is_down = False
+        self.refuse: Callable[[str], str] = lambda branch: ""
+        self.before_push: Callable[[], None] = lambda: None
+
+    # What people do.
+
+    def merge(self, edits: Mapping[str, bytes | str | None], message: str = "a change") -> CommitId:
+        """Commits to main, as a merged pull request does."""
+        parent = self.branches.get("main")
+        octets = {
+            path: text.encode() if isinstance(text, str) else text for path, text in edits.items()
+        }
+        commit = self._write(parent, octets, message, "A Person <person@example.com>")
+        self.branches["main"] = commit
+        return commit
+
+    def read(self, path: str, commit: CommitId | None = None) -> bytes:
+        """Returns a file of main."""
+        files = self._commits[commit or self.branches["main"]].files
+        return self._blobs[files[path]]
+
+    # Remote.
+
+    def fetch(self) -> CommitId:
+        if self.is_down:
+            raise Unreachable("git", "the fetch failed", "connection refused")
+        return self.branches["main"]
+
+    def commit(self, parent: CommitId, edits: Mapping[str, bytes | None], message: str) -> CommitId:
+        return self._write(parent, edits, message, "reconciler <reconciler@localhost>")
+
+    def push(self, commit: CommitId, branch: str) -> PushResult:
+        if self.is_down:
+            raise Unreachable("git", "the push failed", "connection refused")
+        self.before_push()
+        refusal = self.refuse(branch)
+        if refusal:
+            return PushResult(PushOutcome.REFUSED, refusal)
+        there = self.branches.get(branch)
+        if there is not None and not self.is_ancestor(there, commit):
+            return PushResult(PushOutcome.MOVED)
+        self.branches[branch] = commit
+        return PushResult(PushOutcome.LANDED)
+
+    # History.
+
+    def resolve(self, revision: str) -> CommitId | None:
+        found = [c for c in self._commits if c.startswith(revision)]
+        return found[0] if len(found) == 1 else None
+
+    def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
+        folder = f"{path.strip('/')}/" if path.strip("/") else ""
+        return tuple(
+            TreeEntry(name.removeprefix(folder), 0o100644, blob)
+            for name, blob in sorted(self._at(commit).files.items())
+            if name.startswith(folder)
+        )
+
+    def blob(self, blob: BlobId) -> bytes:
+        return self._blobs[blob]
+
+    def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
+        waiting = [descendant]
+        while waiting:
+            one = waiting.pop()
+            if one == ancestor:
+                return True
+            waiting.extend(self._at(one).facts.parents)
+        return False
+
+    def commit_facts(self, commit: CommitId) -> CommitFacts:
+        return self._at(commit).facts
+
+    def log(self, head: CommitId, *, path: str | None, most: int) -> tuple[CommitFacts, ...]:
+        found: list[CommitFacts] = []
+        at: CommitId | None = head
+        while at is not None and len(found) < most:
+            here = self._at(at)
+            parent = here.facts.parents[0] if here.facts.parents else None
+            before = self._at(parent).files if parent else {}
+            if path is None or here.files.get(path) != before.get(path):
+                found.append(here.facts)
+            at = parent
+        return tuple(found)
+
+    def _at(self, commit: CommitId) -> _Commit:
+        found = self._commits.get(commit)
+        if found is None:
+            raise InvalidInput(commit, "it cannot be read", "there is no such commit")
+        return found
+
+    def _write(
+        self,
+        parent: CommitId | None,
+        edits: Mapping[str, bytes | None],
+        message: str,
+        author: str,
+    ) -> CommitId:
+        files = dict(self._commits[parent].files) if parent else {}
+        for path, octets in edits.items():
+            if octets is None:
+                files.pop(path, None)
+                continue
+            blob = BlobId(hashlib.sha1(octets, usedforsecurity=False).hexdigest())
+            self._blobs[blob] = octets
+            files[path] = blob
+        text = f"{parent}{sorted(files.items())}{message}{self._clock.now()}{len(self._commits)}"
+        commit = CommitId(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+        parents = (parent,) if parent else ()
+        facts = CommitFacts(commit, parents, author, self._clock.now(), message)
+        self._commits[commit] = _Commit(facts, files)
+        return commit

@@ -30,7 +30,7 @@ from reconciler.model.objects import Rendered
 from reconciler.model.records import PromotionRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
-from reconciler.shell.coordinator import Leadership, Planned
+from reconciler.shell.coordinator import Leadership
 from reconciler.shell.executor.orders import CellKey, Claim, Examination, Order
 
 _log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ class Actor:
         self._on_event = on_event
         self._held: dict[CellKey, tuple[str, str]] = {}
 
-    def act(self, action: Action, planned: Planned, asker: Asker) -> bool:
+    def act(self, action: Action, asker: Asker | None) -> bool:
         """Carries out one action; returns whether a record changed.
 
         An action that fails is told and left: the next turn plans it again from what then stands.
@@ -111,7 +111,7 @@ class Actor:
         if claim is None:
             return False
         try:
-            return self._act(action, planned, asker, claim)
+            return self._act(action, asker, claim)
         except ReconcilerError as error:
             _log.warning(
                 "action-failed",
@@ -122,7 +122,7 @@ class Actor:
             )
             return False
 
-    def _act(self, action: Action, planned: Planned, asker: Asker, claim: Claim) -> bool:
+    def _act(self, action: Action, asker: Asker | None, claim: Claim) -> bool:
         match action:
             case Adopt() | Admit() | Prove() | Reject() | FinishRollBack():
                 return self._record(action, claim)
@@ -154,28 +154,32 @@ class Actor:
         self._tell(action, now)
         return True
 
-    def _deliver(self, action: Deliver, asker: Asker, claim: Claim) -> None:
+    def _deliver(self, action: Deliver, asker: Asker | None, claim: Claim) -> None:
         executor = self._executors.get(action.cluster)
-        cluster = _cluster(asker.snapshot, action.cluster)
-        if executor is None or cluster is None:
+        if executor is None:
             return
-        found = asker.snapshot.services.get(action.service)
+        found = asker.snapshot.services.get(action.service) if asker is not None else None
         namespace = found.namespace_in(action.environment) if found else ""
-        rendered = None if action.returning else self._rendered(action, asker, cluster)
+        rendered = None
+        if asker is not None and not action.returning:
+            rendered = self._rendered(action, asker)
         executor.order(Order(action, claim, namespace, rendered))
 
-    def _rendered(self, action: Deliver, asker: Asker, cluster: Cluster) -> Rendered | None:
+    def _rendered(self, action: Deliver, asker: Asker) -> Rendered | None:
         """What cannot be rendered now may still be stored in the cluster; the executor looks there."""
+        cluster = _cluster(asker.snapshot, action.cluster)
+        if cluster is None:
+            return None
         try:
             return asker.rendered(action.service, action.environment, cluster, action.revision)
         except ReconcilerError as error:
             _log.warning("render-failed", service=action.service, error=str(error))
             return None
 
-    def _examine(self, action: Examine, asker: Asker) -> None:
+    def _examine(self, action: Examine, asker: Asker | None) -> None:
         executor = self._executors.get(action.cluster)
-        cluster = _cluster(asker.snapshot, action.cluster)
-        if executor is None or cluster is None:
+        cluster = _cluster(asker.snapshot, action.cluster) if asker is not None else None
+        if executor is None or cluster is None or asker is None:
             return
         rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
         if rendered is not None:

@@ -110,8 +110,8 @@ class View:
 class Act(Protocol):
     """Carries out one action; returns whether a record changed, so that planning goes on at once."""
 
-    def __call__(self, action: Action, planned: Planned, asker: Asker) -> bool:
-        """Carries out an action."""
+    def __call__(self, action: Action, asker: Asker | None) -> bool:
+        """Carries out an action; without Git there is no asker."""
         ...
 
 
@@ -165,7 +165,7 @@ class Coordinator:
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
         self._due_s: dict[ServiceName, float] = {}
         self._summary = FleetSummary()
-        self._swept_s = float("-inf")
+        self._sweep_due_s = float("-inf")
 
     def on_wake(self, wake: Callable[[], None]) -> None:
         """Sets what makes this task run."""
@@ -175,7 +175,7 @@ class Coordinator:
         """Says that something about a service, or about everything, may have changed."""
         with self._lock:
             if service is None:
-                self._swept_s = float("-inf")
+                self._sweep_due_s = float("-inf")
             else:
                 self._touched.add(service)
         self._wake()
@@ -198,9 +198,9 @@ class Coordinator:
         head = self._head()
         with self._lock:
             touched, self._touched = self._touched, set()
-            sweep = now_s - self._swept_s >= SWEEP_S
+            sweep = now_s >= self._sweep_due_s
             if sweep:
-                self._swept_s = now_s
+                self._sweep_due_s = now_s + SWEEP_S
         if head != self._asked_of:
             self._asker = self._make_asker(head)
             self._asked_of = head
@@ -259,11 +259,11 @@ class Coordinator:
     def _carry_out(self, planned: Planned) -> bool:
         leadership = self._leadership()
         asker = self._asker
-        if planned.facts.mode is Mode.OBSERVE or leadership.claim is None or asker is None:
+        if planned.facts.mode is Mode.OBSERVE or leadership.claim is None:
             return False
         changed = False
         for action in planned.actions:
-            changed = self._act(action, planned, asker) or changed
+            changed = self._act(action, asker) or changed
         return changed
 
     def _note_due(self, service: ServiceName) -> None:
@@ -283,7 +283,7 @@ class Coordinator:
         with self._lock:
             if self._touched:
                 return 0.0
-            return max(0.0, min(nearest_s, self._swept_s + SWEEP_S) - now_s)
+            return max(0.0, min(nearest_s, self._sweep_due_s) - now_s)
 
     # Facts.
 
@@ -293,13 +293,24 @@ class Coordinator:
         environments = sorted({*recorded, *seen})
         asker = self._asker
         if asker is None:
-            cells = tuple(self._cell(service, e, None, ()) for e in environments)
+            path = self._recorded_path(service, environments)
+            cells = tuple(self._cell(service, e, None, ()) for e in path)
             return ServiceFacts(service, self._daemon_mode(), cells)
         cells_: list[Cell] = []
         for environment in asker.path(service, environments):
             earlier = tuple(cell.record for cell in cells_)
             cells_.append(self._cell(service, environment, asker, earlier))
         return ServiceFacts(service, asker.mode(service, self._daemon_mode()), tuple(cells_))
+
+    def _recorded_path(
+        self, service: ServiceName, environments: list[EnvironmentName]
+    ) -> tuple[EnvironmentName, ...]:
+        """Returns the order that the newest roll-out was admitted under: Git cannot say it now."""
+        records = [self._records.get((service, e)) for e in environments]
+        rollouts = [r.rollout for r in records if r is not None and r.rollout is not None]
+        newest = max(rollouts, key=lambda rollout: rollout.admitted_at, default=None)
+        path = tuple(e for e in newest.path if e in environments) if newest else ()
+        return (*path, *(e for e in environments if e not in path))
 
     def _cell(
         self,

@@ -41,6 +41,9 @@ from reconciler.shell.watching import KindWatch
 
 _log = structlog.get_logger(__name__)
 
+UNREACHABLE_S = 0.25
+"""How soon a watch looks whether its cluster answers again; it asks the pulse, not the cluster."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -247,7 +250,7 @@ class Engine:
             jitter=self._ports.jitter,
             again_s=self._ports.watch_again_s,
         )
-        synced = _Synced(watch, self._touch_all)
+        synced = _Synced(watch, self.pulses[cluster], self._touch_all)
         self._ports.runner.spawn(f"watch {cluster} {kind[1]}", synced.step)
         return watch
 
@@ -300,15 +303,18 @@ class Engine:
 
 
 class _Synced:
-    """A watch's task, which says once when the first list is in: until then nothing can be decided."""
+    """A watch's task: it waits while its cluster does not answer, and says when the first list is in."""
 
-    def __init__(self, watch: KindWatch, on_synced: Callable[[], None]) -> None:
+    def __init__(self, watch: KindWatch, pulse: Pulse, on_synced: Callable[[], None]) -> None:
         self._watch = watch
+        self._pulse = pulse
         self._on_synced = on_synced
         self._was_fresh = False
 
     def step(self) -> float:
         """Steps the watch."""
+        if not self._pulse.is_reachable:
+            return UNREACHABLE_S
         wait_s = self._watch.step()
         if self._watch.is_fresh and not self._was_fresh:
             self._was_fresh = True

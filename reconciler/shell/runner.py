@@ -23,8 +23,14 @@ Wake = Callable[[], None]
 ERROR_WAIT_FIRST_S, ERROR_WAIT_MAX_S = 0.5, 30.0
 """A task that fails is tried again soon, then less and less: it may be failing for the whole fleet."""
 
+SHORTEST_S = 0.005
+"""A wait so short that adding it to a clock may change nothing would be waited for ever."""
+
 IDLE_MAX_S = 3600.0
 """No wait is endless, whatever a task answers."""
+
+STEPS_AT_ONCE_MAX = 5_000
+"""Virtual time must move; tasks that wake each other for ever are our bug."""
 
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +60,7 @@ class _Failures:
             _log.exception("step-crashed", task=self._name)
         else:
             self._count = 0
-            return min(max(0.0, wait_s), IDLE_MAX_S)
+            return min(max(SHORTEST_S, wait_s), IDLE_MAX_S) if wait_s > 0 else 0.0
         self._count += 1
         return float(min(ERROR_WAIT_MAX_S, ERROR_WAIT_FIRST_S * 2 ** min(self._count - 1, 10)))
 
@@ -165,7 +171,12 @@ class SeededRunner:
     def run_until(self, is_done: Callable[[], bool], *, limit_s: float) -> bool:
         """Runs tasks until something holds; returns False when it did not within virtual seconds."""
         until_s = self._clock.monotonic_s() + limit_s
+        steps, since_s = 0, self._clock.monotonic_s()
         while not is_done():
+            steps = steps + 1 if self._clock.monotonic_s() == since_s else 0
+            since_s = self._clock.monotonic_s()
+            if steps > STEPS_AT_ONCE_MAX:
+                raise AssertionError("tasks run for ever without waiting")
             if not self._queue:
                 return False
             due, _, number = heapq.heappop(self._queue)

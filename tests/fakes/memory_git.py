@@ -43,6 +43,12 @@ class MemoryGit:
         self.branches["main"] = commit
         return commit
 
+    def orphan(self) -> CommitId:
+        """Returns a commit with main's files and no parent, as a force push brings it."""
+        files = self._commits[self.branches["main"]].files
+        octets = {path: self._blobs[blob] for path, blob in files.items()}
+        return self._write(None, octets, "all new", "A Person <person@example.com>")
+
     def read(self, path: str, commit: CommitId | None = None) -> bytes:
         """Returns a file of main."""
         files = self._commits[commit or self.branches["main"]].files

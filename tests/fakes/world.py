@@ -14,7 +14,7 @@ from reconciler.model.objects import ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.engine import Engine, Ports
-from reconciler.shell.runner import SeededRunner, VirtualClock
+from reconciler.shell.runner import SeededRunner, Step, VirtualClock, Wake
 from reconciler.simulated.behaviour import Fate, Pace, digest_for
 from reconciler.simulated.cluster import SimulatedCluster
 from tests.fakes.memory_git import MemoryGit
@@ -140,15 +140,16 @@ class World:
 
     def start(self, holder: str = "one") -> Engine:
         """Starts a daemon; an earlier one is left behind as a killed process would be."""
+        self._alive = alive = _Alive(self.runner)
         ports = Ports(
             clock=self.clock,
-            runner=self.runner,
+            runner=alive,
             remote=self.git,
             history=self.git,
             builder=ServiceBuilder(),
             clusters={ClusterName(n): c.client() for n, c in self.clusters.items()},
             home=ClusterName("dev-1"),
-            jitter=random.Random(1),  # noqa: S311
+            jitter=random.Random(1),
             watch_again_s=0.2,
         )
         engine = Engine(
@@ -160,6 +161,10 @@ class World:
         )
         engine.start()
         return engine
+
+    def kill(self) -> None:
+        """Ends the daemon between two steps: nothing it had in mind is written."""
+        self._alive.is_alive = False
 
     def until(self, is_done: Callable[[], bool], limit_s: float = 120.0) -> bool:
         """Lets time pass until something holds."""
@@ -208,6 +213,20 @@ class World:
     def told(self, kind: EventKind) -> list[Event]:
         """Returns the events of a kind."""
         return [event for event in self.events if event.kind is kind]
+
+
+class _Alive:
+    """A process that can be killed: its tasks are never run again."""
+
+    def __init__(self, runner: SeededRunner) -> None:
+        self._runner = runner
+        self.is_alive = True
+
+    def spawn(self, name: str, step: Step) -> Wake:
+        def guarded() -> float:
+            return step() if self.is_alive else 3600.0
+
+        return self._runner.spawn(name, guarded)
 
 
 def _namespace(name: str) -> dict[str, object]:

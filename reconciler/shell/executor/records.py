@@ -80,7 +80,7 @@ def asked_for(order: Order, was: ServiceRecord | None) -> ServiceRecord:
     return replace(
         former,
         revision=deliver.revision,
-        namespace=order.namespace,
+        namespace=order.namespace or former.namespace,
         returning=deliver.returning,
         proven=deliver.proven,
         drift=deliver.drift,

@@ -112,7 +112,7 @@ def applied(
     if conflicts and not force:
         raise _conflict(desired, conflicts)
     merged = copy.deepcopy(live) if live else {}
-    for field in sorted(owners.get(me, frozenset()) - wanted, key=len, reverse=True):
+    for field in sorted(owners.get(me, frozenset()) - wanted, key=len):
         if not any(_covers(owned, field) for owner, owned in after.items() if owner != me):
             _remove(merged, field)
     merged = _merge(merged, desired, kind, ())

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.adapters.render import LIMITS, Limits, ServiceBuilder
 from reconciler.adapters.render.confined import run_confined
-from reconciler.adapters.render.kustomize import _kubectl
+from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.env_repo import SourceKind
 from reconciler.model.names import EnvironmentName
@@ -280,7 +280,7 @@ def test_the_tool_reaches_no_network_even_when_it_is_told_to(
     tree.mkdir()
     home.mkdir()
     (tree / K).write_text(f"resources: ['{address}/a.yaml']\n")
-    command = [str(_kubectl()), "kustomize", "."]
+    command = [str(find_kubectl()), "kustomize", "."]
     outcome = run_confined(command, folder=tree, home=home, limits=LIMITS, subject="test")
     assert outcome.returncode != 0
     assert asked == []

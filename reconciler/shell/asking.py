@@ -150,7 +150,7 @@ class Asker:
             pin,
             head=self.snapshot.commit,
             earlier=earlier,
-            revision_at=lambda source: self._revision(pin, source),
+            revision_at=lambda source: self.revision(pin, source),
         )
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
@@ -193,7 +193,8 @@ class Asker:
             return Reason.NOT_SUPPORTED, f"not supported yet: {', '.join(unsupported)}"
         return None
 
-    def _revision(self, pin: Pin, source: str) -> Revision | None:
+    def revision(self, pin: Pin, source: str) -> Revision | None:
+        """Returns a pin's revision with its service as a commit holds it; None when it is not there."""
         found = self.sources.at(pin.service, source)
         if found is None:
             return None

@@ -135,6 +135,7 @@ class Coordinator:
         self._unreachable = unreachable
         self._publish = publish
         self._lock = threading.Lock()
+        self._stepping = threading.Lock()
         self._touched: set[ServiceName] = set()
         self._wake: Callable[[], None] = lambda: None
         self._asker: Asker | None = None
@@ -161,6 +162,10 @@ class Coordinator:
 
     def step(self) -> float:
         """Makes one turn; returns seconds until something is due by time alone."""
+        with self._stepping:
+            return self._step()
+
+    def _step(self) -> float:
         self._records.retry()
         dirty = self._dirty()
         self._gather(dirty)

@@ -142,7 +142,7 @@ class Engine:
             remote=ports.remote,
             branch=settings.repo.branch,
             root=settings.repo.path,
-            asker=self._asker_of,
+            asker=self.asker_of,
             facts=self._facts,
             record=self.records.get,
             keep=self.records.keep,
@@ -185,6 +185,21 @@ class Engine:
             executor.on_wake(runner.spawn(f"cluster {name}", executor.step))
         self._coordinator.on_wake(runner.spawn("coordinator", self._coordinator.step))
         return wake_fetch
+
+    def api(self, cluster: str) -> KubeApi:
+        """Returns a cluster's API."""
+        return self._ports.clusters[ClusterName(cluster)]
+
+    @property
+    def home_answers(self) -> bool:
+        """Whether the home cluster answers."""
+        return self.pulses[self._ports.home].is_reachable
+
+    def turn(self) -> None:
+        """Makes one more turn over everything, in the caller's own thread."""
+        assert self._coordinator is not None
+        self._coordinator.touch()
+        self._coordinator.step()
 
     def stop(self) -> None:
         """Writes down what only this process knows, and gives the lease up; tasks must have ended."""
@@ -243,7 +258,8 @@ class Engine:
         selector: str,
         on_event: Callable[[WatchEvent], None],
     ) -> Watched:
-        namespace = self._settings.namespace if kind[0].startswith("reconciler.dev/") else None
+        is_ours = kind[0].startswith("reconciler.dev/")
+        namespace = self._settings.namespace if is_ours else None
         watch = KindWatch(
             self._ports.clusters[cluster],
             kind,
@@ -254,6 +270,7 @@ class Engine:
             on_event=on_event,
             jitter=self._ports.jitter,
             again_s=self._ports.watch_again_s,
+            empty_if_not_served=is_ours,
         )
         synced = _Synced(watch, self.pulses[cluster], self._touch_all)
         self._ports.runner.spawn(f"watch {cluster} {kind[1]}", synced.step)
@@ -279,9 +296,10 @@ class Engine:
         )
 
     def _asker(self, head: Head) -> Asker | None:
-        return self._asker_of(head.snapshot) if head.snapshot is not None else None
+        return self.asker_of(head.snapshot) if head.snapshot is not None else None
 
-    def _asker_of(self, snapshot: Snapshot) -> Asker:
+    def asker_of(self, snapshot: Snapshot) -> Asker:
+        """Returns what turns a snapshot into Asks and renders."""
         return Asker(snapshot, self._sources, self._renderer)
 
     def _facts(self, service: ServiceName) -> ServiceFacts | None:

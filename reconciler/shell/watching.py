@@ -38,6 +38,8 @@ class KindWatch:
         on_event: Called with every change, a relist's included.
         jitter: Spreads retries.
         again_s: Seconds between two sessions; above zero only where a session ends at once.
+        empty_if_not_served: A kind that the server does not serve has no objects: for our own
+            records where nothing has been installed yet.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class KindWatch:
         on_event: Callable[[WatchEvent], None],
         jitter: random.Random,
         again_s: float = 0.0,
+        empty_if_not_served: bool = False,
     ) -> None:
         self._api = api
         self._kind = kind
@@ -62,6 +65,7 @@ class KindWatch:
         self._on_event = on_event
         self._jitter = jitter
         self._again_s = again_s
+        self._empty_if_not_served = empty_if_not_served
         self._lock = threading.Lock()
         self._known: dict[ObjectRef, KubeObject] = {}
         self._version = ""
@@ -86,6 +90,9 @@ class KindWatch:
         if self._stopped:
             return SESSION_S
         try:
+            if self._empty_if_not_served and self._api.kind(*self._kind) is None:
+                self._seen()
+                return DENIED_S
             if not self._version:
                 self._list()
             self._watch()

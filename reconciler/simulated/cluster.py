@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.errors import Unreachable
 from reconciler.model.objects import KubeObject
 from reconciler.ports.clock import Clock
-from reconciler.simulated.behaviour import Pace
+from reconciler.simulated.behaviour import Fate, Pace, fate_of
 from reconciler.simulated.memory import MemoryKube
 from reconciler.simulated.store import Store
 from reconciler.simulated.workloads import Workloads
@@ -48,16 +48,24 @@ class SimulatedCluster:
         name: Its name, for errors and UIDs.
         clock: Time.
         pace: How fast its Pods are.
+        fates_of: What becomes of a container of an image here.
     """
 
-    def __init__(self, name: str, *, clock: Clock, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        pace: Pace | None = None,
+        fates_of: Callable[[str], Fate] = fate_of,
+    ) -> None:
         self.name = name
         self._clock = clock
         self._made = 0
         self.store = Store(clock, self._uid)
         self.faults = Faults()
         self.audit: list[Written] = []
-        self._workloads = Workloads(self.store, clock, pace or Pace())
+        self._workloads = Workloads(self.store, clock, pace or Pace(), fates_of)
         for namespace in ("default", "kube-system"):
             self.store.create(_namespace(namespace), "kube-apiserver")
 

@@ -5,6 +5,7 @@ Source: Pod statuses of Kubernetes 1.37 with containerd 2, as `kubectl get pod -
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +25,13 @@ _PULL_MESSAGES = {
 _PULLS = frozenset(_PULL_MESSAGES)
 
 
-def status_of(pod: Object, age_s: float, now: datetime, pace: Pace) -> Object:
+def status_of(
+    pod: Object,
+    age_s: float,
+    now: datetime,
+    pace: Pace,
+    fates_of: Callable[[str], Fate] = fate_of,
+) -> Object:
     """Returns a Pod's status at an age.
 
     Args:
@@ -32,10 +39,11 @@ def status_of(pod: Object, age_s: float, now: datetime, pace: Pace) -> Object:
         age_s: Seconds since then.
         now: Wall time, UTC.
         pace: How fast this cluster is.
+        fates_of: What becomes of a container of an image here.
     """
     born = now - timedelta(seconds=age_s)
     containers = pod["spec"].get("containers") or []
-    fates = [fate_of(str(c.get("image"))) for c in containers]
+    fates = [fates_of(str(c.get("image"))) for c in containers]
     if Fate.UNSCHEDULABLE in fates:
         return _unscheduled(born)
     statuses = [

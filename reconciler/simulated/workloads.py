@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
-from reconciler.simulated.behaviour import Pace
+from reconciler.simulated.behaviour import Fate, Pace, fate_of
 from reconciler.simulated.kinds import Kind
 from reconciler.simulated.kubelet import status_of
 from reconciler.simulated.store import Store
@@ -28,12 +29,20 @@ class Workloads:
         store: Its objects.
         clock: Time.
         pace: How fast Pods get ready, or fail.
+        fates_of: What becomes of a container of an image here.
     """
 
-    def __init__(self, store: Store, clock: Clock, pace: Pace) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        pace: Pace,
+        fates_of: Callable[[str], Fate] = fate_of,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._pace = pace
+        self._fates_of = fates_of
         self._born_s: dict[str, float] = {}
         self._names = 0
 
@@ -283,7 +292,8 @@ class Workloads:
         now_s = self._clock.monotonic_s()
         born_s = self._born_s.setdefault(obj["metadata"]["uid"], now_s)
         now = self._clock.now()
-        self._write_status(obj, status_of(obj, now_s - born_s, now, self._pace), "kubelet")
+        status = status_of(obj, now_s - born_s, now, self._pace, self._fates_of)
+        self._write_status(obj, status, "kubelet")
 
     def _create_pod(
         self, owner: Object, template: Object, labels: dict[str, str], name: str = ""

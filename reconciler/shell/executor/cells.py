@@ -47,25 +47,40 @@ class Drifted:
     missing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an examination before adoption has found, and when."""
+
+    revision: RevisionId
+    live: LiveState
+    health: MemberHealth
+    at_s: float
+
+
 @dataclass(slots=True)
 class CellState:
-    """One cell, as last looked at; only the executor's own task changes it.
+    """One cell, as last looked at; only the executor's own task changes it, under its lock.
 
     Attributes:
+        objects: What is applied, as far as this process knows; None while that is being changed.
+        seen: The last look, which speaks of `objects.revision` and of no other; None: not looked yet.
+        soak: How long that was seen healthy.
         asked_s: Monotonic time at which the present revision was asked for by this process.
         drift_settled: Objects whose difference the server itself called none, by resourceVersion.
     """
 
     objects: Objects | None = None
-    soak: Soak = field(default_factory=Soak)
-    health: MemberHealth = field(default_factory=MemberHealth)
+    seen: Look | None = None
     is_fresh: bool = False
-    drift: tuple[Drifted, ...] = ()
+    soak: Soak = field(default_factory=Soak)
     drift_settled: dict[ObjectRef, str] = field(default_factory=dict)
     asked_s: float = 0.0
-    live: LiveState = LiveState.UNKNOWN
-    examined: RevisionId | None = None
-    examined_s: float = 0.0
+    examined: Examined | None = None
+    trouble: MemberHealth | None = None
+
+    def speaks_of(self, revision: RevisionId) -> bool:
+        """Whether the last look was at exactly this revision: any other proves nothing about it."""
+        return self.objects is not None and self.objects.revision == revision
 
 
 @dataclass(frozen=True, slots=True)

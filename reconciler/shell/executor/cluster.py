@@ -122,11 +122,12 @@ class ClusterExecutor:
     def examine(self, examination: Examination) -> None:
         """Asks for a comparison of what is live with a render; the answer is in `member`."""
         with self._lock:
-            state = self._cells.setdefault(examination.key, CellState())
+            former = self._cells.setdefault(examination.key, CellState()).examined
             is_known = (
-                state.examined == examination.revision
-                and state.live is not LiveState.UNKNOWN
-                and self._clock.monotonic_s() - state.examined_s < EXAMINED_KEPT_S
+                former is not None
+                and former.revision == examination.revision
+                and former.live is not LiveState.UNKNOWN
+                and self._clock.monotonic_s() - former.at_s < EXAMINED_KEPT_S
             )
             if is_known or examination.key in self._examinations:
                 return
@@ -139,9 +140,12 @@ class ClusterExecutor:
             return tuple(self._records)
 
     @property
-    def is_synced(self) -> bool:
-        """Whether this cluster's records have all been read."""
-        return self._watched_records.is_fresh
+    def is_settled(self) -> bool:
+        """Whether everything of which this cluster has a record has been read and looked at."""
+        with self._lock:
+            applied = [key for key, record in self._records.items() if is_applied(record)]
+            seen = all(key in self._cells and self._cells[key].is_fresh for key in applied)
+            return seen and not self._examinations and self._watched_records.is_fresh
 
     def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
         """Returns what is known of a cell here.
@@ -155,33 +159,23 @@ class ClusterExecutor:
             record = self._records.get(key)
             state = self._cells.get(key, CellState())
             stopped = self._pulse.suspended or self._record_suspended.get(key, "")
-            synced = self._watched_records.is_fresh and (
-                record is None or not is_applied(record) or state.is_fresh
-            )
+            # The record may say "applied" before this process has looked at what that has led to.
+            looked = record is not None and state.speaks_of(record.revision.id)
+            judged = record is None or not is_applied(record) or (looked and state.is_fresh)
+            examined = state.examined
+            is_examined = examined is not None and examined.revision == wanted
             return Member(
                 cluster=self.name,
                 reachable=self._pulse.is_reachable,
-                synced=synced,
+                synced=self._watched_records.is_fresh and judged,
                 record=record,
-                health=self._health(record, state),
-                healthy_s=state.soak.total_s(now_s),
+                health=_health(record, state, looked=looked),
+                healthy_s=state.soak.total_s(now_s) if looked else 0.0,
                 waiting_s=now_s - state.asked_s,
-                drift=sum(max(1, len(d.fields)) for d in state.drift),
-                live=state.live if state.examined == wanted else LiveState.UNKNOWN,
+                drift=_drift_count(state) if looked else 0,
+                live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
                 suspended=stopped,
             )
-
-    def drift(self, key: CellKey) -> tuple[object, ...]:
-        """Returns the drifted objects of a cell, as last seen."""
-        with self._lock:
-            return self._cells.get(key, CellState()).drift
-
-    def _health(self, record: ServiceRecord | None, state: CellState) -> MemberHealth:
-        if record is None:
-            return state.health
-        if is_applied(record):
-            return state.health
-        return MemberHealth(reason=record.reason or record.state, message=record.message)
 
     # What the watches tell.
 
@@ -273,12 +267,15 @@ class ClusterExecutor:
             return self._examinations.pop(key) if key is not None else None
 
     def _examine(self, examination: Examination) -> None:
-        found = examine(self._api, examination, self._live, now=self._clock.now())
+        found = examine(
+            self._api,
+            examination,
+            self._live,
+            now=self._clock.now(),
+            now_s=self._clock.monotonic_s(),
+        )
         with self._lock:
-            state = self._cells.setdefault(examination.key, CellState())
-            state.live, state.health = found.live, found.health
-            state.examined = examination.revision
-            state.examined_s = self._clock.monotonic_s()
+            self._cells.setdefault(examination.key, CellState()).examined = found
         self._on_change(examination.key)
 
     def _carry_out(self, work: _Work) -> None:
@@ -289,29 +286,28 @@ class ClusterExecutor:
         with self._lock:
             was = self._records.get(order.key)
             state = self._cells.setdefault(order.key, CellState())
+        healthy_s = state.soak.total_s(self._clock.monotonic_s())
         if was is None or was.revision.id != order.deliver.revision.id or not is_applied(was):
-            state.asked_s = state.asked_s if work.tries else self._clock.monotonic_s()
+            with self._lock:
+                state.asked_s = state.asked_s if work.tries else self._clock.monotonic_s()
+                # What was seen speaks of what was applied before; from here on it proves nothing.
+                state.objects, state.seen, state.is_fresh = None, None, False
         try:
             delivered = self._deliveries.carry_out(
-                order,
-                was,
-                healthy_s=state.soak.total_s(self._clock.monotonic_s()),
-                on_claimed=self._keep,
+                order, was, healthy_s=healthy_s, on_claimed=self._keep
             )
         except (CannotApply, ReconcilerError) as error:
             self._failed(work, error)
             return
         self._done(work)
+        if delivered.objects is not None:
+            applied = {applied.ref: applied for applied in delivered.applied}
+            with self._lock:
+                state.objects = Objects(order.deliver.revision.id, delivered.objects, applied)
+                state.soak = Soak(delivered.record.healthy_s)
+                state.seen, state.is_fresh = None, False
         self._keep(delivered.record)
         if delivered.objects is not None:
-            state.objects = Objects(
-                order.deliver.revision.id,
-                delivered.objects,
-                {applied.ref: applied for applied in delivered.applied},
-            )
-            state.soak = Soak(delivered.record.healthy_s)
-            state.health = MemberHealth()
-            state.is_fresh = False
             self._tell(EventKind.APPLIED, order, order.deliver.reason, order.deliver.message)
         if delivered.pruned is not None:
             for ref in delivered.pruned.delete:
@@ -371,17 +367,18 @@ class ClusterExecutor:
         self._live.watch(sorted(objects.kinds()))
         if not self._live.is_fresh(objects.kinds()):
             return
-        was = state.health
+        was = state.seen.health if state.seen is not None else MemberHealth()
         seen = look(
             objects, self._live, now=self._clock.now(), former=was, settled=state.drift_settled
         )
         now_s = self._clock.monotonic_s()
-        if seen.health.status is HealthStatus.CURRENT:
-            state.soak.healthy(now_s)
-        else:
-            state.soak.stop(now_s)
-        changed = (seen.health, seen.drift) != (was, state.drift) or not state.is_fresh
-        state.health, state.drift, state.is_fresh = seen.health, seen.drift, True
+        with self._lock:
+            if seen.health.status is HealthStatus.CURRENT:
+                state.soak.healthy(now_s)
+            else:
+                state.soak.stop(now_s)
+            changed = seen != state.seen or not state.is_fresh
+            state.seen, state.is_fresh = seen, True
         if record.returning and seen.health.status is not HealthStatus.CURRENT:
             self._unstick(objects)
         if changed:
@@ -395,17 +392,17 @@ class ClusterExecutor:
         try:
             stored = self._deliveries.stored.load(key, record.revision.id)
         except InvalidInput as error:
-            state.health = MemberHealth(reason="StoredObjectsDamaged", message=str(error))
-            state.is_fresh = True
+            state.trouble = MemberHealth(reason="StoredObjectsDamaged", message=str(error))
             return None
         if stored is None:
             message = "the objects of the applied revision are not stored here any more"
-            state.health = MemberHealth(reason="StoredObjectsMissing", message=message)
-            state.is_fresh = True
+            state.trouble = MemberHealth(reason="StoredObjectsMissing", message=message)
             return None
-        state.objects = Objects(record.revision.id, stored)
-        state.soak = Soak(record.healthy_s)
-        state.asked_s = self._clock.monotonic_s()
+        with self._lock:
+            state.objects = Objects(record.revision.id, stored)
+            state.seen, state.is_fresh, state.trouble = None, False, None
+            state.soak = Soak(record.healthy_s)
+            state.asked_s = self._clock.monotonic_s()
         return state.objects
 
     def _unstick(self, objects: Objects) -> None:
@@ -426,7 +423,7 @@ class ClusterExecutor:
                 (key, record, self._cells[key])
                 for key, record in self._records.items()
                 if key in self._cells
-                and self._cells[key].drift
+                and _drift_count(self._cells[key])
                 and key not in self._work
                 and is_applied(record)
             ]
@@ -489,3 +486,19 @@ class ClusterExecutor:
                 continue
             if record.state is ApplyState.APPLIED:
                 self._keep(self._deliveries.records.report(replace(record, healthy_s=healthy_s)))
+
+
+def _health(record: ServiceRecord | None, state: CellState, *, looked: bool) -> MemberHealth:
+    if record is None:
+        return state.examined.health if state.examined is not None else MemberHealth()
+    if not is_applied(record):
+        return MemberHealth(reason=record.reason or record.state, message=record.message)
+    if looked and state.seen is not None:
+        return state.seen.health
+    return state.trouble or MemberHealth()
+
+
+def _drift_count(state: CellState) -> int:
+    """Counts fields; an object that is gone counts as one."""
+    drift = state.seen.drift if state.seen is not None else ()
+    return sum(max(1, len(d.fields)) for d in drift)

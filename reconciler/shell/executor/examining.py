@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.diff import differences
@@ -11,26 +10,22 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import KubeReader
-from reconciler.shell.executor.cells import member_health
+from reconciler.shell.executor.cells import Examined, member_health
 from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects
 from reconciler.shell.executor.orders import Examination
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What an examination found."""
-
-    live: LiveState
-    health: MemberHealth
-
-
 def examine(
-    api: KubeReader, examination: Examination, live: LiveObjects, *, now: datetime
+    api: KubeReader, examination: Examination, live: LiveObjects, *, now: datetime, now_s: float
 ) -> Examined:
     """Reads every object of a render from the server; any that cannot be read leaves it unknown."""
+
+    def answer(state: LiveState, health: MemberHealth | None = None) -> Examined:
+        return Examined(examination.revision, state, health or MemberHealth(), now_s)
+
     live.watch(LOOKED_THROUGH)
     if not live.is_fresh(LOOKED_THROUGH):
-        return Examined(LiveState.UNKNOWN, MemberHealth())
+        return answer(LiveState.UNKNOWN)
     found: list[tuple[KubeObject, KubeObject | None]] = []
     for desired in examination.rendered.objects:
         ref = ObjectRef.of(desired)
@@ -38,14 +33,14 @@ def examine(
             served = api.kind(ref.api_version, ref.kind)
             found.append((desired, api.get(ref) if served is not None else None))
         except ReconcilerError as error:
-            return Examined(LiveState.UNKNOWN, MemberHealth(reason="Unread", message=str(error)))
+            return answer(LiveState.UNKNOWN, MemberHealth(reason="Unread", message=str(error)))
     there = [(desired, seen) for desired, seen in found if seen is not None]
     if not _own(there, found):
-        return Examined(LiveState.ABSENT, MemberHealth())
+        return answer(LiveState.ABSENT)
     if len(there) < len(found) or any(_differs(desired, seen) for desired, seen in there):
-        return Examined(LiveState.DIFFERS, MemberHealth())
+        return answer(LiveState.DIFFERS)
     healths = [assess(seen, live.family(seen), now=now) for _, seen in there]
-    return Examined(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
+    return answer(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
 
 
 def _own(

@@ -53,12 +53,19 @@ class Pulse:
         self._prepare = prepare
         self._prepared = False
         self.is_reachable = False
+        self.was_asked = False
         self.suspended = ""
         self.error = "it has not been asked yet"
         self.last_answer_s = clock.monotonic_s()
 
     def step(self) -> float:
         """Asks once; returns seconds until the next time."""
+        try:
+            return self._beat()
+        finally:
+            self.was_asked = True
+
+    def _beat(self) -> float:
         try:
             if not self._prepared:
                 self._prepare()

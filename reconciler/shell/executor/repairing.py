@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.drift import FieldDifference
@@ -62,7 +63,7 @@ class Repairs:
         """Deals with the drift of one cell; returns seconds until it should be looked at again."""
         wait_s = 3600.0
         claimed = False
-        for drifted in state.drift:
+        for drifted in state.seen.drift if state.seen is not None else ():
             seen = self._live.get(drifted.ref)
             desired = _desired(state, drifted.ref)
             version = str(seen["metadata"].get("resourceVersion")) if seen else "missing"
@@ -95,7 +96,10 @@ class Repairs:
             state.drift_settled[ObjectRef.of(desired)] = str(
                 seen["metadata"].get("resourceVersion", "")
             )
-            state.drift = tuple(d for d in state.drift if d.ref != ObjectRef.of(desired))
+            ref = ObjectRef.of(desired)
+            if state.seen is not None:
+                left = tuple(d for d in state.seen.drift if d.ref != ref)
+                state.seen = replace(state.seen, drift=left)
             return True
         return False
 

@@ -1,0 +1,50 @@
+"""`reconciler bootstrap`: the namespace and the definitions of our records, in every cluster."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from reconciler.cli.opening import (
+    cluster_client,
+    cluster_names,
+    repository,
+    settings_from,
+    settings_options,
+)
+from reconciler.cli.output import Document, Exit, emit, error_document, fail, output_option, table
+from reconciler.errors import ReconcilerError
+from reconciler.shell.engine import bootstrap as bootstrap_cluster
+
+
+@click.command()
+@settings_options
+@output_option
+def bootstrap(output: str, **flags: Any) -> None:
+    """Make what the reconciler needs in every cluster; safe to do again."""
+    document: Document = {"schema": "reconciler.bootstrap/v1", "clusters": [], "errors": []}
+    try:
+        settings = settings_from(flags)
+        names = cluster_names(settings, repository(settings))
+    except ReconcilerError as error:
+        fail(error, document, output)
+    for name in names:
+        try:
+            bootstrap_cluster(cluster_client(settings, name), settings.namespace)
+            document["clusters"].append({"name": name, "ready": True})
+        except ReconcilerError as error:
+            document["clusters"].append({"name": name, "ready": False})
+            document["errors"].append(error_document(error))
+    emit(document, output, _text)
+    sys.exit(Exit.COULD_NOT_LOOK if document["errors"] else Exit.DONE)
+
+
+def _text(document: Document) -> str:
+    rows = [["CLUSTER", "READY"]]
+    rows += [[c["name"], "yes" if c["ready"] else "no"] for c in document["clusters"]]
+    told = table(rows)
+    for error in document["errors"]:
+        told += f"error: {error['object']}: {error['what']}: {error['why']}\n"
+    return told

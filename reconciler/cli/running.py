@@ -1,0 +1,276 @@
+"""`reconciler run`: the daemon."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import structlog
+import watchfiles
+
+from reconciler.adapters.metrics import CONTENT_TYPE, Metrics
+from reconciler.cli import logs
+from reconciler.cli.opening import open_engine, settings_from, settings_options
+from reconciler.cli.output import Exit, emit, fail, output_option
+from reconciler.config.settings import RELOADABLE, Settings
+from reconciler.core import reporting
+from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.model.events import Event
+from reconciler.model.facts import FleetSummary
+from reconciler.model.names import ServiceName
+from reconciler.model.reasons import Reason
+from reconciler.model.view import View
+from reconciler.shell.engine import Engine
+from reconciler.shell.runner import SystemClock, ThreadRunner
+from reconciler.web.board import board
+from reconciler.web.probes import probes
+from reconciler.web.serving import Served
+
+RELOAD_POLL_S = 2.0
+LIVE_TURN_S = 120.0
+"""A coordinator that has not made a turn for so long is stuck: it makes one every half minute."""
+
+_log = structlog.get_logger(__name__)
+
+
+@click.command()
+@settings_options
+@output_option
+@click.option("--once", is_flag=True, help="End as soon as nothing is on its way.")
+@click.option("--timeout-s", type=float, default=600.0, help="With --once: the longest to wait.")
+def run(output: str, once: bool, timeout_s: float, **flags: Any) -> None:  # noqa: FBT001
+    """Run the daemon until it is asked to stop, or with --once until all is settled."""
+    try:
+        daemon = Daemon(settings_from(flags), lambda: settings_from(flags))
+        with daemon:
+            settled = daemon.wait(timeout_s if once else None)
+    except ReconcilerError as error:
+        fail(error, {"schema": "reconciler.status/v1"}, output)
+    if once:
+        view = daemon.engine.view
+        if view is not None:
+            now = SystemClock().now()
+            branch = daemon.settings.repo.branch
+            emit(reporting.status(view, now, branch=branch), output, lambda d: "")
+        sys.exit(Exit.DONE if settled else Exit.TIMED_OUT)
+
+
+class Daemon:
+    """The engine, its pages and its settings, from start to stop.
+
+    Args:
+        settings: As read at the start.
+        reread: Reads them again.
+        handle_signals: Whether SIGTERM and SIGINT stop it.
+
+    Raises:
+        ReconcilerError: The settings do not lead to a repository, a home and clusters.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        *,
+        handle_signals: bool = True,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self.settings = settings
+        self._reread = reread
+        self._handle_signals = handle_signals
+        self._also = on_event
+        self._stopping = threading.Event()
+        self._metrics = Metrics()
+        self._turned_s = time.monotonic()
+        self._stack = ExitStack()
+        logs.configure(settings.log_format, settings.log_level)
+        self.runner = ThreadRunner()
+        self.engine: Engine = open_engine(
+            settings,
+            lambda: self.settings,
+            self.runner,
+            on_event=self._event,
+            on_view=self._view,
+        )
+        self.page: Served | None = None
+
+    def __enter__(self) -> Daemon:
+        clock = SystemClock()
+        branch = self.settings.repo.branch
+        page = board(
+            lambda: reporting.status(self._known(), clock.now(), branch=branch),
+            lambda name: reporting.explain(self._known(), clock.now(), ServiceName(name), None),
+        )
+        self.page = self._stack.enter_context(Served(page, self.settings.listen))
+        probe = probes(
+            problems=self._problems, metrics=self._metrics.text, content_type=CONTENT_TYPE
+        )
+        self._stack.enter_context(Served(probe, self.settings.probes_listen))
+        if self._handle_signals:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._signalled)
+        self._wake_fetch = self.engine.start()
+        threading.Thread(target=self._follow_files, name="files", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        late = self.runner.stop(min(self.settings.stop_timeout_s, STOP_S_MAX))
+        # A watch hangs in a read that ends by itself; it has nothing to lose.
+        stuck = [name for name in late if not name.startswith("watch ")]
+        if stuck:
+            _log.warning("stop-incomplete", tasks=stuck)
+        try:
+            self.engine.stop()
+        except ReconcilerError as error:
+            _log.warning("stop-unsaved", error=str(error))
+        self._stack.close()
+
+    def wait(self, settled_within_s: float | None) -> bool:
+        """Waits for a stop, or until nothing is on its way; returns whether that was in time."""
+        if settled_within_s is None:
+            self._stopping.wait()
+            return True
+        until = time.monotonic() + settled_within_s
+        while time.monotonic() < until and not self._stopping.is_set():
+            view = self.engine.view
+            if view is not None and is_settled(view):
+                return True
+            self._stopping.wait(0.1)
+        return False
+
+    def _event(self, event: Event) -> None:
+        self._metrics.on_event(event)
+        logs.log_event(event)
+        self._also(event)
+
+    def _view(self, view: View) -> None:
+        self._turned_s = time.monotonic()
+        clusters = tuple(str(name) for name in self.engine.executors)
+        self._metrics.on_view(view, clusters=clusters, fetched_s=view.head.fetched_s)
+
+    def _known(self) -> View:
+        view = self.engine.view
+        if view is not None:
+            return view
+
+        return View(self.engine.heads.head, self.settings.mode, FleetSummary())
+
+    def _problems(self) -> list[str]:
+        found = []
+        if self.engine.view is None:
+            found.append("no turn has been made yet")
+        if self.engine.heads.head.snapshot is None:
+            found.append("the env repo has not been read yet")
+        if time.monotonic() - self._turned_s > LIVE_TURN_S:
+            found.append("the coordinator is stuck")
+        return found
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._stopping.set()
+
+    def _follow_files(self) -> None:
+        """Fetches at once when a local repo changes, and takes over settings that may change."""
+        local = Path(self.settings.repo.url)
+        is_local = "://" not in self.settings.repo.url and local.is_dir()
+        if is_local:
+            threading.Thread(target=self._follow_repo, args=(local,), daemon=True).start()
+        while not self._stopping.wait(RELOAD_POLL_S):
+            self._reload()
+
+    def _follow_repo(self, local: Path) -> None:
+        for _ in watchfiles.watch(local, stop_event=self._stopping, raise_interrupt=False):
+            self._wake_fetch()
+
+    def _reload(self) -> None:
+        try:
+            now = self._reread()
+        except InvalidInput as error:
+            _log.warning("settings-refused", error=str(error))
+            return
+        if now == self.settings:
+            return
+        taken, left = _changed(self.settings.model_dump(), now.model_dump())
+        if left:
+            _log.warning("settings-need-restart", fields=left)
+        if taken:
+            self.settings = _with(self.settings, now, taken)
+            logs.configure(self.settings.log_format, self.settings.log_level)
+            _log.info("settings-reloaded", fields=taken)
+            self._wake_fetch()
+
+
+STOP_S_MAX = 5.0
+"""Every step is short but for reads that a time limit ends; nobody waits longer for a stop."""
+
+
+def is_settled(view: View) -> bool:
+    """Whether every cell is proven, or held by something that only a person can change."""
+    if view.head.snapshot is None or not view.services:
+        return False
+    for planned in view.services.values():
+        for cell in planned.facts.cells:
+            reasons = {a.reason for a in planned.of(cell.environment)}
+            if not reasons <= _AT_REST:
+                return False
+    return True
+
+
+_AT_REST: frozenset[str] = frozenset(
+    {
+        Reason.SETTLED,
+        Reason.PAUSED,
+        Reason.REJECTED,
+        Reason.QUARANTINED,
+        Reason.ORPHANED,
+        Reason.NOTHING_PROVEN,
+        Reason.ADOPTION_DIFFERS,
+        Reason.INVALID_PIN,
+        Reason.INVALID_SERVICE,
+        Reason.RENDER_FAILED,
+        Reason.NOT_SUPPORTED,
+    }
+)
+
+
+def _changed(
+    was: Mapping[str, Any], now: Mapping[str, Any], at: str = ""
+) -> tuple[list[str], list[str]]:
+    """Returns the changed fields that may be taken over, and those that need a restart."""
+    taken: list[str] = []
+    left: list[str] = []
+    for key in was:
+        name = f"{at}{key}"
+        if was[key] == now.get(key):
+            continue
+        if name in RELOADABLE:
+            taken.append(name)
+        elif isinstance(was[key], dict) and isinstance(now.get(key), dict):
+            inner = _changed(was[key], now[key], f"{name}.")
+            taken += inner[0]
+            left += inner[1]
+        else:
+            left.append(name)
+    return taken, left
+
+
+def _with(settings: Settings, now: Settings, names: list[str]) -> Settings:
+    changed = settings
+    for name in names:
+        head, _, rest = name.partition(".")
+        if rest:
+            part = getattr(changed, head)
+            value = getattr(getattr(now, head), rest)
+            changed = changed.model_copy(update={head: part.model_copy(update={rest: value})})
+        else:
+            changed = changed.model_copy(update={head: getattr(now, head)})
+    return changed

@@ -1,0 +1,154 @@
+"""What people ask for as commits: pause, resume, rollback."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from reconciler.adapters.git.repository import GitRepository
+from reconciler.cli.looking import look
+from reconciler.cli.opening import repository, settings_from, settings_options
+from reconciler.cli.output import Document, emit, fail, output_option
+from reconciler.config.settings import Settings
+from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
+from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceName
+from reconciler.model.release import Revision
+from reconciler.ports.git import PushOutcome
+from reconciler.schema.edit import set_paused, set_release
+
+RACES_MAX = 5
+
+Edit = Callable[[str, bytes], bytes]
+
+reason_option = click.option(
+    "--reason", required=True, help="Why; it stands in the commit for those who come after."
+)
+
+
+@click.command()
+@click.argument("service")
+@click.argument("environment")
+@reason_option
+@settings_options
+@output_option
+def pause(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+    """Make no forward moves of a service in an environment; roll-backs go through."""
+    _verb("pause", service, environment, reason, output, flags, _set_paused(paused=True))
+
+
+@click.command()
+@click.argument("service")
+@click.argument("environment")
+@reason_option
+@settings_options
+@output_option
+def resume(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+    """Take a pause back."""
+    _verb("resume", service, environment, reason, output, flags, _set_paused(paused=False))
+
+
+@click.command()
+@click.argument("service")
+@click.argument("environment")
+@reason_option
+@settings_options
+@output_option
+def rollback(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+    """Pin the release that was proven before the present one."""
+
+    def edit(path: str, octets: bytes) -> bytes:
+        target = _proven_before(settings_from(flags), service, environment)
+        return set_release(path, octets, target.release, target.values)
+
+    _verb("rollback", service, environment, reason, output, flags, edit)
+
+
+def _set_paused(*, paused: bool) -> Edit:
+    return lambda path, octets: set_paused(path, octets, paused=paused)
+
+
+def _proven_before(settings: Settings, service: str, environment: str) -> Revision:
+    _, view = look(settings)
+    planned = view.services.get(ServiceName(service))
+    cells = planned.facts.cells if planned else ()
+    cell = next((c for c in cells if c.environment == environment), None)
+    subject = f"service {service} in {environment}"
+    if cell is None or cell.record is None:
+        raise InvalidInput(subject, "it cannot be rolled back", "nothing is known to run there")
+    admitted = cell.record.admitted
+    for proof in cell.record.proofs:
+        if admitted is None or proof.revision.id != admitted.id:
+            return proof.revision
+    raise InvalidInput(subject, "it cannot be rolled back", "nothing else was proven there")
+
+
+def _verb(
+    action: str,
+    service: str,
+    environment: str,
+    reason: str,
+    output: str,
+    flags: dict[str, Any],
+    edit: Edit,
+) -> None:
+    document: Document = {
+        "schema": f"reconciler.{action}/v1",
+        "commit": None,
+        "branch": None,
+        "paths": [],
+        "pushed": False,
+    }
+    try:
+        settings = settings_from(flags)
+        path = f"environments/{EnvironmentName(environment)}/{service}.yaml"
+        message = (
+            f"{action.capitalize()} {service} in {environment}\n\n{reason}\n\n"
+            f"Reconciler-Action: {action}\nReconciler-Service: {service}\n"
+            f"Reconciler-Environments: {environment}\nReconciler-Reason: {' '.join(reason.split())}\n"
+        )
+        commit, branch = _pushed(repository(settings), settings, path, edit, message)
+    except ReconcilerError as error:
+        fail(error, document, output)
+    document.update(commit=commit, branch=branch, paths=[path], pushed=commit is not None)
+    emit({**document, "errors": []}, output, _text)
+
+
+def _pushed(
+    repo: GitRepository, settings: Settings, path: str, edit: Edit, message: str
+) -> tuple[CommitId | None, str]:
+    """Commits on a fresh HEAD until a push stands; a branch that refuses it gets one for a person."""
+    root = f"{settings.repo.path.strip('/')}/" if settings.repo.path.strip("/") else ""
+    for _ in range(RACES_MAX):
+        head = repo.fetch()
+        octets = _read(repo, head, root + path)
+        edited = edit(path, octets)
+        if edited == octets:
+            return None, settings.repo.branch
+        commit = repo.commit(head, {root + path: edited}, message)
+        result = repo.push(commit, settings.repo.branch)
+        if result.outcome is PushOutcome.LANDED:
+            return commit, settings.repo.branch
+        if result.outcome is PushOutcome.REFUSED:
+            digits = hashlib.sha256(commit.encode()).hexdigest()[:12]
+            branch = f"reconciler/change-{digits}"
+            if repo.push(commit, branch).outcome is PushOutcome.LANDED:
+                return commit, branch
+            raise Unreachable(branch, "the commit could not be pushed", result.message)
+    raise Unreachable(settings.repo.branch, "the push was overtaken", "others push without a pause")
+
+
+def _read(repo: GitRepository, head: CommitId, path: str) -> bytes:
+    folder, _, name = path.rpartition("/")
+    entry = next((e for e in repo.tree(head, folder) if e.path == name), None)
+    if entry is None:
+        raise InvalidInput(path, "it cannot be changed", "there is no such pin", "check the names")
+    return repo.blob(BlobId(entry.blob))
+
+
+def _text(document: Document) -> str:
+    if document["commit"] is None:
+        return "Nothing to change: the pin says so already."
+    return f"{document['commit']} is on {document['branch']}"

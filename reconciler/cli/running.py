@@ -123,11 +123,9 @@ class Daemon:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        late = self.runner.stop(min(self.settings.stop_timeout_s, STOP_S_MAX))
-        # A watch hangs in a read that ends by itself; it has nothing to lose.
-        stuck = [name for name in late if not name.startswith("watch ")]
-        if stuck:
-            _log.warning("stop-incomplete", tasks=stuck)
+        late = self.runner.stop(self.settings.stop_timeout_s)
+        if late:
+            _log.warning("stop-incomplete", tasks=late)
         try:
             self.engine.stop()
         except ReconcilerError as error:
@@ -207,10 +205,6 @@ class Daemon:
             logs.configure(self.settings.log_format, self.settings.log_level)
             _log.info("settings-reloaded", fields=taken)
             self._wake_fetch()
-
-
-STOP_S_MAX = 5.0
-"""Every step is short but for reads that a time limit ends; nobody waits longer for a stop."""
 
 
 def is_settled(view: View) -> bool:

@@ -268,12 +268,19 @@ class Engine:
             clock=self._ports.clock,
             fresh_s=self._settings.fresh_s,
             on_event=on_event,
+            on_fresh=self._touch_all,
             jitter=self._ports.jitter,
             again_s=self._ports.watch_again_s,
             empty_if_not_served=is_ours,
         )
-        synced = _Synced(watch, self.pulses[cluster], self._touch_all)
-        self._ports.runner.spawn(f"watch {cluster} {kind[1]}", synced.step)
+        pulse = self.pulses[cluster]
+
+        def step() -> float:
+            # A watch waits while its cluster does not answer: one question at a time is enough.
+            return watch.step() if pulse.is_reachable else UNREACHABLE_S
+
+        name = f"watch {cluster} {kind[1]}"
+        self._ports.runner.spawn(name, step, is_waited_for=False)
         return watch
 
     # What the parts ask of each other.
@@ -324,26 +331,6 @@ class Engine:
 
     def _head_changed(self) -> None:
         self._touch_all()
-
-
-class _Synced:
-    """A watch's task: it waits while its cluster does not answer, and says when the first list is in."""
-
-    def __init__(self, watch: KindWatch, pulse: Pulse, on_synced: Callable[[], None]) -> None:
-        self._watch = watch
-        self._pulse = pulse
-        self._on_synced = on_synced
-        self._was_fresh = False
-
-    def step(self) -> float:
-        """Steps the watch."""
-        if not self._pulse.is_reachable:
-            return UNREACHABLE_S
-        wait_s = self._watch.step()
-        if self._watch.is_fresh and not self._was_fresh:
-            self._was_fresh = True
-            self._on_synced()
-        return wait_s
 
 
 def bootstrap(api: KubeApi, namespace: str) -> None:

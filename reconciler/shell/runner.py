@@ -38,8 +38,14 @@ _log = structlog.get_logger(__name__)
 class Runner(Protocol):
     """Runs tasks until it is stopped."""
 
-    def spawn(self, name: str, step: Step) -> Wake:
-        """Adds a task, which may be done while others run; its first step is due at once."""
+    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
+        """Adds a task, which may be done while others run; its first step is due at once.
+
+        Args:
+            name: For logs.
+            step: The task.
+            is_waited_for: False for one that may hang in a read for long and has nothing to lose.
+        """
         ...
 
 
@@ -82,10 +88,10 @@ class ThreadRunner:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
-        self._threads: list[tuple[threading.Thread, threading.Event]] = []
+        self._threads: list[tuple[threading.Thread, threading.Event, bool]] = []
         self._lock = threading.Lock()
 
-    def spawn(self, name: str, step: Step) -> Wake:
+    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
         """Starts a task; after `stop` it is never run."""
         woken = threading.Event()
         thread = threading.Thread(
@@ -93,7 +99,7 @@ class ThreadRunner:
         )
         with self._lock:
             if not self._stopping.is_set():
-                self._threads.append((thread, woken))
+                self._threads.append((thread, woken, is_waited_for))
                 thread.start()
         return woken.set
 
@@ -110,13 +116,14 @@ class ThreadRunner:
         self._stopping.set()
         with self._lock:
             threads = list(self._threads)
-        for _, woken in threads:
+        for _, woken, _ in threads:
             woken.set()
         until_s = time.monotonic() + timeout_s
-        for thread, _ in threads:
+        waited_for = [thread for thread, _, is_waited_for in threads if is_waited_for]
+        for thread in waited_for:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, until_s - time.monotonic()))
-        return tuple(t.name for t, _ in threads if t.is_alive())
+        return tuple(thread.name for thread in waited_for if thread.is_alive())
 
 
 class VirtualClock:
@@ -154,8 +161,9 @@ class SeededRunner:
         self._tasks: list[tuple[Step, _Failures]] = []
         self._due: dict[int, float] = {}
 
-    def spawn(self, name: str, step: Step) -> Wake:
+    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
         """Adds a task."""
+        del is_waited_for
         number = len(self._tasks)
         self._tasks.append((step, _Failures(name)))
         self._at(number, 0.0)

@@ -36,6 +36,7 @@ class KindWatch:
         clock: Time.
         fresh_s: Seconds without word after which what was seen counts as old.
         on_event: Called with every change, a relist's included.
+        on_fresh: Called when what was seen counts again: after the first list, and after a gap.
         jitter: Spreads retries.
         again_s: Seconds between two sessions; above zero only where a session ends at once.
         empty_if_not_served: A kind that the server does not serve has no objects: for our own
@@ -52,6 +53,7 @@ class KindWatch:
         clock: Clock,
         fresh_s: float,
         on_event: Callable[[WatchEvent], None],
+        on_fresh: Callable[[], None],
         jitter: random.Random,
         again_s: float = 0.0,
         empty_if_not_served: bool = False,
@@ -63,6 +65,7 @@ class KindWatch:
         self._clock = clock
         self._fresh_s = fresh_s
         self._on_event = on_event
+        self._on_fresh = on_fresh
         self._jitter = jitter
         self._again_s = again_s
         self._empty_if_not_served = empty_if_not_served
@@ -156,8 +159,11 @@ class KindWatch:
         return {"apiVersion": self._kind[0], "kind": self._kind[1], **obj}
 
     def _seen(self) -> None:
+        was_fresh = self.is_fresh
         with self._lock:
             self._seen_s = self._clock.monotonic_s()
+        if not was_fresh:
+            self._on_fresh()
 
     def _failed(self, error: ReconcilerError) -> float:
         if str(error) != self.error:

@@ -82,6 +82,15 @@ class Store:
             ]
             return found, self.version
 
+    def peek(self, kind: Kind, namespace: str | None) -> list[Object]:
+        """Returns the stored objects themselves, for controllers, which change none of them in place."""
+        with self.changed:
+            return [
+                obj
+                for key, obj in sorted(self._objects.items())
+                if key[:2] == (kind.group, kind.kind) and namespace in (None, key[2])
+            ]
+
     def since(
         self, kind: Kind, version: int, namespace: str | None, selector: str
     ) -> tuple[list[Logged], int]:

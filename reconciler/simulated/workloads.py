@@ -65,7 +65,7 @@ class Workloads:
                 step(obj)
 
     def _list(self, api_version: str, kind: str, namespace: str | None = None) -> list[Object]:
-        return self._store.listed(self._kind(api_version, kind), namespace)[0]
+        return self._store.peek(self._kind(api_version, kind), namespace)
 
     def _kind(self, api_version: str, kind: str) -> Kind:
         found = self._store.served(api_version, kind)
@@ -106,8 +106,7 @@ class Workloads:
             self._annotate_revision(obj, highest)
             return found
         if found is not None:
-            found["metadata"].setdefault("annotations", {})[_REVISION] = str(highest + 1)
-            found = self._store.replace(found, _MANAGER)
+            found = self._store.replace(_annotated(found, highest + 1), _MANAGER)
             self._annotate_revision(obj, highest + 1)
             return found
         labels = {**obj["spec"]["template"]["metadata"].get("labels", {}), _HASH: template}
@@ -135,16 +134,14 @@ class Workloads:
         return made
 
     def _annotate_revision(self, obj: Object, revision: int) -> None:
-        annotations = obj["metadata"].setdefault("annotations", {})
-        if annotations.get(_REVISION) != str(revision):
-            annotations[_REVISION] = str(revision)
-            obj.update(self._store.replace(obj, _MANAGER))
+        if (obj["metadata"].get("annotations") or {}).get(_REVISION) != str(revision):
+            self._store.replace(_annotated(obj, revision), _MANAGER)
 
     def _scale(self, replica_set: Object, replicas: int) -> None:
         found = self._fresh(replica_set)
         if found is not None and found["spec"]["replicas"] != replicas:
-            found["spec"]["replicas"] = replicas
-            self._store.replace(found, _MANAGER)
+            spec = {**found["spec"], "replicas": replicas}
+            self._store.replace({**found, "metadata": _unversioned(found), "spec": spec}, _MANAGER)
 
     def _replica_set_status(self, obj: Object) -> None:
         pods = self._pods(obj)
@@ -337,14 +334,18 @@ class Workloads:
 
     def _fresh(self, obj: Object) -> Object | None:
         kind = self._kind(obj["apiVersion"], obj["kind"])
-        found = self._store.listed(kind, obj["metadata"]["namespace"])[0]
+        found = self._store.peek(kind, obj["metadata"]["namespace"])
         name = obj["metadata"]["name"]
         return next((o for o in found if o["metadata"]["name"] == name), None)
 
     def _write_status(self, obj: Object, status: Object, manager: str = _MANAGER) -> None:
         now = {k: v for k, v in status.items() if v != 0 or k in ("observedGeneration", "replicas")}
         if obj.get("status") != now:
-            self._store.replace({**obj, "status": now}, manager, subresource="status")
+            self._store.replace(
+                {**obj, "metadata": _unversioned(obj), "status": now},
+                manager,
+                subresource="status",
+            )
 
 
 def _condition(former: dict[str, Object], now: str, type_: str, status: str, reason: str) -> Object:
@@ -358,6 +359,12 @@ def _condition(former: dict[str, Object], now: str, type_: str, status: str, rea
         "lastTransitionTime": now,
         "lastUpdateTime": now,
     }
+
+
+def _annotated(obj: Object, revision: int) -> Object:
+    meta = obj["metadata"]
+    annotations = {**(meta.get("annotations") or {}), _REVISION: str(revision)}
+    return {**obj, "metadata": {**_unversioned(obj), "annotations": annotations}}
 
 
 def _owner(obj: Object) -> Object:
@@ -387,3 +394,8 @@ def _suffix(number: int) -> str:
 def _ready(pod: Object) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _unversioned(obj: Object) -> Object:
+    """A controller's step sees all that it writes, so that it may write over what it has just read."""
+    return {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}

@@ -222,7 +222,9 @@ class _Alive:
         self._runner = runner
         self.is_alive = True
 
-    def spawn(self, name: str, step: Step) -> Wake:
+    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
+        del is_waited_for
+
         def guarded() -> float:
             return step() if self.is_alive else 3600.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=40)
@@ -110,12 +110,20 @@ class ClusterValuesFile(_File):
     values: dict[str, Any] = Field(default_factory=dict)
 
 
+def _form(value: object) -> str:
+    """Tells a word from what stands in its place, so that only one form is found fault with."""
+    return "word" if isinstance(value, str) else "tree"
+
+
 class PinFile(_File):
     """environments/<env>/<svc>.yaml."""
 
     LATER: ClassVar[tuple[str, ...]] = ("approved", "promote")
 
-    release: ReleaseFile | Literal["absent"]
+    release: Annotated[
+        Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
+        Discriminator(_form),
+    ]
     values: dict[str, Any] = Field(default_factory=dict)
     clusters: dict[Name, ClusterValuesFile] = Field(default_factory=dict)
     paused: bool = False
@@ -141,7 +149,10 @@ class EnvironmentPolicyFile(_File):
     soak_s: Seconds
     watch_for_s: Seconds
     progress_deadline_s: Seconds
-    waves: list[list[Name]] | Literal["all", "each"]
+    waves: Annotated[
+        Annotated[list[list[Name]], Tag("tree")] | Annotated[Literal["all", "each"], Tag("word")],
+        Discriminator(_form),
+    ]
     drift: Literal["report", "correct"]
     after: Later = None
     approval: Later = None

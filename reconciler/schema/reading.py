@@ -41,8 +41,8 @@ def read_file(path: str, octets: bytes, model: type[Model]) -> tuple[Model, Docu
 
 def _fault(path: str, document: Document, detail: object) -> Fault:
     assert isinstance(detail, dict)
-    at: Path = _real(document, tuple(detail["loc"]))
     kind = str(detail["type"])
+    at = _real(document, tuple(detail["loc"]), kind)
     place = document.place(at)
     return Fault(
         path,
@@ -56,13 +56,14 @@ def _fault(path: str, document: Document, detail: object) -> Fault:
     )
 
 
-def _real(document: Document, loc: Path) -> Path:
-    """Leaves out the steps that pydantic adds for the members of a union and for keys."""
+def _real(document: Document, loc: Path, kind: str) -> Path:
+    """Leaves out the steps that pydantic adds: the tag of a union's member, and `[key]`."""
     at: Path = ()
     for step in loc:
-        if (*at, step) in document.values or step == loc[-1]:
+        if (*at, step) in document.values:
             at = (*at, step)
-    return tuple(step for step in at if step != "[key]")
+    # A field that is missing stands nowhere, and is named all the same.
+    return (*at, loc[-1]) if kind == "missing" else at
 
 
 def _why(kind: str, detail: dict[str, object]) -> str:

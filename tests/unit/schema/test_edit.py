@@ -1,0 +1,130 @@
+"""Edits change what they say and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.errors import InvalidInput
+from reconciler.model.env_repo import QuarantineEntry
+from reconciler.model.names import (
+    CommitId,
+    EnvironmentName,
+    Identity,
+    PartDigest,
+    RevisionId,
+    ServiceName,
+)
+from reconciler.model.release import Part, Release, Values
+from reconciler.schema.edit import add_entry, set_paused, set_release
+
+SOURCE = CommitId("c" * 40)
+GOOD = "sha256:" + "1" * 64
+BAD = "sha256:" + "2" * 64
+RELEASE = Release("1.0", (("registry.example.com/web", GOOD),), SOURCE)
+
+BLOCK = f"""\
+# The web team's pin.
+release: # what runs
+  version: "1.1" # the tag
+  images:
+    registry.example.com/web: {BAD} # built by CI
+values:
+  replicas: 3 # for the sale
+paused: false
+"""
+
+
+def edited(text: str, values: Values | None = None) -> str:
+    return set_release("pin.yaml", text.encode(), RELEASE, values or Values()).decode()
+
+
+def test_only_what_differs_is_written() -> None:
+    text = edited(BLOCK, Values.of({"replicas": 3}))
+    assert text == BLOCK.replace('"1.1"', "'1.0'").replace(BAD, GOOD).replace(
+        "  version:", f"  source: {SOURCE}\n  version:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "text"),
+    [
+        (
+            "flow style",
+            f'release: {{version: "1.1", images: {{registry.example.com/web: {BAD}}}}}\n',
+        ),
+        ("windows line ends", BLOCK.replace("\n", "\r\n")),
+        ("no end of line at the end", BLOCK.rstrip("\n")),
+        ("a source that is there", BLOCK.replace("  version", "  source: abcdef1\n  version")),
+        ("other images", BLOCK.replace("registry.example.com/web", "registry.example.com/other")),
+        ("no images", 'release:\n  version: "1.1"\n'),
+        (
+            "a deeper indent",
+            BLOCK.replace("\n  ", "\n      ").replace("          reg", "            reg"),
+        ),
+        ("letters beyond ASCII", BLOCK.replace("The web team", "Größe ☃")),
+    ],
+)
+def test_a_pin_comes_out_as_wanted_in(case: str, text: str) -> None:
+    # set_release reads back what it wrote and refuses a text that does not say it.
+    now = edited(text, Values.of({"replicas": 5}))
+    assert "5" in now
+    assert [line for line in now.splitlines() if line.startswith("#")] == [
+        line for line in text.splitlines() if line.startswith("#")
+    ]
+    assert case
+
+
+def test_values_that_go_are_taken_out_and_those_by_cluster_are_written() -> None:
+    text = edited(BLOCK, Values.of({"clusters": {"prod-1": {"replicas": 9}}}))
+    assert "replicas: 3" not in text
+    assert "prod-1" in text
+
+
+def test_a_pin_that_is_broken_is_not_edited() -> None:
+    with pytest.raises(InvalidInput):
+        edited("release: [")
+    with pytest.raises(InvalidInput):
+        edited("release: absent")
+
+
+def test_a_pause_is_written_in_place_or_added() -> None:
+    text = set_paused("pin.yaml", BLOCK.encode(), paused=True).decode()
+    assert text == BLOCK.replace("paused: false", "paused: true")
+    short = BLOCK.replace("paused: false\n", "")
+    added = set_paused("pin.yaml", short.encode(), paused=True).decode()
+    assert added.replace("paused: true\n", "") == short
+
+
+ENTRY = QuarantineEntry(
+    service=ServiceName("web"),
+    revision=RevisionId("sha256:" + "a" * 64),
+    identity=Identity("sha256:" + "b" * 64),
+    version="1.1",
+    part=Part.IMAGES,
+    part_digest=PartDigest("sha256:" + "d" * 64),
+    environments=(EnvironmentName("staging"), EnvironmentName("prod")),
+    reason="CrashLoopBackOff",
+    evidence=("Pod web-1: exit code 1",),
+    commit=SOURCE,
+    rejected_at="2026-01-01T00:00:00Z",
+    lifted=None,
+)
+
+
+def test_an_entry_begins_a_file_and_is_added_to_one() -> None:
+    first = add_entry("q.yaml", None, ENTRY)
+    second = add_entry("q.yaml", first, ENTRY)
+    assert second.startswith(first)
+    assert second.count(b"revision:") == 2
+
+
+def test_what_a_person_wrote_into_a_quarantine_stays() -> None:
+    first = add_entry("q.yaml", None, ENTRY).decode()
+    lifted = first + "  lifted: a flaky node # see the incident\n"
+    text = add_entry("q.yaml", lifted.encode(), ENTRY).decode()
+    assert text.startswith(lifted)
+
+
+def test_an_entry_added_to_an_empty_list_or_to_another_style_is_read_back() -> None:
+    for text in ("entries: []\n", "entries: []"):
+        assert b"CrashLoopBackOff" in add_entry("q.yaml", text.encode(), ENTRY)

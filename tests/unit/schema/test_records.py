@@ -1,0 +1,154 @@
+"""Records go into the cluster and come back as they were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reconciler.errors import InvalidInput
+from reconciler.model.health import Evidence
+from reconciler.model.names import ClusterName, EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.policy import DriftMode, EnvironmentPolicy
+from reconciler.model.records import (
+    ApplyState,
+    Origin,
+    PromotionRecord,
+    Proof,
+    Rejection,
+    RevertProgress,
+    Rollout,
+    ServiceRecord,
+)
+from reconciler.model.release import Part, Values
+from reconciler.schema.crds import crds
+from reconciler.schema.records import (
+    promotion_record_object,
+    read_promotion_record,
+    read_service_record,
+    service_record_object,
+    service_record_status,
+)
+from tests.fakes.records import COMMIT, revision
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+WEB, DEV, DEV_1 = ServiceName("web"), EnvironmentName("dev"), ClusterName("dev-1")
+POLICY = EnvironmentPolicy(1.5, 2, 3, ((DEV_1,), (ClusterName("dev-2"),)), DriftMode.CORRECT)
+
+
+def full_record() -> PromotionRecord:
+    bad, good = revision("2"), revision("1", values=Values.of({"a": {"b": [1, None, "x"]}}))
+    rejection = Rejection(
+        revision=bad,
+        part=Part.IMAGES,
+        part_digest=bad.images_digest,
+        environments=(DEV, EnvironmentName("prod")),
+        reason="CrashLoopBackOff",
+        message="it ended",
+        cluster=DEV_1,
+        evidence=(Evidence("Pod", "web-1", "OOMKilled", "out of memory", 137, 4),),
+        restore_to=good,
+        commit=COMMIT,
+        first_failure_at=NOW,
+        rejected_at=NOW,
+        revert=RevertProgress(COMMIT, "a-branch", NOW),
+    )
+    return PromotionRecord(
+        service=WEB,
+        environment=DEV,
+        admitted=good,
+        rollout=Rollout(
+            revision=good,
+            restore_to=None,
+            policy=POLICY,
+            policy_digest="sha256:x",
+            admitted_at=NOW,
+            commit=COMMIT,
+            path=(DEV, EnvironmentName("prod")),
+        ),
+        proofs=(Proof(good, Origin.SOAKED, (DEV_1,), True, "sha256:x", NOW, NOW),),
+        rejections=(rejection,),
+        epoch=4,
+        holder="me",
+        installation="default",
+        version="17",
+    )
+
+
+def test_a_promotion_record_comes_back() -> None:
+    record = full_record()
+    assert read_promotion_record(promotion_record_object(record, namespace="n")) == record
+
+
+def test_a_service_record_comes_back_with_its_status() -> None:
+    record = ServiceRecord(
+        service=WEB,
+        environment=DEV,
+        revision=revision(),
+        namespace="web",
+        returning=True,
+        drift=DriftMode.CORRECT,
+        keep=(revision().id,),
+        rejection=full_record().rejections[0],
+        epoch=1,
+        holder="me",
+        state=ApplyState.FAILED,
+        render_digest=RenderDigest("sha256:y"),
+        healthy_s=12.5,
+        reason="ApplyRefused",
+        generation=3,
+        observed_generation=2,
+        version="9",
+    )
+    obj = service_record_object(record, namespace="n")
+    assert "status" not in obj
+    obj["status"] = service_record_status(record)
+    obj["metadata"]["generation"] = 3
+    assert read_service_record(obj) == record
+
+
+def test_a_record_stays_small() -> None:
+    import json
+
+    assert len(json.dumps(promotion_record_object(full_record(), namespace="n"))) < 8_000
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda obj: obj.pop("spec"),
+        lambda obj: obj["spec"].pop("service"),
+        lambda obj: obj["spec"].update(epoch="many"),
+        lambda obj: obj["spec"].update(proofs=[{"revision": 3}]),
+        lambda obj: obj["spec"]["admitted"].pop("release"),
+    ],
+)
+def test_a_record_that_is_none_is_an_error_and_not_an_empty_one(spoil: object) -> None:
+    obj = promotion_record_object(full_record(), namespace="n")
+    spoil(obj)  # type: ignore[operator]
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read_promotion_record(obj)
+
+
+def test_the_definitions_name_every_field_that_is_written() -> None:
+    promotion, service = crds()
+    for crd, obj in (
+        (promotion, promotion_record_object(full_record(), namespace="n")),
+        (service, service_record_object(ServiceRecord(WEB, DEV, revision(), "web"), namespace="n")),
+    ):
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        _covers(schema, obj["spec"], "spec")
+
+
+def _covers(schema: dict[str, object], value: object, path: str) -> None:
+    if isinstance(value, dict):
+        properties = schema["properties"]
+        assert isinstance(properties, dict)
+        for key, item in value.items():
+            assert key in properties, f"{path}.{key}"
+            _covers(properties[key], item, f"{path}.{key}")
+    elif isinstance(value, list):
+        items = schema["items"]
+        assert isinstance(items, dict)
+        for item in value:
+            _covers(items, item, f"{path}[]")

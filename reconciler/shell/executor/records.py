@@ -34,17 +34,15 @@ class ServiceRecords:
             Fenced: A higher epoch, or another holder of ours, has been there.
             Conflict: Somebody wrote it since it was read.
         """
+        if was is None or not was.version:
+            return self._read(self._api.create(self._object(wanted)))
+        if _is_spec_equal(wanted, was):
+            return self._checked(wanted)
         try:
-            if was is None or not was.version:
-                return self._read(self._api.create(self._object(wanted)))
-            if _is_spec_equal(wanted, was):
-                return self._checked(wanted)
-            return self._read(
-                self._api.replace(
-                    self._object(replace(wanted, version=was.version)), subresource=None
-                )
-            )
+            obj = self._object(replace(wanted, version=was.version))
+            return self._read(self._api.replace(obj, subresource=None))
         except Refused as error:
+            # The definition's rule: a lower epoch, or another holder of this one.
             raise Fenced(error.object, "the claim was refused", error.why, error.fix) from error
 
     def _checked(self, wanted: ServiceRecord) -> ServiceRecord:

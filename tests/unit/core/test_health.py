@@ -1,0 +1,444 @@
+"""Health of real-looking objects; the case's name is the sentence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reconciler.core.health import assess
+from reconciler.model.health import Cause, HealthStatus
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CURRENT, PROGRESS, FAILED, UNKNOWN, TERMINATING = (
+    HealthStatus.CURRENT,
+    HealthStatus.IN_PROGRESS,
+    HealthStatus.FAILED,
+    HealthStatus.UNKNOWN,
+    HealthStatus.TERMINATING,
+)
+
+
+def obj(kind: str, api_version: str = "apps/v1", **parts: Any) -> dict[str, Any]:
+    meta = {"name": "a", "namespace": "n", "uid": "u", **parts.pop("metadata", {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **parts}
+
+
+def deployment(**status: Any) -> dict[str, Any]:
+    return obj("Deployment", metadata={"generation": 2}, spec={"replicas": 2}, status=status)
+
+
+WELL = {
+    "observedGeneration": 2,
+    "replicas": 2,
+    "updatedReplicas": 2,
+    "readyReplicas": 2,
+    "availableReplicas": 2,
+    "conditions": [{"type": "Available", "status": "True"}],
+}
+
+
+def replica_set(revision: int, uid: str) -> dict[str, Any]:
+    return obj(
+        "ReplicaSet",
+        metadata={
+            "name": uid,
+            "uid": uid,
+            "annotations": {"deployment.kubernetes.io/revision": str(revision)},
+            "ownerReferences": [{"uid": "u", "controller": True}],
+        },
+    )
+
+
+def pod(
+    owner: str = "new", *, name: str = "a-1", ready: bool = False, **container: Any
+) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": "True" if ready else "False"}
+    statuses = [{"name": "c", "ready": ready, "restartCount": 0, "state": {}, **container}]
+    return obj(
+        "Pod",
+        "v1",
+        metadata={
+            "name": name,
+            "uid": name,
+            "ownerReferences": [{"uid": owner, "controller": True}],
+        },
+        status={"phase": "Running", "conditions": [condition], "containerStatuses": statuses},
+    )
+
+
+def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
+    return {"state": {"waiting": {"reason": reason, "message": message}}, **more}
+
+
+CRASH = waiting(
+    "CrashLoopBackOff",
+    "back-off 10s restarting failed container",
+    restartCount=2,
+    lastState={"terminated": {"exitCode": 1, "reason": "Error"}},
+)
+BUSY = {**WELL, "updatedReplicas": 1}
+
+
+@pytest.mark.parametrize(
+    ("case", "given", "status", "reason"),
+    [
+        ("all replicas are there", deployment(**WELL), CURRENT, ""),
+        (
+            "the controller has not seen the change",
+            deployment(**{**WELL, "observedGeneration": 1}),
+            PROGRESS,
+            "NotObserved",
+        ),
+        ("one is not updated", deployment(**BUSY), PROGRESS, "RollingOut"),
+        ("an old one is left", deployment(**{**WELL, "replicas": 3}), PROGRESS, "RollingOut"),
+        (
+            "one is not available",
+            deployment(**{**WELL, "availableReplicas": 1}),
+            PROGRESS,
+            "RollingOut",
+        ),
+        (
+            "the deadline has passed",
+            deployment(
+                **{
+                    **BUSY,
+                    "conditions": [
+                        {
+                            "type": "Progressing",
+                            "status": "False",
+                            "reason": "ProgressDeadlineExceeded",
+                        }
+                    ],
+                }
+            ),
+            FAILED,
+            "ProgressDeadlineExceeded",
+        ),
+        (
+            "it has no status yet",
+            obj("Deployment", metadata={"generation": 1}, spec={"replicas": 2}),
+            PROGRESS,
+            "RollingOut",
+        ),
+        ("it is scaled to none", obj("Deployment", spec={"replicas": 0}, status={}), CURRENT, ""),
+        (
+            "it is being deleted",
+            obj("Deployment", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}, spec={}),
+            TERMINATING,
+            "Terminating",
+        ),
+        (
+            "a StatefulSet is there",
+            obj(
+                "StatefulSet",
+                spec={"replicas": 1},
+                status={"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1},
+            ),
+            CURRENT,
+            "",
+        ),
+        (
+            "a StatefulSet has an old Pod",
+            obj("StatefulSet", spec={"replicas": 1}, status={"replicas": 1, "readyReplicas": 1}),
+            PROGRESS,
+            "RollingOut",
+        ),
+        (
+            "a DaemonSet is on every node",
+            obj(
+                "DaemonSet",
+                spec={},
+                status={
+                    "desiredNumberScheduled": 1,
+                    "updatedNumberScheduled": 1,
+                    "numberAvailable": 1,
+                    "numberReady": 1,
+                },
+            ),
+            CURRENT,
+            "",
+        ),
+        (
+            "a DaemonSet was not seen yet",
+            obj("DaemonSet", spec={}, status={}),
+            PROGRESS,
+            "NotObserved",
+        ),
+        (
+            "a Job is complete",
+            obj("Job", "batch/v1", status={"conditions": [{"type": "Complete", "status": "True"}]}),
+            CURRENT,
+            "",
+        ),
+        (
+            "a Job has failed",
+            obj(
+                "Job",
+                "batch/v1",
+                status={
+                    "conditions": [
+                        {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+                    ]
+                },
+            ),
+            FAILED,
+            "BackoffLimitExceeded",
+        ),
+        ("a Job runs", obj("Job", "batch/v1", status={"active": 1}), PROGRESS, "Running"),
+        (
+            "a claim is bound",
+            obj("PersistentVolumeClaim", "v1", status={"phase": "Bound"}),
+            CURRENT,
+            "",
+        ),
+        (
+            "a claim waits",
+            obj("PersistentVolumeClaim", "v1", status={"phase": "Pending"}),
+            PROGRESS,
+            "NotBound",
+        ),
+        (
+            "a balancer has no address",
+            obj("Service", "v1", spec={"type": "LoadBalancer"}),
+            PROGRESS,
+            "NoLoadBalancer",
+        ),
+        ("a service is inside", obj("Service", "v1", spec={"type": "ClusterIP"}), CURRENT, ""),
+        ("configuration is there", obj("ConfigMap", "v1", data={}), CURRENT, ""),
+        (
+            "a definition is served",
+            obj(
+                "CustomResourceDefinition",
+                "apiextensions.k8s.io/v1",
+                status={"conditions": [{"type": "Established", "status": "True"}]},
+            ),
+            CURRENT,
+            "",
+        ),
+        (
+            "a definition's names are taken",
+            obj(
+                "CustomResourceDefinition",
+                "apiextensions.k8s.io/v1",
+                status={
+                    "conditions": [
+                        {"type": "NamesAccepted", "status": "False", "reason": "Conflict"}
+                    ]
+                },
+            ),
+            FAILED,
+            "Conflict",
+        ),
+        (
+            "a custom object is ready",
+            obj(
+                "Thing",
+                "example.com/v1",
+                status={"conditions": [{"type": "Ready", "status": "True"}]},
+            ),
+            CURRENT,
+            "",
+        ),
+        (
+            "a custom object is not ready",
+            obj(
+                "Thing",
+                "example.com/v1",
+                status={"conditions": [{"type": "Ready", "status": "False", "reason": "Wait"}]},
+            ),
+            PROGRESS,
+            "Wait",
+        ),
+        (
+            "a custom object is stalled",
+            obj(
+                "Thing",
+                "example.com/v1",
+                status={"conditions": [{"type": "Stalled", "status": "True", "reason": "Stuck"}]},
+            ),
+            FAILED,
+            "Stuck",
+        ),
+        (
+            "a custom object has a status nobody knows",
+            obj("Thing", "example.com/v1", status={"state": "fine"}),
+            UNKNOWN,
+            "NoHealthRule",
+        ),
+        (
+            "a custom object's status is still empty",
+            obj("Thing", "example.com/v1", status={}),
+            PROGRESS,
+            "NoStatus",
+        ),
+        ("a custom object has no status at all", obj("Thing", "example.com/v1"), CURRENT, ""),
+        ("a word", "word", UNKNOWN, "Malformed"),
+        ("a status that is a list", obj("Deployment", status=[]), UNKNOWN, "Malformed"),
+        (
+            "replicas that are no number",
+            obj("Deployment", spec={"replicas": "x"}, status={}),
+            UNKNOWN,
+            "Malformed",
+        ),
+        (
+            "an object without a name",
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {}},
+            UNKNOWN,
+            "Malformed",
+        ),
+    ],
+)
+def test_an_object_alone(case: str, given: Any, status: HealthStatus, reason: str) -> None:
+    found = assess(given, (), now=NOW)
+    assert (found.status, found.reason) == (status, reason), case
+
+
+@pytest.mark.parametrize(
+    ("case", "container", "status", "cause"),
+    [
+        ("a crash loop", CRASH, FAILED, Cause.RELEASE),
+        ("one early exit", {**CRASH, "restartCount": 1}, PROGRESS, Cause.NONE),
+        (
+            "out of memory",
+            {
+                **waiting("CrashLoopBackOff", restartCount=3),
+                "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+            },
+            FAILED,
+            Cause.RELEASE,
+        ),
+        (
+            "no such image",
+            waiting(
+                "ErrImagePull",
+                'failed to resolve reference "r/x@sha256:5004": r/x@sha256:5004: not found',
+            ),
+            FAILED,
+            Cause.RELEASE,
+        ),
+        (
+            "no such image, backing off",
+            waiting(
+                "ImagePullBackOff", 'Back-off pulling image "r/x": ErrImagePull: manifest unknown'
+            ),
+            FAILED,
+            Cause.RELEASE,
+        ),
+        (
+            "a denied image",
+            waiting(
+                "ErrImagePull",
+                "pull access denied, repository does not exist or may require authorization",
+            ),
+            FAILED,
+            Cause.RELEASE,
+        ),
+        (
+            "a wrong image name",
+            waiting("InvalidImageName", "couldn't parse image name"),
+            FAILED,
+            Cause.RELEASE,
+        ),
+        (
+            "a registry that is throttled",
+            waiting("ErrImagePull", "unexpected status code: 429 Too Many Requests"),
+            PROGRESS,
+            Cause.PLATFORM,
+        ),
+        (
+            "a registry that fails",
+            waiting("ErrImagePull", "unexpected status from HEAD request: 503 Service Unavailable"),
+            PROGRESS,
+            Cause.PLATFORM,
+        ),
+        (
+            "a registry that does not answer",
+            waiting("ErrImagePull", "dial tcp 10.0.0.1:443: i/o timeout"),
+            PROGRESS,
+            Cause.PLATFORM,
+        ),
+        (
+            "a registry whose name is not found",
+            waiting("ErrImagePull", "dial tcp: lookup r.example.com: no such host: not found"),
+            PROGRESS,
+            Cause.PLATFORM,
+        ),
+        (
+            "a pull that says nothing yet",
+            waiting("ImagePullBackOff", 'Back-off pulling image "r/x"'),
+            PROGRESS,
+            Cause.PLATFORM,
+        ),
+        (
+            "a ConfigMap that is missing",
+            waiting("CreateContainerConfigError", 'configmap "x" not found'),
+            FAILED,
+            Cause.RELEASE,
+        ),
+        (
+            "a cache that is not filled yet",
+            waiting("CreateContainerConfigError", "failed to sync configmap cache: timed out"),
+            PROGRESS,
+            Cause.PLATFORM,
+        ),
+        (
+            "a command that is not there",
+            waiting("RunContainerError", "exec: no such file"),
+            FAILED,
+            Cause.RELEASE,
+        ),
+        ("a container that is made", waiting("ContainerCreating"), PROGRESS, Cause.NONE),
+    ],
+)
+def test_a_deployment_is_looked_through(
+    case: str, container: dict[str, Any], status: HealthStatus, cause: Cause
+) -> None:
+    family = (replica_set(1, "old"), replica_set(2, "new"), pod("new", **container))
+    found = assess(deployment(**BUSY), family, now=NOW)
+    assert (found.status, found.cause) == (status, cause), case
+    if status is FAILED:
+        assert found.evidence[0].name == "a-1"
+
+
+def test_a_pod_of_the_old_template_proves_nothing() -> None:
+    family = (replica_set(1, "old"), replica_set(2, "new"), pod("old", **CRASH))
+    assert assess(deployment(**BUSY), family, now=NOW).status is PROGRESS
+
+
+def test_a_new_template_that_has_no_pods_yet_is_not_judged_by_the_old_ones() -> None:
+    given = deployment(**BUSY)
+    given["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": "3"}
+    family = (replica_set(2, "new"), pod("new", **CRASH))
+    assert assess(given, family, now=NOW).status is PROGRESS
+
+
+def test_a_pod_that_nobody_can_place_is_the_platforms() -> None:
+    lost = pod("new")
+    lost["status"] = {
+        "phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}],
+    }
+    found = assess(deployment(**BUSY), (replica_set(1, "new"), lost), now=NOW)
+    assert (found.status, found.cause) == (PROGRESS, Cause.PLATFORM)
+
+
+def test_a_stateful_set_is_judged_by_the_pods_of_its_update() -> None:
+    given = obj(
+        "StatefulSet", spec={"replicas": 1}, status={"replicas": 1, "updateRevision": "a-2"}
+    )
+    broken = pod("u", **CRASH)
+    broken["metadata"]["labels"] = {"controller-revision-hash": "a-1"}
+    assert assess(given, (broken,), now=NOW).status is PROGRESS
+    broken["metadata"]["labels"] = {"controller-revision-hash": "a-2"}
+    assert assess(given, (broken,), now=NOW).status is FAILED
+
+
+def test_a_long_message_is_cut() -> None:
+    found = assess(
+        deployment(**BUSY),
+        (replica_set(1, "new"), pod("new", **waiting("InvalidImageName", "x" * 10_000))),
+        now=NOW,
+    )
+    assert len(found.evidence[0].message) <= 300

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test lock
+.PHONY: setup fmt check test demo sim lock
 
 setup: $(STAMP)
 
@@ -28,6 +28,14 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests
+
+# The main job on simulated clusters and a local Git remote; stays up until Ctrl-C.
+demo: setup
+	$(BIN)/reconciler demo
+
+# The whole daemon in virtual time.
+sim: setup
+	$(BIN)/pytest -q -n 2 tests/simulation
 
 # The locks carry versions and hashes only, so that any index can serve them.
 lock:

@@ -53,17 +53,13 @@ def _world(way: Way, folder: Path) -> Iterator[World]:
         yield World(served, open_repository(served.access, clock=StoppedClock()), first)
 
 
-TRIED = (Way.HTTP, Way.LOCAL)
-"""https and ssh are not here yet: the test's TLS server leaves sockets open, and sshd does not start."""
-
-
-@pytest.fixture(params=TRIED)
+@pytest.fixture(params=tuple(Way))
 def any_way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Every way, the local path among them."""
     yield from _world(request.param, tmp_path)
 
 
-@pytest.fixture(params=[way for way in TRIED if way in PUSHABLE])
+@pytest.fixture(params=PUSHABLE)
 def pushable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Every way that takes pushes."""
     yield from _world(request.param, tmp_path)

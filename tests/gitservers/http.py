@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from reconciler.adapters.git.demo_server import BackendHandler, find_backend
 from tests.gitservers.certificates import Certificate
@@ -90,11 +90,16 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     tls: ssl.SSLContext | None = None
 
-    def finish_request(self, request: object, client_address: object) -> None:
-        # The handshake is done here, in the connection's own thread: a client may hang in it.
-        if self.tls is not None:
-            request = self.tls.wrap_socket(request, server_side=True)  # type: ignore[arg-type]
-        super().finish_request(request, client_address)  # type: ignore[arg-type]
+    def get_request(self) -> tuple[Any, Any]:
+        request, client_address = super().get_request()
+        if self.tls is None:
+            return request, client_address
+        # The handshake comes with the first read, in the connection's own thread: a client may hang
+        # in it. Wrapped here, the connection that the server closes in the end is the wrapped one.
+        return (
+            self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False),
+            client_address,
+        )
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing of clients that leave, or are left."""

@@ -105,12 +105,13 @@ class GitSshServer:
         config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it as root.
-        self._process = subprocess.Popen(
-            [str(self._sshd), "-D", "-e", "-f", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "sshd.log").open("wb"),
-        )
+        with (self._folder / "sshd.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(self._sshd), "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         self._wait()
         return self
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from reconciler.cli.demo_world import CLUSTERS, SERVICE, DemoWorld
+from reconciler.cli.demo_fleet import CLUSTERS, SERVICE
+from reconciler.cli.demo_world import DemoWorld
 from reconciler.cli.output import Document, Exit, emit, error_document, fail, output_option
 from reconciler.core.gates import proof_of
 from reconciler.core.reporting import revision_document

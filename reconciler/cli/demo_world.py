@@ -1,52 +1,17 @@
-"""The demo's world: a real Git remote over loopback HTTP, simulated clusters, and somebody who merges."""
+"""The demo's world: its fleet, and the daemon that works on it, in this process."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import tempfile
-import threading
-import time
-from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-from reconciler.adapters.git.demo_server import DemoGitServer
+from reconciler.cli.demo_fleet import DemoFleet
 from reconciler.cli.logs import configure
 from reconciler.cli.running import Daemon
 from reconciler.config.settings import FuseSettings, LeaseSettings, RepoSettings, Settings
-from reconciler.errors import OperatorError
 from reconciler.model.events import Event
 from reconciler.model.fleet import Mode
-from reconciler.schema.shipped import shipped
-from reconciler.shell.runner import SystemClock
-from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
-from reconciler.simulated.cluster import SimulatedCluster
-from reconciler.simulated.faults import WireFaults
-from reconciler.simulated.http_front import ClusterServer, dump_kubeconfig
-
-CLUSTERS = {
-    "dev": ("dev-1",),
-    "staging": ("staging-1",),
-    "prod": ("prod-1", "prod-2", "prod-3"),
-}
-"""As fleet.yaml of the example repo names them."""
-
-SOAK_S = 1.0
-"""Minutes in the example repo; in a demo nobody waits for them."""
-
-STEP_S = 0.05
-GIT_TIMEOUT_S = 30
-
-SERVICE = "web"
 
 
-class DemoWorld:
-    """Everything that the demo runs on, in a folder that goes away with it.
+class DemoWorld(DemoFleet):
+    """Everything that the demo runs on.
 
     Args:
         listen: Where the board is served.
@@ -57,53 +22,21 @@ class DemoWorld:
     """
 
     def __init__(self, *, listen: str, quiet: bool) -> None:
-        self._stack = ExitStack()
+        super().__init__()
         self._listen = listen
         self._quiet = quiet
-        self._folder = Path(
-            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="reconciler-demo-"))
-        )
-        self._work = self._folder / "work"
-        self._stopping = threading.Event()
         self.events: list[Event] = []
-        self.kinds: dict[str, str] = {}
-        self.clusters: dict[str, SimulatedCluster] = {}
-        self.faults: dict[str, WireFaults] = {}
-
-    def __enter__(self) -> DemoWorld:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        self._stack.close()
 
     def _start(self) -> None:
-        bare = self._folder / "env.git"
-        self._seed(bare)
-        server = self._stack.enter_context(DemoGitServer(bare))
-        self.repo_url = server.url
-        kubeconfigs = [self._cluster(name) for names in CLUSTERS.values() for name in names]
-        kubeconfig = self._folder / "kubeconfig"
-        kubeconfig.write_text(dump_kubeconfig(kubeconfigs))
-        kubeconfig.chmod(0o600)
+        super()._start()
         settings = Settings(
             repo=RepoSettings(url=self.repo_url, poll_s=0.5),
-            kubeconfig=kubeconfig,
+            kubeconfig=self.kubeconfig,
             home="dev-1",
             mode=Mode.ENFORCE,
             listen=self._listen,
             probes_listen="127.0.0.1:0",
-            state_dir=self._folder / "state",
+            state_dir=self.folder / "state",
             lease=LeaseSettings(duration_s=3, renew_deadline_s=2, retry_s=0.3),
             fuses=FuseSettings(service_an_hour=3, fleet_an_hour=10),
             log_level="error" if self._quiet else "warning",
@@ -118,113 +51,3 @@ class DemoWorld:
         """The board's address."""
         assert self.daemon.page is not None
         return self.daemon.page.url
-
-    def _cluster(self, name: str) -> dict[str, Any]:
-        """Starts one cluster; what crashes elsewhere does well in dev, as so often."""
-        fates = _kind_to_dev if name.startswith("dev") else fate_of
-        pace = Pace(ready_after_s=0.3, crash_every_s=0.4)
-        cluster = SimulatedCluster(name, clock=SystemClock(), pace=pace, fates_of=fates)
-        self.clusters[name] = cluster
-        self.faults[name] = faults = WireFaults()
-        server = ClusterServer(cluster.store, token=f"demo-{name}", faults=faults)
-        self._stack.enter_context(server)
-        threading.Thread(target=self._control, args=(cluster,), daemon=True).start()
-        return server.kubeconfig(name)
-
-    def _control(self, cluster: SimulatedCluster) -> None:
-        while not self._stopping.wait(STEP_S):
-            cluster.step()
-
-    # Git, as people use it.
-
-    def _seed(self, bare: Path) -> None:
-        shutil.copytree(shipped("example-repo"), self._work)
-        policy = self._work / "policies" / "line.yaml"
-        text = re.sub(r"soak_s: \d+", f"soak_s: {SOAK_S:g}", policy.read_text())
-        policy.write_text(text)
-        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(bare), at=self._folder)
-        self._git("init", "--quiet", "--initial-branch=main", ".")
-        self._git("remote", "add", "origin", str(bare))
-        self._commit("The env repo", "seed")
-        config = (("http.receivepack", "true"), ("receive.denyNonFastForwards", "true"))
-        for name, value in config:
-            self._git("config", name, value, at=bare)
-
-    def merge(self, version: str, fate: Fate, kind: str) -> str:
-        """Merges one release of the demo's service into every environment; returns the commit."""
-        self._git("pull", "--quiet", "--rebase", "origin", "main")
-        digest = digest_for(fate, version)
-        for environment in CLUSTERS:
-            pin = self._work / "environments" / environment / f"{SERVICE}.yaml"
-            text = re.sub(r"version: \S+", f'version: "{version}"', pin.read_text())
-            pin.write_text(re.sub(r"sha256:[0-9a-f]{64}", digest, text))
-        return self._commit(f"Release {SERVICE} {version}", kind)
-
-    def _commit(self, subject: str, kind: str) -> str:
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", subject)
-        self._git("push", "--quiet", "origin", "main")
-        commit = self._git("rev-parse", "HEAD").strip()
-        self.kinds[commit] = kind
-        return commit
-
-    def log(self) -> list[dict[str, str]]:
-        """Returns the commits of main as people see them, oldest first."""
-        self._git("fetch", "--quiet", "origin", "main")
-        form = "%H%x1f%aI%x1f%an%x1f%s%x1f%B%x1e"
-        told = self._git("log", "--reverse", f"--format={form}", "FETCH_HEAD")
-        found = []
-        for row in filter(None, (row.strip("\n") for row in told.split("\x1e"))):
-            commit, at, author, subject, body = row.split("\x1f")
-            found.append(
-                {"commit": commit, "at": at, "author": author, "subject": subject, "body": body}
-            )
-        return found
-
-    def _git(self, *arguments: str, at: Path | None = None) -> str:
-        person = {"NAME": "A Person", "EMAIL": "person@example.com"}
-        environment = {
-            "PATH": os.environ.get("PATH", ""),
-            "HOME": str(self._folder),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            **{f"GIT_{who}_{k}": v for who in ("AUTHOR", "COMMITTER") for k, v in person.items()},
-        }
-        try:
-            done = subprocess.run(
-                ["git", *arguments],  # the person's own Git is meant
-                cwd=at or self._work,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=GIT_TIMEOUT_S,
-                check=True,
-            )
-        except FileNotFoundError as error:
-            raise OperatorError("git", "the demo cannot run", "it is not installed") from error
-        except subprocess.CalledProcessError as error:
-            raise OperatorError("git", f"{arguments[0]} failed", error.stderr.strip()) from error
-        return done.stdout
-
-    # Looking on.
-
-    def saw(self, cluster: str, digest: str) -> bool:
-        """Whether a cluster was ever given a Deployment with an image of a digest."""
-        store = self.clusters[cluster].store
-        kind = store.served("apps/v1", "Deployment")
-        assert kind is not None
-        logged, _ = store.since(kind, 0, SERVICE, "")
-        return any(digest in json.dumps(one.obj.get("spec")) for one in logged)
-
-    def until(self, is_done: Any, limit_s: float) -> bool:
-        """Waits until something holds; returns whether it did in time."""
-        until = time.monotonic() + limit_s
-        while time.monotonic() < until:
-            if is_done():
-                return True
-            time.sleep(0.02)
-        return bool(is_done())
-
-
-def _kind_to_dev(image: str) -> Fate:
-    fate = fate_of(image)
-    return Fate.READY if fate is Fate.CRASH else fate

@@ -88,7 +88,10 @@ class Daemon:
         self._handle_signals = handle_signals
         self._also = on_event
         self._stopping = threading.Event()
-        self._metrics = Metrics()
+        self._metrics = Metrics(
+            fetched_s=lambda: self.engine.heads.head.fetched_s,
+            clusters=lambda: tuple(str(name) for name in self.engine.executors),
+        )
         self._turned_s = time.monotonic()
         self._stack = ExitStack()
         logs.configure(settings.log_format, settings.log_level)
@@ -152,8 +155,7 @@ class Daemon:
 
     def _view(self, view: View) -> None:
         self._turned_s = time.monotonic()
-        clusters = tuple(str(name) for name in self.engine.executors)
-        self._metrics.on_view(view, clusters=clusters, fetched_s=view.head.fetched_s)
+        self._metrics.on_view(view)
 
     def _known(self) -> View:
         view = self.engine.view

@@ -54,6 +54,7 @@ class Member:
         healthy_s: Seconds observed healthy on `record.revision`.
         waiting_s: Seconds since the revision was asked for, by our own clock.
         drift: How many fields differ from what is applied.
+        drifted_objects: How many objects they are in.
         suspended: A person's reason for a break-glass suspension; empty while there is none.
         live: Compared with HEAD's render; UNKNOWN until an examination has answered.
     """
@@ -66,6 +67,7 @@ class Member:
     healthy_s: float = 0.0
     waiting_s: float = 0.0
     drift: int = 0
+    drifted_objects: int = 0
     live: LiveState = LiveState.UNKNOWN
     suspended: str = ""
 

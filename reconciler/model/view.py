@@ -54,6 +54,7 @@ class View:
 
     Attributes:
         unreachable: Clusters that do not answer, and why.
+        turn_s: Seconds that the turn took.
     """
 
     head: Head
@@ -61,3 +62,4 @@ class View:
     fleet: FleetSummary
     services: Mapping[ServiceName, Planned] = field(default_factory=dict)
     unreachable: Mapping[ClusterName, str] = field(default_factory=dict)
+    turn_s: float = 0.0

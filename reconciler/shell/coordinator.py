@@ -166,6 +166,7 @@ class Coordinator:
             return self._step()
 
     def _step(self) -> float:
+        began_s = self._clock.monotonic_s()
         self._records.retry()
         dirty = self._dirty()
         self._gather(dirty)
@@ -180,6 +181,7 @@ class Coordinator:
                 self._summary,
                 dict(self._planned),
                 self._unreachable(),
+                self._clock.monotonic_s() - began_s,
             )
         )
         return self._wait_s()

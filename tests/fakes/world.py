@@ -12,6 +12,7 @@ from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
+from reconciler.model.view import View
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.engine import Engine, Ports
 from reconciler.shell.runner import SeededRunner, Step, VirtualClock, Wake
@@ -117,9 +118,17 @@ class World:
         mode: The daemon's.
         drift: What its policy says of drift.
         seed: Orders what is due together.
+        on_view: Given what every turn has seen and decided.
     """
 
-    def __init__(self, *, mode: Mode = Mode.ENFORCE, drift: str = "report", seed: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        mode: Mode = Mode.ENFORCE,
+        drift: str = "report",
+        seed: int = 1,
+        on_view: Callable[[View], None] = lambda view: None,
+    ) -> None:
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -134,6 +143,7 @@ class World:
             cluster.audit.clear()
             self.runner.spawn(f"controllers {cluster.name}", _paced(cluster.step))
         self.events: list[Event] = []
+        self._on_view = on_view
         self.mode = mode
         self.settings = Settings(repo=RepoSettings(url="memory", poll_s=2), mode=mode, home="dev-1")
         self.engine = self.start()
@@ -158,6 +168,7 @@ class World:
             ports,
             holder=holder,
             on_event=self.events.append,
+            on_view=self._on_view,
         )
         engine.start()
         return engine

@@ -173,6 +173,7 @@ class ClusterExecutor:
                 healthy_s=state.soak.total_s(now_s) if looked else 0.0,
                 waiting_s=now_s - state.asked_s,
                 drift=_drift_count(state) if looked else 0,
+                drifted_objects=len(state.seen.drift) if looked and state.seen else 0,
                 live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
                 suspended=stopped,
             )

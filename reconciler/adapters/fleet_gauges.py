@@ -1,0 +1,152 @@
+"""The last view as gauges, made anew at each scrape: what is gone or not known has no series left over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from reconciler.core.phase import owed_revert, phase_of
+from reconciler.model.actions import Action, Hold
+from reconciler.model.view import Planned, View
+
+
+class FleetGauges(Collector):
+    """Everything that a turn has seen and that has a value now.
+
+    A gauge that is set and left says for ever what held once: a service that was deleted would
+    keep its alert, and a cluster that does not answer would show no drift. So each scrape reads the
+    last view, and a fact that is not known has no sample.
+
+    Args:
+        fetched_s: Returns the monotonic time of the last successful fetch, None before the first.
+        clusters: Returns every cluster that is connected to.
+    """
+
+    def __init__(
+        self, *, fetched_s: Callable[[], float | None], clusters: Callable[[], tuple[str, ...]]
+    ) -> None:
+        self._started_s = time.monotonic()
+        self._fetched_s = fetched_s
+        self._clusters = clusters
+        self._view: View | None = None
+
+    def show(self, view: View) -> None:
+        """Takes the place of the view before."""
+        self._view = view
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yields every family, those without a sample too."""
+        view = self._view
+        services = list(view.services.values()) if view is not None else []
+        yield self._fetch_age()
+        yield from _fleet(view)
+        yield self._reachable(view)
+        yield _fuses(view)
+        yield _phases(services)
+        yield _drift(services)
+        yield _pending(services)
+
+    def _fetch_age(self) -> GaugeMetricFamily:
+        # Before the first fetch it counts from the start: "never" must not look younger than "late".
+        since_s = self._fetched_s()
+        age_s = time.monotonic() - (self._started_s if since_s is None else since_s)
+        return GaugeMetricFamily(
+            "reconciler_fetch_age_seconds",
+            "Seconds since the last successful fetch, or since the start where there was none.",
+            value=age_s,
+        )
+
+    def _reachable(self, view: View | None) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "reconciler_cluster_reachable", "1 while a cluster answers.", labels=["cluster"]
+        )
+        if view is not None:
+            for cluster in self._clusters():
+                family.add_metric([cluster], 0 if cluster in view.unreachable else 1)
+        return family
+
+
+def _fleet(view: View | None) -> Iterator[GaugeMetricFamily]:
+    halted = GaugeMetricFamily(
+        "reconciler_halted",
+        "1 while this daemon may make no forward move at all, as one that does not lead.",
+    )
+    incident = GaugeMetricFamily(
+        "reconciler_platform_incident",
+        "How many services turned bad together, so that none of them is taken back for it.",
+    )
+    if view is not None:
+        halted.add_metric([], 1 if view.fleet.halted else 0)
+        incident.add_metric([], len(view.fleet.platform_incident))
+    yield halted
+    yield incident
+
+
+def _fuses(view: View | None) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "reconciler_fuse_blown",
+        "1 while too many rejections in an hour stop forward moves and direct commits.",
+        labels=["scope", "service"],
+    )
+    if view is not None:
+        family.add_metric(["fleet", ""], 1 if view.fleet.fleet_fuse_blown else 0)
+        for service in view.services:
+            family.add_metric(["service", service], 1 if service in view.fleet.fuses_blown else 0)
+    return family
+
+
+def _phases(services: list[Planned]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "reconciler_cell_phase",
+        "1 for the phase that a service is in, in an environment, and the reason for it.",
+        labels=["service", "environment", "mode", "phase", "reason"],
+    )
+    for planned in services:
+        facts = planned.facts
+        for cell in facts.cells:
+            actions = planned.of(cell.environment)
+            phase = phase_of(cell, actions)
+            family.add_metric(
+                [facts.service, cell.environment, facts.mode.value, phase.value, _reason(actions)],
+                1,
+            )
+    return family
+
+
+def _drift(services: list[Planned]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "reconciler_drift_objects",
+        "Live objects that differ from what is applied; none where the cluster is not known.",
+        labels=["service", "environment", "cluster"],
+    )
+    for planned in services:
+        for cell in planned.facts.cells:
+            for member in cell.members:
+                if member.known:
+                    labels = [planned.facts.service, cell.environment, member.cluster]
+                    family.add_metric(labels, member.drifted_objects)
+    return family
+
+
+def _pending(services: list[Planned]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "reconciler_revert_pending",
+        "Rejections whose commit is not on the branch yet; none where the records are not known.",
+        labels=["service"],
+    )
+    for planned in services:
+        cells = planned.facts.cells
+        if all(cell.record_known for cell in cells):
+            owed = sum(owed_revert(cell) is not None for cell in cells)
+            family.add_metric([planned.facts.service], owed)
+    return family
+
+
+def _reason(actions: tuple[Action, ...]) -> str:
+    """Returns the reason that says most: a Hold's before that of what is only carried on."""
+    held = (action for action in actions if isinstance(action, Hold))
+    first = next(held, actions[0] if actions else None)
+    return str(first.reason) if first is not None else ""

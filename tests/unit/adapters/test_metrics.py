@@ -1,0 +1,113 @@
+"""What the metrics say at their edges: before anything is known, and when there is too much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from reconciler.adapters import metrics as module
+from reconciler.adapters.metrics import Metrics
+from reconciler.model.events import Event, EventKind
+from reconciler.model.facts import Ask, Cell, FleetSummary, Member, ServiceFacts
+from reconciler.model.fleet import Mode
+from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.view import Head, Planned, View
+from tests.fakes.scraped import Scraped
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WEB, DEV = ServiceName("web"), EnvironmentName("dev")
+
+
+def measured(
+    fetched_s: Callable[[], float | None] = lambda: None, clusters: tuple[str, ...] = ()
+) -> Metrics:
+    return Metrics(fetched_s=fetched_s, clusters=lambda: clusters)
+
+
+def view(cell: Cell) -> View:
+    planned = Planned(ServiceFacts(WEB, Mode.ENFORCE, (cell,)), (), NOW)
+    return View(Head(), Mode.ENFORCE, FleetSummary(), {WEB: planned})
+
+
+def cell(*members: Member, record_known: bool = True) -> Cell:
+    return Cell(DEV, Ask(None, None, None), None, record_known, members)
+
+
+def drift(kind: EventKind, *, manager: str = "kubectl", name: str = "web") -> Event:
+    detail = (("object", f"Deployment/web/{name}"), ("field", "spec.replicas"))
+    return Event(
+        NOW,
+        kind,
+        service=WEB,
+        environment=DEV,
+        cluster=ClusterName("dev-1"),
+        detail=(*detail, ("manager", manager)),
+    )
+
+
+def test_before_the_first_turn_nothing_is_said_of_the_fleet() -> None:
+    seen = Scraped(measured(clusters=("dev-1",)))
+    assert seen.of("reconciler_halted") == []
+    assert seen.of("reconciler_cluster_reachable") == []
+    assert seen.value("reconciler_turn_seconds_count") == 0
+
+
+def test_a_fetch_that_never_succeeded_is_as_old_as_the_process() -> None:
+    metrics = measured()
+    assert Scraped(metrics).value("reconciler_fetch_age_seconds") > 0
+
+
+def test_the_age_of_a_fetch_grows_between_turns_too() -> None:
+    metrics = measured(lambda: time.monotonic() - 90)
+    assert Scraped(metrics).value("reconciler_fetch_age_seconds") == pytest.approx(90, abs=1)
+
+
+@pytest.mark.parametrize(("reachable", "synced"), [(False, True), (True, False)])
+def test_the_drift_of_a_member_that_is_not_known_has_no_sample(
+    reachable: bool, synced: bool
+) -> None:
+    metrics = measured()
+    metrics.on_view(view(cell(Member(ClusterName("dev-1"), reachable, synced, None))))
+    assert Scraped(metrics).of("reconciler_drift_objects") == []
+    metrics.on_view(view(cell(Member(ClusterName("dev-1"), True, True, None, drifted_objects=2))))
+    assert Scraped(metrics).value("reconciler_drift_objects", cluster="dev-1") == 2
+
+
+def test_records_that_could_not_be_read_are_not_told_as_nothing_pending() -> None:
+    metrics = measured()
+    metrics.on_view(view(cell(record_known=False)))
+    assert Scraped(metrics).of("reconciler_revert_pending") == []
+    metrics.on_view(view(cell()))
+    assert Scraped(metrics).value("reconciler_revert_pending", service="web") == 0
+
+
+def test_field_managers_that_somebody_makes_up_do_not_make_series_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CORRECTED_SERIES_MAX", 3)
+    metrics = measured()
+    for number in range(10):
+        metrics.on_event(drift(EventKind.DRIFT_CORRECTED, manager=f"made-up-{number}"))
+    name = "reconciler_drift_corrected_total"
+    seen = Scraped(metrics)
+    assert len(seen.of(name)) == 4
+    assert seen.value(name, manager="other") == 7
+
+
+def test_differences_that_nobody_corrects_are_not_kept_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SEEN_MAX", 2)
+    metrics = measured()
+    for name in ("first", "second", "third"):
+        metrics.on_event(drift(EventKind.DRIFT_SEEN, name=name))
+    for name in ("first", "second", "third"):
+        metrics.on_event(drift(EventKind.DRIFT_CORRECTED, name=name))
+    assert Scraped(metrics).value("reconciler_drift_latency_seconds_count") == 2
+
+
+def test_no_series_says_when_it_was_made() -> None:
+    assert not [name for name in Scraped(measured()).names() if name.endswith("_created")]

@@ -116,7 +116,8 @@ class Daemon:
         probe = probes(
             problems=self._problems, metrics=self._metrics.text, content_type=CONTENT_TYPE
         )
-        self._stack.enter_context(Served(probe, self.settings.probes_listen))
+        served = self._stack.enter_context(Served(probe, self.settings.probes_listen))
+        _log.info("listening", board=self.page.url, probes=served.url)
         if self._handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._signalled)
@@ -165,11 +166,14 @@ class Daemon:
         return View(self.engine.heads.head, self.settings.mode, FleetSummary())
 
     def _problems(self) -> list[str]:
+        """Why the pages have nothing to show, or show what is old.
+
+        Git or a cluster that does not answer is no reason: then people need the board most, and a
+        daemon that is started again meets the same.
+        """
         found = []
         if self.engine.view is None:
             found.append("no turn has been made yet")
-        if self.engine.heads.head.snapshot is None:
-            found.append("the env repo has not been read yet")
         if time.monotonic() - self._turned_s > LIVE_TURN_S:
             found.append("the coordinator is stuck")
         return found

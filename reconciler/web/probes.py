@@ -15,6 +15,9 @@ def probes(
 ) -> Starlette:
     """Returns the application.
 
+    `/healthz` asks for nothing but an answer: what else may fail (Git, a cluster, the home) is not
+    mended by a restart, which would only throw away what has been seen so far.
+
     Args:
         problems: Returns why the daemon is not ready; nothing when it is.
         metrics: Returns all metrics.

@@ -1,0 +1,102 @@
+"""What a kubelet and Prometheus ask: liveness fails for nothing that a restart would not mend."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reconciler.cli.demo_fleet import DemoFleet
+from reconciler.config.settings import RepoSettings, Settings
+from reconciler.web.probes import probes
+from reconciler.web.serving import Served
+from tests.install.daemon import DaemonProcess
+from tests.install.fleet import settings_for
+
+LIMIT_S = 60
+"""A few seconds are enough; the machine may be busy."""
+
+
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_readiness_says_what_is_wrong_and_liveness_does_not_ask() -> None:
+    problems: list[str] = ["no turn has been made yet"]
+    application = probes(
+        problems=lambda: problems, metrics=lambda: b"a 1\n", content_type="text/plain"
+    )
+    with Served(application, "127.0.0.1:0") as served:
+        assert httpx.get(f"{served.url}/readyz").status_code == 503
+        assert "no turn" in httpx.get(f"{served.url}/readyz").text
+        assert httpx.get(f"{served.url}/healthz").status_code == 200
+        problems.clear()
+        assert httpx.get(f"{served.url}/readyz").status_code == 200
+        assert httpx.get(f"{served.url}/metrics").text == "a 1\n"
+
+
+@pytest.mark.slow
+def test_a_daemon_without_git_and_clusters_lives_serves_and_says_so(tmp_path: Path) -> None:
+    nowhere = closed_port()
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        f"""\
+        apiVersion: v1
+        kind: Config
+        contexts: [{{name: dev-1, context: {{cluster: dev-1, user: dev-1}}}}]
+        clusters: [{{name: dev-1, cluster: {{server: "http://127.0.0.1:{nowhere}"}}}}]
+        users: [{{name: dev-1, user: {{token: a-token}}}}]
+        """
+    )
+    settings = {
+        "repo": {"url": f"http://127.0.0.1:{nowhere}/env.git", "poll_s": 0.5},
+        "clusters": {"dev-1": {"kubeconfig": str(kubeconfig)}},
+        "home": "dev-1",
+        "mode": "enforce",
+    }
+    with DaemonProcess(settings, tmp_path) as daemon:
+        daemon.logged(lambda line: line.get("event") == "ClusterUnreachable", LIMIT_S)
+        daemon.logged(lambda line: line.get("event") == "FetchFailed", LIMIT_S)
+        assert daemon.get(f"{daemon.probes}/healthz") == (200, "ok\n")
+        assert daemon.get(f"{daemon.probes}/readyz") == (200, "ok\n")
+        _, text = daemon.get(f"{daemon.probes}/metrics")
+        assert 'reconciler_cluster_reachable{cluster="dev-1"} 0.0' in text
+        age = re.search(r"^reconciler_fetch_age_seconds (\S+)", text, re.MULTILINE)
+        assert age is not None and float(age[1]) > 0
+        # Nobody has given a right to it, so it halts and says why.
+        assert "reconciler_halted 1.0" in text
+        status, page = daemon.get(daemon.board)
+        assert status == 200 and "<html" in page
+        began_s = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began_s < 25
+
+
+@pytest.mark.slow
+def test_a_cluster_that_goes_away_later_changes_no_probe(tmp_path: Path) -> None:
+    with DemoFleet() as fleet, DaemonProcess(settings_for(fleet), tmp_path) as daemon:
+        reachable = 'reconciler_cluster_reachable{cluster="prod-2"}'
+        daemon.until(lambda: f"{reachable} 1.0" in _metrics(daemon), LIMIT_S, "prod-2 answers")
+        for faults in fleet.faults.values():
+            faults.is_down = True
+        daemon.until(lambda: f"{reachable} 0.0" in _metrics(daemon), LIMIT_S, "prod-2 is lost")
+        assert daemon.get(f"{daemon.probes}/healthz")[0] == 200
+        assert daemon.get(f"{daemon.probes}/readyz")[0] == 200
+        for faults in fleet.faults.values():
+            faults.is_down = False
+
+
+def test_only_loopback_is_listened_at_unless_the_settings_say_otherwise() -> None:
+    settings = Settings(repo=RepoSettings(url="https://git.example.com/env.git"))
+    assert settings.listen.startswith("127.0.0.1:")
+    assert settings.probes_listen.startswith("127.0.0.1:")
+
+
+def _metrics(daemon: DaemonProcess) -> str:
+    return daemon.get(f"{daemon.probes}/metrics")[1]

@@ -1,0 +1,104 @@
+"""Runs a program as in a container: a root of its own that nobody can write to, but for some folders.
+
+It takes Linux's own namespaces, and root to make them; the program itself has no right left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.system.apt import SYSTEM_PATH
+
+SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+
+_MAKE = r"""
+set -eu
+root=$1 uid=$2 gid=$3 folders=$4 files=$5 links=$6 volumes=$7
+shift 7
+mount -t tmpfs -o mode=755 container "$root"
+for file in $files; do
+  mkdir -p "$(dirname "$root$file")"
+  : > "$root$file"
+  mount --bind "$file" "$root$file"
+done
+for folder in $folders; do
+  mkdir -p "$root$folder"
+  mount --bind "$folder" "$root$folder"
+  mount -o remount,bind,ro "$root$folder"
+done
+for link in $links; do
+  ln -s "${link#*=}" "$root${link%%=*}"
+done
+mkdir -p "$root/proc"
+mount -t proc proc "$root/proc"
+for volume in $volumes; do
+  mkdir -p "$root$volume"
+  mount -t tmpfs -o mode=755,uid="$uid",gid="$gid" volume "$root$volume"
+done
+mount -o remount,ro "$root"
+# The program's own PATH need not lead to what root runs.
+chroot=$(PATH="$PATH:/usr/sbin:/sbin" command -v chroot)
+exec "$chroot" "$root" setpriv --reuid="$uid" --regid="$gid" --clear-groups --no-new-privs \
+  --bounding-set=-all --inh-caps=-all -- "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What a contained program has.
+
+    Attributes:
+        root: An empty folder where its root is made, for it alone to see.
+        shown: Folders that it can read, each under its own path, besides the system's.
+        volumes: Folders that it can write to; they begin empty.
+    """
+
+    root: Path
+    shown: tuple[Path, ...]
+    volumes: tuple[str, ...]
+    uid: int
+    gid: int
+
+    def command(self, *program: str) -> list[str]:
+        """Returns the command that runs a program in it; a signal to it reaches the program."""
+        system = [Path(path) for path in SYSTEM if Path(path).exists()]
+        links = [f"{path}={path.readlink()}" for path in system if path.is_symlink()]
+        folders = [path for path in system if not path.is_symlink()]
+        folders += [Path(sys.base_prefix), *self.shown]
+        parts = (
+            " ".join(map(str, folders)),
+            " ".join(DEVICES),
+            " ".join(links),
+            " ".join(self.volumes),
+        )
+        owner = (str(self.uid), str(self.gid))
+        # A process namespace would need a fork, and a signal would not reach the program.
+        isolate = ["unshare", "--mount", "--propagation", "private", "--"]
+        return [*isolate, "sh", "-c", _MAKE, "sh", str(self.root), *owner, *parts, *program]
+
+
+def require_containers() -> None:
+    """Skips where no namespace can be made; in CI it fails."""
+    programs = ("unshare", "setpriv", "chroot", "mount")
+    missing = [name for name in programs if shutil.which(name, path=SYSTEM_PATH) is None]
+    why = f"{', '.join(missing)} is missing" if missing else _refused()
+    if not why:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def _refused() -> str:
+    if os.geteuid() != 0:
+        return "a container can be made by root alone"
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    return "" if done.returncode == 0 else "the kernel makes no mount namespace"

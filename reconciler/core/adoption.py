@@ -16,8 +16,10 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
     """Plans a cell where nothing was ever admitted, as far as the home knows.
 
     Nothing is written over what is live until the pin says `adopt: overwrite`, and nothing is
-    decided before every cluster of the cell has been read.
+    decided before every cluster of the cell has been read, or by one who may admit nothing.
     """
+    if view.fleet.halted:
+        return (_hold(view, view.fleet.halted_reason or Reason.NOT_LEADING, view.fleet.halted),)
     for member in view.cell.members:
         if not member.reachable:
             return (_hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)

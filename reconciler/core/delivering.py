@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from reconciler.core.gates import is_returning, proof_of
-from reconciler.core.judging import APPLY_REFUSED
+from reconciler.core.judging import is_refused
+from reconciler.core.rejections import ways_back
 from reconciler.core.view import CellView
 from reconciler.model.actions import Deliver
 from reconciler.model.facts import Member
 from reconciler.model.names import RevisionId
 from reconciler.model.policy import DriftMode
-from reconciler.model.records import ApplyState, Rejection
+from reconciler.model.records import ApplyState
 from reconciler.model.release import Revision
 
 KEPT_MAX = 3
@@ -63,8 +64,7 @@ def _drift_mode(view: CellView, member: Member) -> DriftMode:
 def _kept(view: CellView, revision: Revision) -> tuple[RevisionId, ...]:
     record = view.cell.record
     back = [record.rollout.restore_to] if record and record.rollout else []
-    proven = [proof.revision for proof in record.proofs] if record else []
-    ids = [r.id for r in (revision, *back, *proven) if r is not None]
+    ids = [r.id for r in (revision, *back, *ways_back(view.cell)) if r is not None]
     return tuple(dict.fromkeys(ids))[:KEPT_MAX]
 
 
@@ -72,24 +72,16 @@ def _is_carried_out(member: Member, order: Deliver) -> bool:
     record = member.record
     if record is None:
         return False
-    asked: Rejection | None = order.rejection or record.rejection
     return (
         record.revision.id == order.revision.id
         and record.returning == order.returning
         and record.proven == order.proven
         and record.drift == order.drift
         and record.keep == order.keep
-        and record.rejection == asked
-        and record.observed_generation == record.generation
-        and _is_settled(member, order.revision.id)
+        and record.rejection == order.rejection
+        # Done is what was all applied, or refused, which is not sent again unchanged.
+        and (
+            is_refused(record)
+            or (record.state is ApplyState.APPLIED and member.is_on(order.revision.id))
+        )
     )
-
-
-def _is_settled(member: Member, revision: RevisionId) -> bool:
-    """Tells whether the executor is done: all applied, or refused, which is not sent again unchanged."""
-    record = member.record
-    if record is None:
-        return False
-    if record.state is ApplyState.FAILED:
-        return record.reason == APPLY_REFUSED
-    return member.is_on(revision) and record.state is ApplyState.APPLIED

@@ -41,7 +41,7 @@ def plan_fleet(
     """
     recent: dict[ServiceName, int] = {}
     failures: dict[ServiceName, list[datetime]] = {}
-    failing: set[ServiceName] = set()
+    failing: dict[ServiceName, list[datetime]] = {}
     for facts in services:
         for cell in facts.cells:
             own = _made_here(cell)
@@ -50,7 +50,7 @@ def plan_fleet(
             failures.setdefault(facts.service, []).extend(r.first_failure_at for r in own)
             at = _failing_since(cell, now)
             if at is not None:
-                failing.add(facts.service)
+                failing.setdefault(facts.service, []).append(at)
                 failures[facts.service].append(at)
     return FleetSummary(
         fuses_blown=frozenset(s for s, count in recent.items() if count > service_an_hour),
@@ -78,15 +78,15 @@ def _failing_since(cell: Cell, now: datetime) -> datetime | None:
 
 
 def _together(
-    failures: dict[ServiceName, list[datetime]], failing: set[ServiceName]
+    failures: dict[ServiceName, list[datetime]], failing: dict[ServiceName, list[datetime]]
 ) -> frozenset[ServiceName]:
-    """Returns the failing services of which another turned bad at nearly the same time."""
+    """Returns the services failing now of which another turned bad at nearly the same time."""
     return frozenset(
         service
-        for service in failing
+        for service, now_failing in failing.items()
         if any(
             abs(mine - theirs) < INCIDENT_WINDOW
-            for mine in failures[service][-1:]
+            for mine in now_failing
             for other, times in failures.items()
             if other != service
             for theirs in times

@@ -136,11 +136,18 @@ def _opens(cell: Cell, wanted: Revision) -> bool:
 
 
 def _failing(cell: Cell, wanted: Revision) -> Member | None:
-    """Returns a member of an earlier cell that runs this identity and has failed."""
-    admitted = cell.record.admitted if cell.record else None
-    if admitted is None or admitted.identity != wanted.identity:
-        return None
-    return next((m for m in cell.members if m.health.status is HealthStatus.FAILED), None)
+    """Returns a member of an earlier cell that runs this identity and is seen to have failed."""
+    return next(
+        (
+            m
+            for m in cell.members
+            if m.known
+            and m.record is not None
+            and m.record.revision.identity == wanted.identity
+            and m.health.status is HealthStatus.FAILED
+        ),
+        None,
+    )
 
 
 def _depends_on(view: CellView, _: Revision) -> Gate:
@@ -182,7 +189,7 @@ def _no_platform_incident(view: CellView, _: Revision) -> Gate:
         name,
         Reason.PLATFORM_INCIDENT,
         f"several services turned bad together: {services}",
-        "they must be healthy again, or get another release",
+        "they must be healthy again, or go back to a release that is proven there",
     )
 
 

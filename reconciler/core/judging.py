@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.model.facts import Member
 from reconciler.model.health import Cause, HealthStatus
-from reconciler.model.records import ApplyState
+from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.model.release import Revision
 
 APPLY_REFUSED = "ApplyRefused"
@@ -22,26 +22,40 @@ class Badness:
     message: str
 
 
-def badness(members: tuple[Member, ...], revision: Revision) -> Badness | None:
+def badness(
+    members: tuple[Member, ...], revision: Revision, *, deadline_s: float | None = None
+) -> Badness | None:
     """Returns the first member on which the revision itself has failed.
 
     Only a failure whose cause is the release's own counts; whatever may be the platform's, and
     whatever is not known, is never bad.
+
+    Args:
+        members: The clusters whose word counts.
+        revision: What is judged; a member that runs another says nothing.
+        deadline_s: Seconds after which a cause in its Pods that is too little by itself is enough.
     """
     for member in members:
         record = member.record
         if not member.known or record is None or record.revision.id != revision.id:
             continue
-        if record.state is ApplyState.FAILED and record.reason == APPLY_REFUSED:
+        if is_refused(record):
             return Badness(member, APPLY_REFUSED, f"{member.cluster}: {record.message}")
         health = member.health
-        if (
-            member.is_on(revision.id)
-            and health.status is HealthStatus.FAILED
-            and health.cause is Cause.RELEASE
-        ):
+        if not member.is_on(revision.id) or health.cause is not Cause.RELEASE:
+            continue
+        is_late = deadline_s is not None and member.waiting_s >= deadline_s
+        is_suspect = is_late and health.status is HealthStatus.IN_PROGRESS
+        if health.status is HealthStatus.FAILED or is_suspect:
             return Badness(member, health.reason, f"{member.cluster}: {health.message}")
     return None
+
+
+def is_refused(record: ServiceRecord) -> bool:
+    """Tells whether the API server called an object of what is asked for now itself wrong."""
+    return (
+        record.is_observed and record.state is ApplyState.FAILED and record.reason == APPLY_REFUSED
+    )
 
 
 def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from reconciler.core import rejections
 from reconciler.core.adoption import plan_adoption
-from reconciler.core.rejections import standing
 from reconciler.core.rolling import plan_rollout
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
@@ -49,16 +49,20 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
 
 
 def _bring_home(view: CellView, record: PromotionRecord) -> tuple[Action, ...]:
-    """Copies a rejection that was written to a cluster while the home was out of reach."""
+    """Copies a rejection that was written to a cluster while the home was out of reach.
+
+    What Git holds already was home once: the record forgets old rejections, and Git does not.
+    """
+    ask = view.cell.ask
+    in_git = (*(ask.quarantine or ()), *ask.lifted)
     written = {(r.revision.id, r.rejected_at) for r in record.rejections}
     for member in view.cell.members:
         rejection = member.record.rejection if member.record else None
         if rejection is None or (rejection.revision.id, rejection.rejected_at) in written:
             continue
-        if record.admitted is None or rejection.revision.id != record.admitted.id:
-            continue
-        message = f"{member.cluster} holds a rejection that the home does not have yet"
-        return (Reject(view.service, view.environment, rejection, "BroughtHome", message),)
+        if not rejections.is_written(rejection, in_git):
+            message = f"{member.cluster} holds a rejection that the home does not have yet"
+            return (Reject(view.service, view.environment, rejection, "BroughtHome", message),)
     return ()
 
 
@@ -78,7 +82,7 @@ def _owed_commits(view: CellView, record: PromotionRecord) -> tuple[CommitRevert
             reason=rejection.reason,
             message=f"take {rejection.revision.release.version} back in Git",
         )
-        for rejection in standing(record, view.cell.ask)
+        for rejection in rejections.standing(record, view.cell.ask)
         if rejection.revert.commit is None
         and rejection.environments[0] == view.environment
         and _is_back(view, rejection)
@@ -86,11 +90,14 @@ def _owed_commits(view: CellView, record: PromotionRecord) -> tuple[CommitRevert
 
 
 def _is_back(view: CellView, rejection: Rejection) -> bool:
-    """Tells whether every reachable cluster was given the revision to go back to."""
+    """Tells whether every reachable cluster was given the revision to go back to, and at least one.
+
+    One that answers and has not been read yet is waited for: it may still run the bad one.
+    """
     if rejection.restore_to is None or rejection.rolled_back_at is not None:
         return True
-    target = rejection.restore_to.id
-    return all(m.is_on(target) for m in view.cell.members if m.known and not m.suspended)
+    asked = [m for m in view.cell.members if m.reachable and not m.suspended]
+    return bool(asked) and all(m.is_on(rejection.restore_to.id) for m in asked)
 
 
 def _is_fuse_blown(view: CellView) -> bool:

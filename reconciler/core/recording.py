@@ -15,6 +15,7 @@ from reconciler.model.records import (
     Rejection,
     RevertProgress,
 )
+from reconciler.model.release import Revision
 
 RecordAction = Adopt | Admit | Prove | Reject | FinishRollBack
 """The actions that change what is known about an environment, and nothing else."""
@@ -37,20 +38,31 @@ def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionR
                 proofs=_with_proof(was.proofs, action.proof),
             )
         case Admit():
-            return replace(was, admitted=action.revision, rollout=action.rollout)
+            proofs = was.proofs if action.rollout else _newest(was.proofs, action.revision)
+            return replace(was, admitted=action.revision, rollout=action.rollout, proofs=proofs)
         case Prove():
             return replace(was, rollout=None, proofs=_with_proof(was.proofs, action.proof))
         case Reject():
-            return replace(
-                was,
-                admitted=action.rejection.restore_to or was.admitted,
-                rollout=None,
-                rejections=_with_rejection(was.rejections, action.rejection),
-            )
+            return _rejected(was, action.rejection)
         case FinishRollBack():
             return replace(was, rejections=_with_rejection(was.rejections, action.rejection))
         case _:
             assert_never(action)
+
+
+def _rejected(was: PromotionRecord, rejection: Rejection) -> PromotionRecord:
+    """A rejection brought home late may speak of what is admitted no more: it is known, and moves nothing."""
+    if was.admitted is not None and was.admitted.id != rejection.revision.id:
+        past = replace(rejection, rolled_back_at=rejection.rolled_back_at or rejection.rejected_at)
+        return replace(was, rejections=_with_rejection(was.rejections, past))
+    target = rejection.restore_to
+    return replace(
+        was,
+        admitted=target or was.admitted,
+        rollout=None,
+        proofs=_newest(was.proofs, target) if target else was.proofs,
+        rejections=_with_rejection(was.rejections, rejection),
+    )
 
 
 def empty(service: ServiceName, environment: EnvironmentName) -> PromotionRecord:
@@ -68,6 +80,12 @@ def with_revert(
     return replace(
         record, rejections=_with_rejection(record.rejections, replace(kept, revert=progress))
     )
+
+
+def _newest(proofs: tuple[Proof, ...], revision: Revision) -> tuple[Proof, ...]:
+    """Puts the proof of what is gone back to first: it is what the next failure goes back to."""
+    found = tuple(p for p in proofs if p.revision.id == revision.id)
+    return (*found, *(p for p in proofs if p.revision.id != revision.id))
 
 
 def _with_proof(proofs: tuple[Proof, ...], proof: Proof) -> tuple[Proof, ...]:

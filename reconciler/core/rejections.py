@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from reconciler.core.view import CellView
+from reconciler.model.actions import Action, Hold, Reject
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, Member
 from reconciler.model.names import EnvironmentName
+from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, Rejection
 from reconciler.model.release import Part, Revision
 from reconciler.model.times import rfc3339
@@ -18,11 +21,17 @@ def is_lifted(rejection: Rejection, ask: Ask) -> bool:
 
     An entry that is merely gone lifts nothing; only one that is there and says so does.
     """
-    return any(
-        entry.revision == rejection.revision.id
-        and entry.rejected_at == rfc3339(rejection.rejected_at)
-        for entry in ask.lifted
-    )
+    return is_written(rejection, ask.lifted)
+
+
+def is_written(rejection: Rejection, entries: Iterable[QuarantineEntry]) -> bool:
+    """Tells whether one of some entries of quarantine/<svc>.yaml is this rejection's.
+
+    It is the part and the time that count: an environment that took a rejection over holds another
+    revision with the same part, and one entry, once lifted, lifts all of them.
+    """
+    key = (rejection.part, rejection.part_digest, rfc3339(rejection.rejected_at))
+    return any((e.part, e.part_digest, e.rejected_at) == key for e in entries)
 
 
 def standing(record: PromotionRecord | None, ask: Ask) -> tuple[Rejection, ...]:
@@ -46,20 +55,51 @@ def against(view: CellView, revision: Revision) -> Rejection | None:
     return None
 
 
-def way_back(cell: Cell, leaving: Revision) -> Revision | None:
-    """Returns the newest proven revision that is neither rejected here nor the one being left."""
-    if cell.record is None:
-        return None
-    bad = standing(cell.record, cell.ask)
+def way_back(cell: Cell, leaving: Revision, avoiding: Rejection | None = None) -> Revision | None:
+    """Returns the newest proven revision that is neither rejected here nor the one being left.
+
+    Args:
+        cell: Where to go back.
+        leaving: What is being left.
+        avoiding: A rejection made elsewhere, which the cell's own record may not hold yet.
+    """
     return next(
         (
-            proof.revision
-            for proof in cell.record.proofs
-            if proof.revision.id != leaving.id
-            and not any(repeats(proof.revision, rejection) for rejection in bad)
+            revision
+            for revision in ways_back(cell)
+            if revision.id != leaving.id and not (avoiding and repeats(revision, avoiding))
         ),
         None,
     )
+
+
+def ways_back(cell: Cell) -> tuple[Revision, ...]:
+    """Returns every proven revision that is not rejected here, newest first."""
+    if cell.record is None:
+        return ()
+    bad = standing(cell.record, cell.ask)
+    return tuple(
+        proof.revision
+        for proof in cell.record.proofs
+        if not any(repeats(proof.revision, rejection) for rejection in bad)
+    )
+
+
+def take_over(view: CellView, admitted: Revision) -> tuple[Action, ...]:
+    """Takes over a rejection that an earlier environment made of what is admitted here, if there is one.
+
+    It keeps the time of the first, so that it is the same fact and is lifted together with it.
+    """
+    rejection = against(view, admitted)
+    if rejection is None or rejection.environments[0] == view.environment:
+        return ()
+    target = way_back(view.cell, admitted, rejection)
+    failed_in = rejection.environments[0]
+    message = f"{admitted.release.version} was rejected in {failed_in}: {rejection.reason}"
+    if target is None:
+        return (Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True),)
+    own = replace(rejection, revision=admitted, restore_to=target, rolled_back_at=None)
+    return (Reject(view.service, view.environment, own, "RejectedBefore", message),)
 
 
 def changed_part(bad: Revision, last_proven: Revision | None) -> Part:

@@ -40,12 +40,6 @@ class RevertPlan:
     entry: QuarantineEntry
 
 
-def is_written(rejection: Rejection, entries: Iterable[QuarantineEntry]) -> bool:
-    """Tells whether quarantine/<svc>.yaml already holds the entry of this rejection."""
-    at = rfc3339(rejection.rejected_at)
-    return any(e.revision == rejection.revision.id and e.rejected_at == at for e in entries)
-
-
 def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell]) -> RevertPlan:
     """Plans the commit for a rejection on top of the HEAD that the cells were read from.
 
@@ -59,7 +53,7 @@ def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell
             continue
         if not repeats(wanted, rejection):
             continue
-        target = way_back(cell, wanted)
+        target = way_back(cell, wanted, rejection)
         if cell.environment == rejection.environments[0]:
             target = rejection.restore_to
         if target is not None:

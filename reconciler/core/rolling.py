@@ -13,6 +13,7 @@ from reconciler.model.actions import Action, Admit, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import ClusterName
+from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
 from reconciler.model.release import Revision
@@ -20,39 +21,63 @@ from reconciler.model.release import Revision
 
 def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     """Plans the next step of a roll-out; a failure is judged before anything else is looked at."""
-    failed = reject_if_bad(view, rollout.revision)
-    if failed:
-        return failed
+    rules = _strictest(view, rollout)
+    failed = reject_if_bad(
+        view, rollout.revision, view.cell.members, deadline_s=rules.progress_deadline_s
+    )
+    if failed is not None:
+        return (failed,)
+    taken_over = rejections.take_over(view, rollout.revision)
+    if taken_over:
+        return taken_over
     newer = _pre_empt(view, rollout)
     if newer is not None:
         return (newer,)
-    return _advance(view, _strictest(view, rollout))
+    return _advance(view, replace(rollout, policy=rules))
 
 
-def _strictest(view: CellView, rollout: Rollout) -> Rollout:
-    """Returns the roll-out under the longer of its own soak and HEAD's.
+def _strictest(view: CellView, rollout: Rollout) -> EnvironmentPolicy:
+    """Returns the roll-out's own rules, each number the stricter of it and HEAD's.
 
-    A policy that became stricter counts at once, a looser one only for later roll-outs.
+    A policy that became stricter counts at once, a looser one only for later roll-outs. Waves stay:
+    clusters that were given the revision together cannot be told apart afterwards.
     """
-    policy = view.cell.ask.policy
-    if policy is None or policy.soak_s <= rollout.policy.soak_s:
-        return rollout
-    return replace(rollout, policy=replace(rollout.policy, soak_s=policy.soak_s))
+    own, now = rollout.policy, view.cell.ask.policy
+    if now is None:
+        return own
+    return replace(
+        own,
+        soak_s=max(own.soak_s, now.soak_s),
+        watch_for_s=max(own.watch_for_s, now.watch_for_s),
+        progress_deadline_s=min(own.progress_deadline_s, now.progress_deadline_s),
+    )
 
 
-def reject_if_bad(view: CellView, revision: Revision) -> tuple[Action, ...]:
-    """Returns the rejection of a revision that failed by its own fault, or nothing.
+def reject_if_bad(
+    view: CellView,
+    revision: Revision,
+    members: tuple[Member, ...],
+    *,
+    deadline_s: float | None = None,
+) -> Reject | Hold | None:
+    """Returns the rejection of a revision that failed by its own fault, or None.
 
     Several services that turn bad together are held: that is more likely the platform.
+
+    Args:
+        view: The cell.
+        revision: What is judged.
+        members: The clusters whose word counts.
+        deadline_s: Seconds after which one that is not current is bad for less.
     """
-    bad = badness(view.cell.members, revision)
+    bad = badness(members, revision, deadline_s=deadline_s)
     if bad is None:
-        return ()
+        return None
     if view.service in view.fleet.platform_incident:
         message = f"{bad.message}; others turned bad at the same time"
-        return (_hold(view, Reason.PLATFORM_INCIDENT, message, page=True),)
+        return _hold(view, Reason.PLATFORM_INCIDENT, message, page=True)
     rejection = rejections.build(view, revision, bad.member, reason=bad.reason, message=bad.message)
-    return (Reject(view.service, view.environment, rejection, bad.reason, bad.message),)
+    return Reject(view.service, view.environment, rejection, bad.reason, bad.message)
 
 
 def admit(view: CellView, wanted: Revision, message: str) -> Admit:
@@ -105,24 +130,45 @@ def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     reach = _reach(view, rollout)
     begun = tuple(m for m in reach.members if _has_begun(m, revision))
     fresh = tuple(m for m in reach.members if not _has_begun(m, revision))
-    actions: list[Action] = [*deliveries(view, revision, begun)]
+    orders: list[Action] = [*deliveries(view, revision, begun)]
     to_begin = deliveries(view, revision, fresh)
-    if to_begin:
-        held = _held_before_wave(view, revision)
-        if held is not None:
-            return (*actions, held)
-        actions.extend(to_begin)
-    if actions:
-        return tuple(actions)
+    held = _held_before_wave(view, revision) if to_begin else None
+    orders.extend((held,) if held is not None else to_begin)
+    return (*_strays(view, rollout, reach), *(orders or [_wait_or_prove(view, rollout, reach)]))
+
+
+def _wait_or_prove(view: CellView, rollout: Rollout, reach: _Reach) -> Hold | Prove:
     for member in reach.members:
-        if not is_healthy(member, revision, for_s=rollout.policy.soak_s):
-            return (_waiting_for(view, member, rollout),)
+        if not is_healthy(member, rollout.revision, for_s=rollout.policy.soak_s):
+            return _waiting_for(view, member, rollout)
     if reach.gone is not None:
-        message = (
-            f"{reach.gone} was removed from fleet.yaml while {revision.release.version} rolls out"
-        )
-        return (_hold(view, Reason.ORPHANED, message, page=True),)
-    return (_prove(view, rollout),)
+        version = rollout.revision.release.version
+        message = f"{reach.gone} was removed from fleet.yaml while {version} rolls out"
+        return _hold(view, Reason.ORPHANED, message, page=True)
+    return _prove(view, rollout)
+
+
+def _strays(view: CellView, rollout: Rollout, reach: _Reach) -> tuple[Action, ...]:
+    """Puts a cluster that joined, or was away, on what is proven here, as if nothing rolled out.
+
+    One that was given an unproven revision before this one took its place stays with it while that
+    is well: it would only be changed twice.
+    """
+    target = rollout.restore_to
+    if target is None:
+        return ()
+    strays = (m for m in view.cell.members if m not in reach.members and _is_stray(view, m))
+    return deliveries(view, target, tuple(strays))
+
+
+def _is_stray(view: CellView, member: Member) -> bool:
+    record = member.record
+    return (
+        record is None
+        or gates.proof_of(view.cell, record.revision) is not None
+        or rejections.against(view, record.revision) is not None
+        or badness((member,), record.revision) is not None
+    )
 
 
 def _reach(view: CellView, rollout: Rollout) -> _Reach:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
-from reconciler.core.judging import badness, is_back, is_healthy
+from reconciler.core.judging import badness, is_back, is_healthy, is_refused
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
+from reconciler.model.actions import Action, FinishRollBack, Hold, Prove
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
@@ -20,11 +20,16 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
     """Plans a cell that has an admitted revision and no roll-out."""
     if gates.is_returning(view.cell):
         return _return(view, record, admitted)
+    taken_over = rejections.take_over(view, admitted)
+    if taken_over:
+        return taken_over
     proof = gates.proof_of(view.cell, admitted)
-    found = _found_bad(view, admitted, proof)
-    if found:
-        return found
-    orders = deliveries(view, admitted, view.cell.members)
+    # What is not proven was stopped where it stood: no further cluster is given it.
+    orders = deliveries(view, admitted, view.cell.members) if proof is not None else ()
+    if proof is not None:
+        failing = _failing(view, admitted, proof)
+        if failing is not None:
+            return failing if isinstance(failing, tuple) else (*orders, failing)
     forward = _forward(view, admitted, proof)
     if orders and all(isinstance(action, Hold) for action in forward):
         return orders
@@ -36,40 +41,47 @@ def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[
     orders = deliveries(view, target, view.cell.members)
     if orders:
         return orders
-    known = [m for m in view.cell.members if m.known and not m.suspended]
-    lagging = next((m for m in known if not is_back(m, target)), None)
     version = target.release.version
-    if lagging is not None or not known:
-        where = (
-            f"{lagging.cluster}: {lagging.health.message or lagging.health.status}"
-            if lagging
-            else ""
-        )
-        message = f"going back to {version}; {where or 'no cluster answers'}"
-        return (Hold(view.service, view.environment, Reason.ROLLING_BACK, message),)
+    # One that answers and was not read yet may still run the bad one.
+    asked = [m for m in view.cell.members if m.reachable and not m.suspended]
+    lagging = next((m for m in asked if not is_back(m, target)), None)
+    if lagging is not None or not asked:
+        return (_going_back(view, lagging, version),)
     done = replace(record.rejections[0], rolled_back_at=view.now)
     message = f"every reachable cluster is back on {version}, current and ready"
     return (FinishRollBack(view.service, view.environment, done, "RolledBack", message),)
 
 
-def _found_bad(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[Action, ...]:
-    """Returns what a failure of the admitted revision leads to, or nothing while it does well."""
-    before = _rejected_before(view, admitted)
-    if before:
-        return before
-    bad = badness(view.cell.members, admitted)
-    if bad is None:
-        return ()
-    watched = proof is not None and proof.watch_until is not None and view.now < proof.watch_until
+def _going_back(view: CellView, lagging: Member | None, version: str) -> Hold:
+    """A roll-back that is refused, fails or takes too long does not heal by waiting."""
+    if lagging is None:
+        where, page = "no cluster answers", True
+    else:
+        where = f"{lagging.cluster}: {lagging.health.message or lagging.health.status}"
+        policy = view.cell.ask.policy
+        is_late = policy is not None and lagging.waiting_s >= policy.progress_deadline_s
+        refused = lagging.record is not None and is_refused(lagging.record)
+        page = is_late or refused or lagging.health.status is HealthStatus.FAILED
+    message = f"going back to {version}; {where}"
+    return Hold(view.service, view.environment, Reason.ROLLING_BACK, message, page=page)
+
+
+def _failing(view: CellView, admitted: Revision, proof: Proof) -> tuple[Action, ...] | Hold | None:
+    """Returns what a failure of the proven revision leads to, or None while it does well.
+
+    Only the clusters that it was proven on can undo a proof: one that joined since is told of.
+    """
+    watched = proof.watch_until is not None and view.now < proof.watch_until
     if watched and rejections.way_back(view.cell, admitted) is not None:
-        return rolling.reject_if_bad(view, admitted)
-    if proof is None:
-        return ()
+        own = tuple(m for m in view.cell.members if m.cluster in proof.members)
+        found = rolling.reject_if_bad(view, admitted, own)
+        if found is not None:
+            return found if isinstance(found, Hold) else (found,)
+    bad = badness(view.cell.members, admitted)
+    if bad is None or _newer_is_open(view, admitted):
+        return None
     message = f"{admitted.release.version} fails after its proof: {bad.message}"
-    hold = Hold(view.service, view.environment, Reason.FAILING_AFTER_PROOF, message, page=True)
-    if _newer_is_open(view, admitted):
-        return ()
-    return (*deliveries(view, admitted, view.cell.members), hold)
+    return Hold(view.service, view.environment, Reason.FAILING_AFTER_PROOF, message, page=True)
 
 
 def _newer_is_open(view: CellView, admitted: Revision) -> bool:
@@ -79,22 +91,6 @@ def _newer_is_open(view: CellView, admitted: Revision) -> bool:
         and wanted.id != admitted.id
         and not gates.shut(gates.admission(view, wanted))
     )
-
-
-def _rejected_before(view: CellView, admitted: Revision) -> tuple[Action, ...]:
-    """Takes over a rejection that an earlier environment made of what is admitted here."""
-    rejection = rejections.against(view, admitted)
-    if rejection is None or rejection.environments[0] == view.environment:
-        return ()
-    target = rejections.way_back(view.cell, admitted)
-    failed_in = rejection.environments[0]
-    message = f"{admitted.release.version} was rejected in {failed_in}: {rejection.reason}"
-    if target is None:
-        return (Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True),)
-    own = replace(
-        rejection, revision=admitted, restore_to=target, rejected_at=view.now, rolled_back_at=None
-    )
-    return (Reject(view.service, view.environment, own, "RejectedBefore", message),)
 
 
 def _forward(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[Action, ...]:

@@ -86,7 +86,7 @@ class Member:
             and self.record is not None
             and self.record.revision.id == revision
             and self.record.applied == revision
-            and self.record.observed_generation == self.record.generation
+            and self.record.is_observed
         )
 
 

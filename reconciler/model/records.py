@@ -194,3 +194,8 @@ class ServiceRecord:
     generation: int = 0
     observed_generation: int = 0
     version: str = ""
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the status speaks of what is asked for now, and not of something before it."""
+        return self.observed_generation == self.generation

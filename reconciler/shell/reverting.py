@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 from reconciler.core.recording import with_revert
-from reconciler.core.reverting import RevertPlan, commit_message, is_written, plan_revert
+from reconciler.core.rejections import is_written
+from reconciler.core.reverting import RevertPlan, commit_message, plan_revert
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.env_repo import Snapshot

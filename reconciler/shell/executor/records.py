@@ -83,7 +83,7 @@ def asked_for(order: Order, was: ServiceRecord | None) -> ServiceRecord:
         proven=deliver.proven,
         drift=deliver.drift,
         keep=deliver.keep,
-        rejection=deliver.rejection or former.rejection,
+        rejection=deliver.rejection,
         epoch=order.claim.epoch,
         holder=order.claim.holder,
         installation=order.claim.installation,

@@ -1,0 +1,231 @@
+"""A cell that the home knows nothing of: first install, adoption, or a record that was lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.actions import Admit, Adopt, Examine, Hold
+from reconciler.model.facts import Ask, Cell, FleetSummary, LiveState
+from reconciler.model.reasons import Reason
+from reconciler.model.records import Origin
+from tests.fakes.facts import (
+    AWAY,
+    DEV,
+    NOW,
+    PROD,
+    STARTING,
+    UNREAD,
+    V1,
+    V2,
+    ask,
+    cell,
+    planned,
+    record,
+    said,
+)
+
+DEV_HAS_1 = cell(DEV, record(DEV))
+NOWHERE: dict[str, Any] = {"live": LiveState.ABSENT}
+SAME: dict[str, Any] = {"live": LiveState.EQUAL}
+OTHER: dict[str, Any] = {"live": LiveState.DIFFERS}
+
+
+Members = dict[str, dict[str, Any]]
+
+
+def new(members: Members | None = None, wanted: Ask | None = None) -> Cell:
+    """Returns prod as the home does not know it."""
+    return cell(PROD, None, wanted or ask(V1, PROD), members=members)
+
+
+def everywhere(**changes: Any) -> Members:
+    """Returns the same changes for each cluster of prod."""
+    return dict.fromkeys(("prod-1", "prod-2", "prod-3"), changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "actions"),
+    [
+        pytest.param(
+            new(),
+            ["Examine AdoptionPending"] * 3,
+            id="nothing is known of what is live: it is compared",
+        ),
+        pytest.param(
+            new({**everywhere(**NOWHERE), "prod-2": {}}),
+            ["Examine AdoptionPending"],
+            id="only what was not compared yet is",
+        ),
+        pytest.param(
+            new(everywhere(**NOWHERE)), ["Admit GatesOpen"], id="nothing is live: a first install"
+        ),
+        pytest.param(new(everywhere(**SAME)), ["Adopt Adopted"], id="all is live as the pin says"),
+        pytest.param(
+            new({**everywhere(**SAME), "prod-3": NOWHERE}),
+            ["Adopt Adopted"],
+            id="a cluster that has nothing of it yet",
+        ),
+        pytest.param(
+            new({**everywhere(**SAME), "prod-3": OTHER}),
+            ["Hold AdoptionDiffers"],
+            id="one differs",
+        ),
+        pytest.param(
+            new(everywhere(**OTHER), ask(V1, PROD, adopt_overwrite=True)),
+            ["Admit GatesOpen"],
+            id="the pin says to overwrite",
+        ),
+        pytest.param(
+            new({**everywhere(**SAME), "prod-3": {**SAME, "health": STARTING}}),
+            ["Hold AdoptionPending"],
+            id="it equals the pin and is not healthy",
+        ),
+        pytest.param(
+            new({"prod-3": AWAY}), ["Hold ClusterUnreachable"], id="one cluster does not answer"
+        ),
+        pytest.param(
+            new({"prod-3": UNREAD}), ["Hold ClusterUnknown"], id="one cluster was not read"
+        ),
+        pytest.param(
+            new(wanted=ask(None, PROD, reason=Reason.INVALID_PIN, message="it is broken")),
+            ["Hold InvalidPin"],
+            id="nothing is asked for, for a reason",
+        ),
+        pytest.param(
+            new(wanted=ask(None, PROD, policy=None)),
+            ["Hold GitUnknown"],
+            id="what is asked for is not known",
+        ),
+        pytest.param(
+            new(everywhere(**NOWHERE), ask(V1, PROD, paused=True)),
+            ["Hold Paused"],
+            id="a first install waits for its gates too",
+        ),
+        pytest.param(
+            new(everywhere(**OTHER), ask(V1, PROD, paused=True, adopt_overwrite=True)),
+            ["Hold Paused"],
+            id="overwriting waits for its gates too",
+        ),
+    ],
+)
+def test_a_cell_without_a_record(given: Cell, actions: list[str]) -> None:
+    assert said(planned(DEV_HAS_1, given)) == actions
+
+
+def test_a_first_install_waits_for_the_environments_before() -> None:
+    given = new(everywhere(**NOWHERE), ask(V2, PROD))
+    assert said(planned(DEV_HAS_1, given)) == ["Hold WaitingForProof"]
+
+
+def test_a_first_install_has_nothing_to_go_back_to() -> None:
+    (action,) = planned(DEV_HAS_1, new(everywhere(**NOWHERE)))
+    assert isinstance(action, Admit)
+    assert action.rollout is not None and action.rollout.restore_to is None
+
+
+def test_what_is_adopted_opens_no_gate_yet_and_is_never_taken_back_by_itself() -> None:
+    (action,) = planned(DEV_HAS_1, new(everywhere(**SAME)))
+    assert isinstance(action, Adopt)
+    made = action.proof
+    assert (made.revision, made.origin, made.opens_gates) == (V1, Origin.ADOPTED, False)
+    assert (made.watch_until, made.proven_at) == (None, NOW)
+    assert made.members == ("prod-1", "prod-2", "prod-3")
+
+
+def test_the_examination_is_of_what_the_pin_asks_for() -> None:
+    actions = planned(DEV_HAS_1, new())
+    assert all(isinstance(a, Examine) and a.revision == V1 for a in actions)
+    assert [a.cluster for a in actions if isinstance(a, Examine)] == ["prod-1", "prod-2", "prod-3"]
+
+
+def test_a_difference_names_the_clusters_and_the_way_out() -> None:
+    given = new({**everywhere(**SAME), "prod-3": OTHER})
+    (hold,) = planned(DEV_HAS_1, given)
+    assert isinstance(hold, Hold)
+    assert hold.page
+    assert "prod-3" in hold.message and "adopt: overwrite" in hold.message
+
+
+# The record was lost, and the clusters' own are there.
+
+
+def lost(wanted: Ask | None = None, *, on: dict[str, Any], **members: dict[str, Any]) -> Cell:
+    """Returns prod without its record, where clusters run what they were once given."""
+    return cell(
+        PROD,
+        None,
+        wanted or ask(V1, PROD),
+        on=on,
+        members={name.replace("_", "-"): given for name, given in members.items()},
+    )
+
+
+EVERYWHERE_2 = {"prod-1": V2, "prod-2": V2, "prod-3": V2}
+
+
+@pytest.mark.parametrize(
+    ("given", "actions"),
+    [
+        pytest.param(lost(on=EVERYWHERE_2), ["Adopt Adopted"], id="they agree"),
+        pytest.param(
+            lost(on={"prod-1": V2, "prod-2": V2}),
+            ["Adopt Adopted"],
+            id="one has nothing, the others agree",
+        ),
+        pytest.param(
+            lost(on={**EVERYWHERE_2, "prod-3": V1}), ["Hold AdoptionDiffers"], id="they differ"
+        ),
+        pytest.param(
+            lost(ask(V1, PROD, adopt_overwrite=True), on={**EVERYWHERE_2, "prod-3": V1}),
+            ["Admit GatesOpen"],
+            id="they differ and the pin says to overwrite",
+        ),
+        pytest.param(
+            lost(ask(None, PROD, adopt_overwrite=True), on={**EVERYWHERE_2, "prod-3": V1}),
+            ["Hold AdoptionDiffers"],
+            id="the pin says to overwrite with nothing",
+        ),
+        pytest.param(
+            lost(on=EVERYWHERE_2, prod_3=AWAY),
+            ["Hold ClusterUnreachable"],
+            id="one of them does not answer",
+        ),
+        pytest.param(
+            lost(ask(None, PROD, reason=Reason.GIT_UNKNOWN), on=EVERYWHERE_2),
+            ["Adopt Adopted"],
+            id="they agree, and Git is not needed for that",
+        ),
+    ],
+)
+def test_a_lost_record(given: Cell, actions: list[str]) -> None:
+    assert said(planned(DEV_HAS_1, given)) == actions
+
+
+def test_what_is_live_is_adopted_and_not_what_the_pin_asks_for() -> None:
+    (action,) = planned(DEV_HAS_1, lost(on=EVERYWHERE_2))
+    assert isinstance(action, Adopt)
+    assert action.proof.revision == V2
+
+
+def test_what_was_begun_and_not_applied_is_not_adopted() -> None:
+    given = lost(on=EVERYWHERE_2)
+    was = given.members[2].record
+    assert was is not None
+    half = replace(given.members[2], record=replace(was, applied=None))
+    (hold,) = planned(DEV_HAS_1, replace(given, members=(*given.members[:2], half)))
+    assert isinstance(hold, Hold)
+    assert (hold.reason, hold.page) == (Reason.ADOPTION_DIFFERS, True)
+
+
+def test_nothing_is_adopted_by_one_who_does_not_lead() -> None:
+    fleet = FleetSummary(halted="another daemon leads", halted_reason=Reason.NOT_LEADING)
+    for given in (lost(on=EVERYWHERE_2), new(everywhere(**SAME)), new()):
+        assert said(planned(DEV_HAS_1, given, fleet=fleet)) == ["Hold NotLeading"]
+
+
+def test_an_environment_without_clusters_asks_for_nothing() -> None:
+    given = replace(new(wanted=ask(None, PROD, reason=Reason.ORPHANED)), members=())
+    assert said(planned(DEV_HAS_1, given)) == ["Hold Orphaned"]

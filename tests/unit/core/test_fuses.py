@@ -1,0 +1,205 @@
+"""What the whole fleet says: fuses that blow and heal, and failures that come together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.core.fuses import plan_fleet
+from reconciler.model.facts import FleetSummary, ServiceFacts
+from reconciler.model.fleet import Mode
+from reconciler.model.names import ServiceName
+from reconciler.model.reasons import Reason
+from tests.fakes.facts import (
+    AWAY,
+    CRASHING,
+    DEV,
+    NOW,
+    STAGING,
+    STUCK,
+    V2,
+    V3,
+    cell,
+    record,
+    rejection,
+)
+
+API, DB = ServiceName("api"), ServiceName("db")
+
+
+def ago(**how_long: float) -> datetime:
+    """Returns a time so long ago."""
+    return NOW - timedelta(**how_long)
+
+
+def rejected(at: datetime, **changes: Any) -> Any:
+    """Returns a rejection in dev of that time."""
+    return rejection(V2, rejected_at=at, first_failure_at=at, **changes)
+
+
+def service(
+    name: str, *rejections: Any, failing_since: datetime | None = None, **changes: Any
+) -> ServiceFacts:
+    """Returns a service with rejections in dev, perhaps failing there now."""
+    known = record(DEV, V3, rejections=rejections)
+    health = replace(CRASHING, first_failure_at=failing_since)
+    members = {"dev-1": {"health": health, **changes}} if failing_since else {}
+    return ServiceFacts(ServiceName(name), Mode.ENFORCE, (cell(DEV, known, members=members),))
+
+
+def summary(
+    *services: ServiceFacts, service_an_hour: int = 1, fleet_an_hour: int = 3
+) -> FleetSummary:
+    """Returns what a fleet of some services says."""
+    return plan_fleet(services, NOW, service_an_hour=service_an_hour, fleet_an_hour=fleet_an_hour)
+
+
+@pytest.mark.parametrize(
+    ("rejections", "blown"),
+    [
+        pytest.param((), False, id="none"),
+        pytest.param((rejected(ago(minutes=1)),), False, id="the first is believed"),
+        pytest.param(
+            (rejected(ago(minutes=1)), rejected(ago(minutes=59))), True, id="the second is not"
+        ),
+        pytest.param(
+            (rejected(ago(minutes=1)), rejected(ago(minutes=60))),
+            False,
+            id="one of an hour ago is old",
+        ),
+        pytest.param(
+            (rejected(ago(minutes=1)), rejected(ago(minutes=2), environments=(STAGING, DEV))),
+            False,
+            id="one that was taken over from elsewhere counts there",
+        ),
+    ],
+)
+def test_a_services_own_fuse(rejections: tuple[Any, ...], blown: bool) -> None:
+    assert (API in summary(service("api", *rejections)).fuses_blown) is blown
+
+
+def test_rejections_of_a_service_count_together_over_its_environments() -> None:
+    cells = (
+        cell(DEV, record(DEV, rejections=(rejected(ago(minutes=1)),))),
+        cell(
+            STAGING,
+            record(STAGING, rejections=(rejection(V3, STAGING, rejected_at=ago(minutes=2)),)),
+        ),
+    )
+    found = summary(ServiceFacts(API, Mode.ENFORCE, cells))
+    assert found.fuses_blown == {API}
+
+
+def test_the_fleets_fuse_counts_all_services() -> None:
+    three = [service(f"s{n}", rejected(ago(minutes=n))) for n in (1, 2, 3)]
+    assert not summary(*three).fleet_fuse_blown
+    four = [*three, service("s4", rejected(ago(minutes=4)))]
+    found = summary(*four)
+    assert found.fleet_fuse_blown
+    assert not found.fuses_blown
+
+
+def test_a_limit_of_none_lets_no_rejection_be_believed() -> None:
+    found = summary(service("api", rejected(ago(minutes=1))), service_an_hour=0, fleet_an_hour=0)
+    assert found.fuses_blown == {API}
+    assert found.fleet_fuse_blown
+
+
+def test_a_service_without_a_record_counts_for_nothing() -> None:
+    new = ServiceFacts(API, Mode.ENFORCE, (cell(DEV, None),))
+    assert summary(new) == FleetSummary()
+
+
+@pytest.mark.parametrize(
+    ("services", "together"),
+    [
+        pytest.param((service("api", failing_since=ago(seconds=9)),), set(), id="one alone"),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=9)),
+                service("db", failing_since=ago(seconds=100)),
+            ),
+            {API, DB},
+            id="two within two minutes",
+        ),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=9)),
+                service("db", failing_since=ago(seconds=129)),
+            ),
+            set(),
+            id="two further apart",
+        ),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=9)),
+                service("db", rejected(ago(seconds=60))),
+            ),
+            {API},
+            id="another was taken back a moment ago",
+        ),
+        pytest.param(
+            (
+                service("api", rejected(ago(seconds=9))),
+                service("db", rejected(ago(seconds=60))),
+            ),
+            set(),
+            id="none fails any more",
+        ),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=9)),
+                service("db", failing_since=ago(seconds=9), **AWAY),
+            ),
+            set(),
+            id="of the other nobody knows now",
+        ),
+    ],
+)
+def test_services_that_turn_bad_together(
+    services: tuple[ServiceFacts, ...], together: set[str]
+) -> None:
+    assert summary(*services).platform_incident == together
+
+
+def test_failures_that_are_nobodys_fault_make_no_incident() -> None:
+    stuck = cell(DEV, record(DEV, V3), members={"dev-1": {"health": STUCK}})
+    others = [ServiceFacts(n, Mode.ENFORCE, (stuck,)) for n in (API, DB)]
+    assert summary(*others).platform_incident == set()
+
+
+def test_any_of_a_services_failures_may_be_the_one_that_came_together() -> None:
+    def failing(environment: Any, since: datetime) -> Any:
+        (name,) = [c.cluster for c in cell(environment, record(environment)).members]
+        health = replace(CRASHING, first_failure_at=since)
+        return cell(environment, record(environment, V2), members={name: {"health": health}})
+
+    api = ServiceFacts(
+        API, Mode.ENFORCE, (failing(DEV, ago(seconds=30)), failing(STAGING, ago(hours=2)))
+    )
+    found = summary(api, service("db", failing_since=ago(seconds=20)))
+    assert found.platform_incident == {API, DB}
+
+
+def test_a_failure_without_a_time_is_of_now() -> None:
+    health = replace(CRASHING, first_failure_at=None)
+    api = ServiceFacts(
+        API, Mode.ENFORCE, (cell(DEV, record(DEV, V2), members={"dev-1": {"health": health}}),)
+    )
+    found = summary(api, service("db", failing_since=ago(seconds=20)))
+    assert found.platform_incident == {API, DB}
+
+
+def test_why_the_fleet_is_halted_is_passed_on() -> None:
+    found = plan_fleet(
+        (),
+        NOW,
+        service_an_hour=1,
+        fleet_an_hour=3,
+        halted="another daemon leads",
+        halted_reason=Reason.NOT_LEADING,
+    )
+    assert (found.halted, found.halted_reason) == ("another daemon leads", Reason.NOT_LEADING)

@@ -1,0 +1,148 @@
+"""What each action makes of a promotion record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core.recording import RecordAction, recorded, with_revert
+from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
+from reconciler.model.names import CommitId
+from reconciler.model.records import PROOFS_MAX, REJECTIONS_MAX, PromotionRecord, RevertProgress
+from reconciler.model.release import Revision
+from tests.fakes.facts import BEFORE, DEV, NOW, V1, V2, V3, WEB, proof, record, rejection, rollout
+from tests.fakes.records import revision
+
+MANY = tuple(revision(f"{n}") for n in range(10))
+COMMITTED = RevertProgress(CommitId("e" * 40), None, BEFORE)
+ROLLING = record(DEV, V2, rollout=rollout(V2))
+BAD = rejection(V2, rolled_back_at=None)
+
+
+def reject(bad: Any = BAD) -> Reject:
+    """Returns the rejection of version 2 as an action."""
+    return Reject(WEB, DEV, bad, "", "")
+
+
+@pytest.mark.parametrize(
+    ("was", "action", "now"),
+    [
+        pytest.param(
+            None,
+            Adopt(WEB, DEV, proof(V1), "", ""),
+            record(DEV, V1),
+            id="adoption begins a record",
+        ),
+        pytest.param(
+            record(DEV, V1),
+            Admit(WEB, DEV, V2, rollout(V2), "", ""),
+            ROLLING,
+            id="an admission begins a roll-out",
+        ),
+        pytest.param(
+            ROLLING,
+            Prove(WEB, DEV, proof(V2), "", ""),
+            record(DEV, V2, proofs=(proof(V2), proof(V1))),
+            id="a proof ends it",
+        ),
+        pytest.param(
+            ROLLING,
+            reject(),
+            record(DEV, V1, rejections=(BAD,)),
+            id="a rejection ends it and admits what is gone back to",
+        ),
+        pytest.param(
+            ROLLING,
+            reject(replace(BAD, restore_to=None)),
+            replace(ROLLING, rollout=None, rejections=(replace(BAD, restore_to=None),)),
+            id="a rejection with nothing to go back to leaves it admitted",
+        ),
+        pytest.param(
+            record(DEV, V1, rejections=(BAD,)),
+            FinishRollBack(WEB, DEV, replace(BAD, rolled_back_at=NOW), "", ""),
+            record(DEV, V1, rejections=(replace(BAD, rolled_back_at=NOW),)),
+            id="the end of a roll-back is noted in the rejection",
+        ),
+        pytest.param(
+            record(DEV, V3, rollout=rollout(V3)),
+            reject(),
+            record(DEV, V3, rollout=rollout(V3), rejections=(replace(BAD, rolled_back_at=BEFORE),)),
+            id="a rejection of what is admitted no more is known, and moves nothing",
+        ),
+        pytest.param(
+            record(DEV, V2, proofs=(proof(V2), proof(V1))),
+            Admit(WEB, DEV, V1, None, "", ""),
+            record(DEV, V1, proofs=(proof(V1), proof(V2))),
+            id="what is gone back to by a pin is the newest proof again",
+        ),
+        pytest.param(
+            record(DEV, V3, proofs=(proof(V3), proof(V2), proof(V1))),
+            reject(rejection(V3, rolled_back_at=None)),
+            record(
+                DEV,
+                V1,
+                proofs=(proof(V1), proof(V3), proof(V2)),
+                rejections=(rejection(V3, rolled_back_at=None),),
+            ),
+            id="and so is what is gone back to by a rejection",
+        ),
+    ],
+)
+def test_an_action_changes_a_record(
+    was: PromotionRecord | None, action: RecordAction, now: PromotionRecord
+) -> None:
+    assert recorded(was, action) == now
+
+
+def test_a_proof_of_the_same_revision_takes_the_place_of_the_former() -> None:
+    was = record(DEV, V1, proofs=(proof(V2), proof(V1, opens_gates=False)))
+    now = recorded(was, Prove(WEB, DEV, proof(V1), "", ""))
+    assert now.proofs == (proof(V1), proof(V2))
+
+
+def test_only_so_many_proofs_are_kept_and_the_oldest_goes() -> None:
+    was = record(DEV, V1, proofs=tuple(proof(r) for r in MANY[:PROOFS_MAX]))
+    now = recorded(was, Prove(WEB, DEV, proof(V1), "", ""))
+    assert now.proofs == (proof(V1), *was.proofs[: PROOFS_MAX - 1])
+
+
+def kept(*made: Any) -> list[Revision]:
+    """Returns which rejections are kept when another is made."""
+    was = record(DEV, V1, rejections=made)
+    return [r.revision for r in recorded(was, reject()).rejections]
+
+
+def test_only_so_many_rejections_are_kept_and_the_oldest_that_git_has_goes() -> None:
+    in_git = [rejection(r, revert=COMMITTED) for r in MANY[:REJECTIONS_MAX]]
+    assert kept(*in_git) == [V2, *MANY[: REJECTIONS_MAX - 1]]
+
+
+def test_what_git_does_not_have_yet_is_forgotten_last() -> None:
+    made = [rejection(r, revert=COMMITTED) for r in MANY[: REJECTIONS_MAX - 1]]
+    owed = rejection(MANY[9], revert=RevertProgress())
+    assert kept(*made, owed) == [V2, *MANY[: REJECTIONS_MAX - 2], MANY[9]]
+
+
+def test_when_git_has_none_the_oldest_goes() -> None:
+    owed = [rejection(r, revert=RevertProgress()) for r in MANY[:REJECTIONS_MAX]]
+    assert kept(*owed) == [V2, *MANY[: REJECTIONS_MAX - 1]]
+
+
+def test_news_of_a_commit_is_noted_in_its_rejection_alone() -> None:
+    other = rejection(V3, revert=RevertProgress())
+    was = record(DEV, V1, rejections=(BAD, other))
+    now = with_revert(was, other, COMMITTED)
+    assert now.rejections == (BAD, replace(other, revert=COMMITTED))
+
+
+def test_news_of_a_commit_for_a_forgotten_rejection_change_nothing() -> None:
+    was = record(DEV, V1, rejections=(BAD,))
+    assert with_revert(was, rejection(V3), COMMITTED) is was
+
+
+def test_what_others_wrote_into_the_record_stays() -> None:
+    was = replace(record(DEV, V1), epoch=7, holder="one", installation="x", version="12")
+    now = recorded(was, reject())
+    assert (now.epoch, now.holder, now.installation, now.version) == (7, "one", "x", "12")

@@ -14,7 +14,7 @@ from reconciler.simulated.behaviour import Fate, Pace, fate_of
 
 Object = dict[str, Any]
 
-_PULL_MESSAGES = {
+PULL_ERRORS = {
     Fate.NO_IMAGE: 'failed to resolve reference "{image}": {image}: not found',
     Fate.DENIED: 'failed to resolve reference "{image}": pull access denied, repository does not'
     " exist or may require authorization: authorization failed: no basic auth credentials",
@@ -22,7 +22,12 @@ _PULL_MESSAGES = {
     " 429 Too Many Requests",
     Fate.PULL_TIMEOUT: 'failed to resolve reference "{image}": dial tcp: i/o timeout',
 }
-_PULLS = frozenset(_PULL_MESSAGES)
+"""containerd's words for why an image could not be pulled."""
+
+PULL_FAILED = 'failed to pull and unpack image "{image}": {error}'
+PULL_BACKS_OFF = 'Back-off pulling image "{image}": ErrImagePull: {error}'
+
+_PULLS = frozenset(PULL_ERRORS)
 
 
 def status_of(
@@ -126,12 +131,12 @@ def _container(container: Object, fate: Fate, age_s: float, born: datetime, pace
 
 
 def _pull(image: str, fate: Fate, age_s: float, pace: Pace) -> Object:
-    message = _PULL_MESSAGES[fate].format(image=image)
+    error = PULL_FAILED.format(image=image, error=PULL_ERRORS[fate].format(image=image))
     if int(age_s / pace.pull_every_s) % 2 == 0:
-        return {"reason": "ErrImagePull", "message": f"failed to pull and unpack image: {message}"}
+        return {"reason": "ErrImagePull", "message": error}
     return {
         "reason": "ImagePullBackOff",
-        "message": f'Back-off pulling image "{image}": ErrImagePull: {message}',
+        "message": PULL_BACKS_OFF.format(image=image, error=error),
     }
 
 

@@ -1,0 +1,1 @@
+"""The main job against real clusters and real Git servers."""

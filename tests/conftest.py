@@ -1,0 +1,33 @@
+"""Fixtures that several folders of tests share: the real control plane, started once a test process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.simulated.behaviour import Fate
+from tests.controlplane.cluster import ControlPlane, control_planes
+
+PLANES = "planes"
+"""The fixture whose users all run in one test process: each set of clusters is two gigabytes."""
+
+CRASHES_IN_STAGING = "5ba90001"
+"""The marker of an image that is well in dev and crashes in staging, as a bad configuration there would."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test that needs the control plane, and keeps them in one test process."""
+    for item in items:
+        if PLANES in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
+@pytest.fixture(scope="session")
+def planes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ControlPlane]]:
+    """Four real clusters by name: dev-1, staging-1, prod-1 and prod-2."""
+    names: dict[str, dict[str, Fate]] = {"dev-1": {}, "prod-1": {}, "prod-2": {}}
+    names["staging-1"] = {CRASHES_IN_STAGING: Fate.CRASH}
+    with control_planes(tmp_path_factory.mktemp("planes"), names) as started:
+        yield started

@@ -42,7 +42,9 @@ class RepoSettings(_Frozen):
     author_name: str = Field("reconciler", description="The author of the daemon's commits.")
     author_email: str = Field("reconciler@localhost", description="That author's address.")
     accept_history: str | None = Field(
-        None, description="The new HEAD's full commit, after the branch was rewritten on purpose."
+        None,
+        description="The new HEAD's full commit, after the branch was rewritten on purpose; "
+        "it lets one rewrite through, and none that comes later.",
     )
 
 

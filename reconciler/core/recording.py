@@ -88,6 +88,20 @@ def _newest(proofs: tuple[Proof, ...], revision: Revision) -> tuple[Proof, ...]:
     return (*found, *(p for p in proofs if p.revision.id != revision.id))
 
 
+def with_known_reverts(record: PromotionRecord, other: PromotionRecord) -> PromotionRecord:
+    """Returns a record with the news of commits that another version of it has and it lacks."""
+    known = {(r.revision.id, r.rejected_at): r.revert for r in other.rejections}
+    return replace(
+        record,
+        rejections=tuple(
+            replace(r, revert=known.get((r.revision.id, r.rejected_at), r.revert))
+            if r.revert == RevertProgress()
+            else r
+            for r in record.rejections
+        ),
+    )
+
+
 def _with_proof(proofs: tuple[Proof, ...], proof: Proof) -> tuple[Proof, ...]:
     others = tuple(p for p in proofs if p.revision.id != proof.revision.id)
     return (proof, *others)[:PROOFS_MAX]

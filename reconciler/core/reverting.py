@@ -62,32 +62,36 @@ def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell
 
 
 def evidence_lines(rejection: Rejection) -> tuple[str, ...]:
-    """Returns the evidence of a rejection, one structured line each."""
+    """Returns the evidence of a rejection, one structured line each.
+
+    A cluster's own words are no part of it: they may quote what the release's files hold.
+    """
     lines = tuple(_line(rejection, item) for item in rejection.evidence[:EVIDENCE_LINES_MAX])
-    return lines or (_one_line(f"{rejection.cluster}: {rejection.message}"),)
+    return lines or (_one_line(f"{rejection.reason} on {rejection.cluster}"),)
 
 
 def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan) -> str:
     """Returns the text of the commit, trailers last."""
     bad = rejection.revision
+    version = _one_line(bad.release.version)
     failed_in = rejection.environments[0]
     where = ", ".join(edit.environment for edit in plan.edits)
     action = "revert" if plan.edits else "quarantine"
     if plan.edits:
-        to = plan.edits[0].restore_to
-        subject = f"Revert {service} to {to.release.version} in {where}"
+        to = _one_line(plan.edits[0].restore_to.release.version)
+        subject = f"Revert {service} to {to} in {where}"
         done = (
-            f"The clusters of {failed_in} are already back on {to.release.version}. This commit puts\n"
-            f"the pins back and writes `source` out; delete that line to let a pin float again."
+            f"The clusters of {failed_in} were put back first. This commit puts the pins back and writes\n"
+            f"`source` out; delete that line to let a pin float again."
         )
     else:
-        subject = f"Quarantine {service} {bad.release.version}: {rejection.reason}"
+        subject = f"Quarantine {service} {version}: {rejection.reason}"
         done = (
             "No pin is edited: none asks for it any more, or nothing proven is there to go back to."
         )
     lines = evidence_lines(rejection)
     body = (
-        f"{service} {bad.release.version} failed in {failed_in} at "
+        f"{service} {version} failed in {failed_in} at "
         f"{rfc3339(rejection.first_failure_at)}: {rejection.reason}.\n"
         + "".join(f"  {line}\n" for line in lines)
         + f"\n{done}\nIts {rejection.part} may not come back in {', '.join(rejection.environments)} "
@@ -104,7 +108,7 @@ def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan)
         ("From", bad.id),
         *([("To", restored.id)] if restored else []),
         ("Commit", rejection.commit),
-        ("Reason", rejection.reason),
+        ("Reason", _one_line(rejection.reason)),
         *(("Evidence", line) for line in lines),
     ]
     return f"{subject}\n\n{body}\n" + "".join(f"Reconciler-{k}: {v}\n" for k, v in trailers)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reconciler.model.names import CommitId
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import KubeApi
+from reconciler.shell.heads import LastAccepted
 
 
 class AcceptedHead:
-    """A ConfigMap in the home's reconciler namespace.
+    """A ConfigMap in the home's reconciler namespace, written by compare-and-set.
 
     Args:
         api: The home cluster.
@@ -16,31 +19,38 @@ class AcceptedHead:
         may_write: False in observe mode: then nothing is remembered.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, *, may_write: bool) -> None:
+    def __init__(self, api: KubeApi, namespace: str, *, may_write: Callable[[], bool]) -> None:
         self._api = api
         self._ref = ObjectRef("v1", "ConfigMap", namespace, "reconciler-head")
         self._may_write = may_write
 
-    def load(self) -> CommitId | None:
-        """Returns the commit, or None when none was ever accepted."""
+    def load(self) -> LastAccepted | None:
+        """Returns what was accepted last, or None when nothing ever was."""
         found = self._api.get(self._ref)
-        commit = (found.get("data") or {}).get("commit") if found is not None else None
-        return CommitId(str(commit)) if commit else None
+        if found is None:
+            return None
+        kept = found.get("data") or {}
+        commit, word = str(kept.get("commit") or ""), str(kept.get("acceptedHistory") or "")
+        version = str(found["metadata"]["resourceVersion"])
+        return LastAccepted(CommitId(commit) if commit else None, word, version)
 
-    def save(self, commit: CommitId) -> None:
-        """Remembers a commit."""
-        if not self._may_write:
+    def save(self, accepted: LastAccepted) -> None:
+        """Remembers a commit, if nobody remembered another one since `accepted.version` was read.
+
+        Raises:
+            Conflict: Somebody did.
+        """
+        if not self._may_write():
             return
-        found = self._api.get(self._ref)
         metadata: dict[str, object] = {"name": self._ref.name, "namespace": self._ref.namespace}
         obj: dict[str, object] = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata,
-            "data": {"commit": commit},
+            "data": {"commit": accepted.commit or "", "acceptedHistory": accepted.word},
         }
-        if found is None:
+        if not accepted.version:
             self._api.create(obj)
             return
-        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+        metadata["resourceVersion"] = accepted.version
         self._api.replace(obj, subresource=None)

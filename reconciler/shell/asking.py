@@ -115,6 +115,30 @@ class Asker:
         except ReconcilerError as error:
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, str(error))
 
+    def pinned(
+        self,
+        service: ServiceName,
+        environment: EnvironmentName,
+        earlier: Sequence[PromotionRecord | None],
+    ) -> Ask:
+        """Returns what HEAD's pin names in one cell, whether or not it may run or renders now.
+
+        A service that cannot be read at its source counts as one without files: the pin's images
+        still tell whether it holds rejected ones.
+
+        Raises:
+            TransientError: The mirror could not be read, so nothing is known of the pin.
+        """
+        rules = self._rules(service, environment)
+        pin = self.snapshot.pins.get((environment, service))
+        if pin is None:
+            return replace(rules, reason=Reason.ORPHANED, message="there is no pin to read")
+        try:
+            wanted = self._resolved(pin, earlier)
+        except InvalidInput:
+            wanted = None
+        return replace(rules, wanted=wanted or self._without_files(pin))
+
     def rendered(
         self, service: ServiceName, environment: EnvironmentName, cluster: Cluster, what: Revision
     ) -> Rendered | None:
@@ -146,12 +170,7 @@ class Asker:
         if blocked is not None:
             return self._refused(service, environment, *blocked)
         pin = self.snapshot.pins[(environment, service)]
-        wanted = resolve(
-            pin,
-            head=self.snapshot.commit,
-            earlier=earlier,
-            revision_at=lambda source: self.revision(pin, source),
-        )
+        wanted = self._resolved(pin, earlier)
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
@@ -206,6 +225,26 @@ class Asker:
             cluster_values=pin.cluster_values,
             entries=found.tree,
             service_yaml_identity=found.identity,
+            environment=pin.environment,
+        )
+
+    def _resolved(self, pin: Pin, earlier: Sequence[PromotionRecord | None]) -> Revision | None:
+        return resolve(
+            pin,
+            head=self.snapshot.commit,
+            earlier=earlier,
+            revision_at=lambda source: self.revision(pin, source),
+        )
+
+    def _without_files(self, pin: Pin) -> Revision:
+        return revision_of(
+            version=pin.version,
+            images=pin.images,
+            source=self.snapshot.commit,
+            values=pin.values,
+            cluster_values=pin.cluster_values,
+            entries=(),
+            service_yaml_identity=b"",
             environment=pin.environment,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -17,6 +17,7 @@ from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, CommitId, ServiceName
 from reconciler.model.objects import ObjectRef
+from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, Remote
@@ -128,7 +129,7 @@ class Engine:
             ports.remote,
             ports.history,
             read=self._read,
-            accepted=AcceptedHead(home, namespace, may_write=self._may_write()),
+            accepted=AcceptedHead(home, namespace, may_write=self._may_write),
             accept_history=lambda: current().repo.accept_history,
             poll_s=lambda: current().repo.poll_s,
             clock=ports.clock,
@@ -145,7 +146,7 @@ class Engine:
             asker=self.asker_of,
             facts=self._facts,
             record=self.records.get,
-            keep=self.records.keep,
+            amend=self._amend,
             may_push=lambda: self.lease.leads and self._may_write(),
             on_event=on_event,
             on_change=self._touch_service,
@@ -296,6 +297,20 @@ class Engine:
         if epoch is not None:
             claim = Claim(epoch, self.lease.holder, self._settings.installation)
         return Leadership(claim, self.lease.leads, self.lease.message)
+
+    def _amend(self, key: CellKey, change: Callable[[PromotionRecord], PromotionRecord]) -> None:
+        """Changes a record in our own name, so that a later coordinator's is refused to us."""
+        claim = self._leadership().claim
+
+        def ours(record: PromotionRecord) -> PromotionRecord:
+            changed = change(record)
+            if claim is None or changed == record:
+                return record
+            return replace(
+                changed, epoch=claim.epoch, holder=claim.holder, installation=claim.installation
+            )
+
+        self.records.amend(key, ours)
 
     def _read(self, commit: CommitId) -> Snapshot:
         return read_snapshot(

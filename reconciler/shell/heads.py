@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from reconciler.errors import InvalidInput, OperatorError, ReconcilerError
+from reconciler.errors import Conflict, InvalidInput, OperatorError, ReconcilerError
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import CommitId
@@ -17,16 +17,37 @@ from reconciler.model.view import Head
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, Remote
 
+ACCEPT_TRIES_MAX = 3
+"""Two daemons may accept a new HEAD at once; each lost try is the other's progress."""
+
+RETRY_FIRST_S = 1.0
+"""A fetch that failed is made again so soon, then less and less until the usual time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastAccepted:
+    """What the home remembers of the branch.
+
+    Attributes:
+        commit: The last accepted HEAD.
+        word: The operator's `accept_history` that was used up: it allows one rewrite, not every later one.
+        version: Of the stored object; empty before it was first stored.
+    """
+
+    commit: CommitId | None = None
+    word: str = ""
+    version: str = ""
+
 
 class Accepted(Protocol):
     """Where the last accepted commit is remembered: the home."""
 
-    def load(self) -> CommitId | None:
+    def load(self) -> LastAccepted | None:
         """Returns it, or None when none was ever accepted; TransientError when it is not known."""
         ...
 
-    def save(self, commit: CommitId) -> None:
-        """Remembers it."""
+    def save(self, accepted: LastAccepted) -> None:
+        """Remembers it; Conflict when somebody else did since it was loaded."""
         ...
 
 
@@ -70,6 +91,8 @@ class Heads:
         self._lock = threading.Lock()
         self._fetching = threading.Lock()
         self._head = Head()
+        self._failures = 0
+        self._word = ""
 
     @property
     def head(self) -> Head:
@@ -79,9 +102,13 @@ class Heads:
 
     def step(self) -> float:
         """Fetches once; returns seconds until the next time."""
-        # A failure has been published and told; the next fetch is made at the usual time.
+        # A failure has been published and told.
         with suppress(ReconcilerError):
             self.refresh()
+        if self.head.error:
+            self._failures += 1
+            return min(self._poll_s(), RETRY_FIRST_S * 2.0 ** min(self._failures - 1, 10))
+        self._failures = 0
         return self._poll_s()
 
     def refresh(self) -> Head:
@@ -111,31 +138,69 @@ class Heads:
 
     def _consider(self, now: Head, commit: CommitId) -> Head:
         """Accepts a new HEAD, or says why the former stays."""
+        last: LastAccepted | None = None
         try:
-            last = now.snapshot.commit if now.snapshot else self._accepted.load()
-            if last is not None and not self._descends(last, commit):
-                why = (
-                    f"{commit} does not descend from {last}, the last accepted commit; set "
-                    f"`repo.accept_history: {commit}` if the branch was rewritten on purpose"
-                )
-                refused = replace(now, error=why, halted=Reason.HISTORY_REWRITTEN)
-                return self._publish(refused, EventKind.HEAD_REFUSED)
-            snapshot = self._read(commit)
-            if last != commit:
-                self._accepted.save(commit)
+            for _ in range(ACCEPT_TRIES_MAX):
+                last = self._accepted.load()
+                refusal = self._refusal(now, last, commit)
+                if refusal is not None:
+                    kept = replace(now, snapshot=now.snapshot or self._former(last))
+                    refused = replace(kept, error=refusal, halted=Reason.HISTORY_REWRITTEN)
+                    return self._publish(refused, EventKind.HEAD_REFUSED)
+                snapshot = self._read(commit)
+                if self._remember(last, commit):
+                    followed = replace(now, snapshot=snapshot, halted=None)
+                    return self._publish(followed, EventKind.FETCHED)
+            raise Conflict("the accepted HEAD", "cannot be written", "others write it")
         except InvalidInput as error:
-            return self._publish(replace(now, error=str(error)), EventKind.HEAD_REFUSED)
+            kept = replace(now, snapshot=now.snapshot or self._former(last))
+            return self._publish(replace(kept, error=str(error)), EventKind.HEAD_REFUSED)
         except ReconcilerError as error:
             return self._publish(replace(now, error=str(error)), EventKind.FETCH_FAILED)
-        return self._publish(replace(now, snapshot=snapshot, halted=None), EventKind.FETCHED)
 
-    def _descends(self, last: CommitId, commit: CommitId) -> bool:
-        if self._accept_history() == commit:
-            return True
+    def _refusal(self, now: Head, last: LastAccepted | None, commit: CommitId) -> str | None:
+        """Returns why a commit may not follow what was accepted, or None when it may."""
+        word = self._accept_history() or ""
+        used = last.word if last is not None else self._word
+        former = [last.commit if last else None, now.snapshot.commit if now.snapshot else None]
+        lost = [one for one in former if one is not None and not self._contains(commit, one)]
+        if not lost or (word and word != used and self._contains(commit, word)):
+            return None
+        return (
+            f"{commit} does not descend from {lost[0]}, the last accepted commit; set "
+            f"`repo.accept_history: {commit}` if the branch was rewritten on purpose"
+        )
+
+    def _remember(self, last: LastAccepted | None, commit: CommitId) -> bool:
+        """Writes what is accepted before anything follows from it; False when another was first."""
+        word = self._accept_history() or ""
+        used = last.word if last is not None else self._word
+        if word and self._contains(commit, word):
+            used = word
+        wanted = LastAccepted(commit, used, last.version if last else "")
         try:
-            return self._history.is_ancestor(last, commit)
+            if wanted != last:
+                self._accepted.save(wanted)
+        except Conflict:
+            return False
+        self._word = used
+        return True
+
+    def _former(self, last: LastAccepted | None) -> Snapshot | None:
+        """Reads the last accepted commit: after a start, when HEAD itself may not be followed."""
+        if last is None or last.commit is None:
+            return None
+        try:
+            return self._read(last.commit)
+        except ReconcilerError:
+            # The mirror was made anew and its branch does not hold that commit any more.
+            return None
+
+    def _contains(self, commit: CommitId, ancestor: str) -> bool:
+        try:
+            return self._history.is_ancestor(CommitId(ancestor), commit)
         except OperatorError:
-            # The former HEAD is in no history that the remote still gives: it was rewritten.
+            # It is in no history that the remote still gives: the branch was rewritten.
             return False
 
     def _publish(self, head: Head, kind: EventKind) -> Head:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from reconciler.core.recording import with_known_reverts
 from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
@@ -17,6 +18,9 @@ from reconciler.schema.records import promotion_record_object, read_promotion_re
 from reconciler.shell.executor.live import StartWatch
 
 PROMOTION_RECORDS = ("reconciler.dev/v1alpha1", "PromotionRecord")
+
+AMENDS_MAX = 5
+"""Two tasks of one daemon write a record; each try that is lost is the other's progress."""
 
 Key = tuple[ServiceName, EnvironmentName]
 
@@ -97,6 +101,31 @@ class PromotionRecords:
             with self._lock:
                 self._unsaved[(record.service, record.environment)] = record
 
+    def amend(self, key: Key, change: Callable[[PromotionRecord], PromotionRecord]) -> None:
+        """Changes a record as it stands now, whoever else writes to it meanwhile; as `keep` otherwise.
+
+        Raises:
+            TransientError: Others wrote to it all the time.
+        """
+        for _ in range(AMENDS_MAX):
+            record = self.get(key)
+            if record is None or change(record) == record:
+                return
+            try:
+                self.save(change(record))
+            except Conflict:
+                self._read_again(key, record)
+            except Refused:
+                raise
+            except ReconcilerError as error:
+                _log.warning("record-unsaved", service=record.service, error=str(error))
+                with self._lock:
+                    self._unsaved[key] = change(record)
+                return
+            else:
+                return
+        raise Conflict(f"record {key[0]}.{key[1]}", "cannot be changed", "others change it")
+
     def retry(self) -> bool:
         """Writes what the home has not taken yet; returns whether nothing is left."""
         with self._lock:
@@ -128,7 +157,22 @@ class PromotionRecords:
             if there.epoch > record.epoch:
                 self._unsaved.pop(key, None)
             else:
-                self._unsaved[key] = replace(record, version=there.version)
+                merged = with_known_reverts(record, there)
+                self._unsaved[key] = replace(merged, version=there.version)
+
+    def _read_again(self, key: Key, record: PromotionRecord) -> None:
+        """Takes over what the home holds, or what another task of ours has written since."""
+        with self._lock:
+            waiting = self._unsaved.get(key)
+        if waiting is not None:
+            self._merge(key, waiting)
+            return
+        found = self._api.get(ObjectRef.of(self._object(record)))
+        with self._lock:
+            if found is None:
+                self._records.pop(key, None)
+            else:
+                self._records[key] = read_promotion_record(found)
 
     def _write(self, record: PromotionRecord) -> PromotionRecord:
         obj = self._object(record)

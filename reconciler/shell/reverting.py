@@ -1,7 +1,8 @@
 """The commit that takes a bad release back: on a fresh HEAD, pushed without force, and read back.
 
 Dies before the push: nothing is on the remote, and the next turn plans it again. Dies during or
-after it: the quarantine entry is found in HEAD, and only the record is still to be written.
+after it: the quarantine entry is found in HEAD, and only the record is still to be written and the
+event to be told. Dies after a refused push: the branch for a person is found taken, and kept.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 import structlog
 
 from reconciler.core.recording import with_revert
 from reconciler.core.rejections import is_written
 from reconciler.core.reverting import RevertPlan, commit_message, plan_revert
-from reconciler.errors import ReconcilerError, Unreachable
+from reconciler.errors import OperatorError, ReconcilerError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import Cell, ServiceFacts
+from reconciler.model.fleet import Mode
 from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceName
 from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
+from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, PushOutcome, Remote
 from reconciler.schema.edit import add_entry, set_release
@@ -35,6 +40,11 @@ RACES_MAX = 10
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
 IDLE_S = 3600.0
+
+ENTRIES_BACK_MAX = 50
+"""Commits of a quarantine file looked through for the one that wrote an entry."""
+
+Change = Callable[[PromotionRecord], PromotionRecord]
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +69,7 @@ class Reverter:
         asker: Makes what turns a snapshot into Asks.
         facts: A service's facts as last gathered.
         record: Returns the record of a cell.
-        keep: Writes a record, now or later.
+        amend: Changes the record of a cell as it stands then, now or later.
         may_push: Whether Git writes are ours now.
         on_event: Told of pushes.
         on_change: Told of the service whose record changed.
@@ -77,7 +87,7 @@ class Reverter:
         asker: Callable[[Snapshot], Asker],
         facts: Callable[[ServiceName], ServiceFacts | None],
         record: Callable[[CellKey], PromotionRecord | None],
-        keep: Callable[[PromotionRecord], None],
+        amend: Callable[[CellKey, Change], None],
         may_push: Callable[[], bool],
         on_event: Callable[[Event], None],
         on_change: Callable[[ServiceName], None],
@@ -91,7 +101,7 @@ class Reverter:
         self._asker = asker
         self._facts = facts
         self._record = record
-        self._keep = keep
+        self._amend = amend
         self._may_push = may_push
         self._on_event = on_event
         self._on_change = on_change
@@ -126,75 +136,127 @@ class Reverter:
         if not self._may_push():
             owed.due_s = now_s + RETRY_FIRST_S
             return RETRY_FIRST_S
+        # Whatever comes of it, another one is next: what fails may not hold up the rest.
+        owed.tries += 1
+        wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(owed.tries - 1, 10))
+        owed.due_s = self._clock.monotonic_s() + wait_s
         try:
             progress = self._make(owed.action)
         except ReconcilerError as error:
-            owed.tries += 1
-            wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(owed.tries - 1, 10))
             owed.due_s = self._clock.monotonic_s() + wait_s
             _log.warning("revert-failed", service=owed.action.service, error=str(error))
             return 0.0
-        self._note(owed.action, progress)
-        if progress.commit is not None:
+        if progress is not None:
+            self._note(owed.action, progress)
+        if progress is None or progress.commit is not None:
             with self._lock:
                 self._owed.pop(key, None)
+            # What people see is the new HEAD, and not the one before it until the next poll.
+            with suppress(ReconcilerError):
+                self._heads.refresh()
         else:
             owed.due_s = self._clock.monotonic_s() + RETRY_MAX_S
         return 0.0
 
-    def _make(self, action: CommitRevert) -> RevertProgress:
-        """Commits on top of a fresh HEAD until one push stands, or somebody else's commit does it."""
+    def _make(self, action: CommitRevert) -> RevertProgress | None:
+        """Commits on top of a fresh HEAD until one push stands, or somebody else's commit does it.
+
+        Returns:
+            How far it is; None when nothing is owed any more.
+        """
         for _ in range(RACES_MAX):
-            head = self._heads.refresh()
-            snapshot = head.snapshot
-            if snapshot is None or snapshot.commit != head.commit:
-                raise Unreachable("HEAD", "no revert can be planned", head.error or "not accepted")
+            known = self._known(action)
+            if known is None or known.commit is not None:
+                return known
+            snapshot = self._fresh()
+            if self._asker(snapshot).mode(action.service, Mode.ENFORCE) is Mode.OBSERVE:
+                return None
             written = self._written(snapshot, action)
             if written is not None:
+                self._tell(EventKind.REVERT_PUSHED, action, written, self._branch)
                 return RevertProgress(written, None, self._clock.now())
-            waiting = _progress(
-                self._record((action.service, action.environment)), action.rejection
-            )
-            if waiting is not None and waiting.branch is not None:
+            if known.branch is not None:
                 # A person has the branch; whether they merged it is all there is to look for.
-                return waiting
-            plan = plan_revert(action.service, action.rejection, self._cells(snapshot, action))
-            commit = self._commit(snapshot, action, plan)
-            branch = self._branch if action.direct else _branch_for(action)
-            result = self._remote.push(commit, branch)
-            if result.outcome is PushOutcome.LANDED and action.direct:
-                self._tell(EventKind.REVERT_PUSHED, action, commit, branch)
-                return RevertProgress(commit, None, self._clock.now())
-            if result.outcome is PushOutcome.LANDED or (
-                result.outcome is PushOutcome.MOVED and not action.direct
-            ):
-                return self._on_branch(action, commit, branch, result.message)
-            if result.outcome is PushOutcome.REFUSED and action.direct:
-                other = _branch_for(action)
-                again = self._remote.push(commit, other)
-                if again.outcome in (PushOutcome.LANDED, PushOutcome.MOVED):
-                    return self._on_branch(action, commit, other, result.message)
-                raise Unreachable(other, "the revert could not be pushed", again.message)
+                return known
+            made = self._push(snapshot, action)
+            if made is not None:
+                return made
         raise Unreachable(self._branch, "the revert was overtaken", "others push without a pause")
+
+    def _fresh(self) -> Snapshot:
+        head = self._heads.refresh()
+        if head.snapshot is None or head.snapshot.commit != head.commit:
+            raise Unreachable("HEAD", "no revert can be planned", head.error or "not accepted")
+        return head.snapshot
+
+    def _push(self, snapshot: Snapshot, action: CommitRevert) -> RevertProgress | None:
+        """Makes one try; None when somebody else was first."""
+        plan = plan_revert(action.service, action.rejection, self._cells(snapshot, action))
+        commit = self._commit(snapshot, action, plan)
+        if not action.direct:
+            return self._push_branch(action, commit, "a fuse is blown; a person is asked")
+        result = self._remote.push(commit, self._branch)
+        match result.outcome:
+            case PushOutcome.LANDED:
+                self._tell(EventKind.REVERT_PUSHED, action, commit, self._branch)
+                return RevertProgress(commit, None, self._clock.now())
+            case PushOutcome.MOVED:
+                return None
+            case PushOutcome.REFUSED:
+                return self._push_branch(action, commit, result.message)
+            case PushOutcome.LOST:
+                why = "the remote took the push, and its branch does not show it"
+                raise Unreachable(self._branch, "the revert was dropped", why)
+            case _:
+                assert_never(result.outcome)
+
+    def _push_branch(self, action: CommitRevert, commit: CommitId, why: str) -> RevertProgress:
+        """Puts the commit on the failure's own branch; one that is there already is left as it is."""
+        branch = _branch_for(action)
+        result = self._remote.push(commit, branch)
+        if result.outcome not in (PushOutcome.LANDED, PushOutcome.MOVED):
+            raise OperatorError(
+                f"branch {branch}",
+                "the revert could not be pushed",
+                result.message or result.outcome.value,
+                "let the daemon push to branches below reconciler/",
+            )
+        self._tell(EventKind.REVERT_REFUSED, action, commit, branch, why)
+        return RevertProgress(None, branch, self._clock.now())
+
+    def _known(self, action: CommitRevert) -> RevertProgress | None:
+        """Returns what is recorded of this commit; None when the rejection is recorded no more."""
+        return _progress(self._record((action.service, action.environment)), action.rejection)
 
     def _written(self, snapshot: Snapshot, action: CommitRevert) -> CommitId | None:
         """Returns the commit that holds this rejection already, or None."""
         entries = snapshot.quarantine.get(action.service, ())
         if not is_written(action.rejection, entries):
             return None
-        path = f"{self._root}quarantine/{action.service}.yaml"
-        log = self._history.log(snapshot.commit, path=path, most=1)
-        return log[0].commit if log else snapshot.commit
+        path = f"quarantine/{action.service}.yaml"
+        entry = rfc3339(action.rejection.rejected_at).encode()
+        found = snapshot.commit
+        for facts in self._history.log(
+            snapshot.commit, path=self._root + path, most=ENTRIES_BACK_MAX
+        ):
+            if entry not in (self._blob(facts.commit, path) or b""):
+                break
+            found = facts.commit
+        return found
 
     def _cells(self, snapshot: Snapshot, action: CommitRevert) -> tuple[Cell, ...]:
-        """Returns the service's cells as they are asked for at this HEAD, in order of its path."""
+        """Returns the service's cells as this HEAD's pins name them, in order of its path.
+
+        Raises:
+            TransientError: A pin could not be resolved; what is unknown is not left out.
+        """
         asker = self._asker(snapshot)
         facts = self._facts(action.service)
         known = {cell.environment: cell for cell in facts.cells} if facts else {}
         cells: list[Cell] = []
         earlier: list[PromotionRecord | None] = []
         for environment in asker.path(action.service, tuple(known)):
-            ask = asker.ask(action.service, environment, tuple(earlier))
+            ask = asker.pinned(action.service, environment, tuple(earlier))
             record = self._record((action.service, environment))
             former = known.get(environment)
             members = former.members if former else ()
@@ -223,27 +285,13 @@ class Reverter:
                 return self._history.blob(BlobId(entry.blob))
         return None
 
-    def _on_branch(
-        self, action: CommitRevert, commit: CommitId, branch: str, why: str
-    ) -> RevertProgress:
-        """A branch for a person: the revert stays owed until HEAD holds it."""
-        record = self._record((action.service, action.environment))
-        known = _progress(record, action.rejection)
-        if known is None or known.branch != branch:
-            self._tell(EventKind.REVERT_REFUSED, action, commit, branch, why)
-        return RevertProgress(None, branch, self._clock.now())
-
     def _note(self, action: CommitRevert, progress: RevertProgress) -> None:
-        record = self._record((action.service, action.environment))
-        if record is None:
-            return
-        known = _progress(record, action.rejection)
-        if known is not None and replace(known, pushed_at=None) == replace(
-            progress, pushed_at=None
-        ):
+        key = (action.service, action.environment)
+        known = self._known(action)
+        if known is None or replace(known, pushed_at=None) == replace(progress, pushed_at=None):
             return
         try:
-            self._keep(with_revert(record, action.rejection, progress))
+            self._amend(key, lambda record: with_revert(record, action.rejection, progress))
         except ReconcilerError as error:
             _log.warning("revert-unrecorded", service=action.service, error=str(error))
         self._on_change(action.service)

@@ -1,4 +1,4 @@
-"""A Git remote and its mirror in memory, for virtual time: commits, a branch, and pushes that can fail."""
+"""Git in memory: a branch that people merge into, and pushes that can fail in each way that real ones do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reconciler.errors import InvalidInput, Unreachable
+from reconciler.errors import InvalidInput, TransientError, Unreachable
 from reconciler.model.names import BlobId, CommitId
 from reconciler.model.release import TreeEntry
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import CommitFacts, PushOutcome, PushResult
+
+BRANCH = "main"
+PERSON = "A Person <person@example.com>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,16 @@ class _Commit:
 
 
 class MemoryGit:
-    """Both a History and a Remote."""
+    """Both a History and a Remote, of which `main` is the branch that people merge into.
+
+    Attributes:
+        is_down: Nothing answers.
+        before_push: Runs between our fetch and what the server makes of our push.
+        refuse: The server's hook, given the branch: words refuse the push. It may write as others do.
+        drops_pushes: Pushes are taken and kept nowhere.
+        breaks_off: The connection is lost after the server has taken a push.
+        fetches: How often somebody fetched.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -30,51 +42,85 @@ class MemoryGit:
         self.is_down = False
         self.refuse: Callable[[str], str] = lambda branch: ""
         self.before_push: Callable[[], None] = lambda: None
+        self.drops_pushes = False
+        self.breaks_off = False
+        self.fetches = 0
 
     # What people do.
 
-    def merge(self, edits: Mapping[str, bytes | str | None], message: str = "a change") -> CommitId:
-        """Commits to main, as a merged pull request does."""
-        parent = self.branches.get("main")
+    def merge(
+        self,
+        edits: Mapping[str, bytes | str | None],
+        message: str = "a change",
+        *,
+        branch: str = BRANCH,
+        orphan: bool = False,
+    ) -> CommitId:
+        """Commits to a branch, as a merged pull request does."""
         octets = {
             path: text.encode() if isinstance(text, str) else text for path, text in edits.items()
         }
-        commit = self._write(parent, octets, message, "A Person <person@example.com>")
-        self.branches["main"] = commit
+        parent = None if orphan else self.branches.get(branch)
+        commit = self._write(parent, octets, message, PERSON)
+        self.branches[branch] = commit
         return commit
 
     def orphan(self) -> CommitId:
         """Returns a commit with main's files and no parent, as a force push brings it."""
-        files = self._commits[self.branches["main"]].files
+        files = self._commits[self.branches[BRANCH]].files
         octets = {path: self._blobs[blob] for path, blob in files.items()}
-        return self._write(None, octets, "all new", "A Person <person@example.com>")
+        return self._write(None, octets, "all new", PERSON)
 
     def read(self, path: str, commit: CommitId | None = None) -> bytes:
         """Returns a file of main."""
-        files = self._commits[commit or self.branches["main"]].files
+        files = self._commits[commit or self.branches[BRANCH]].files
         return self._blobs[files[path]]
 
     # Remote.
 
     def fetch(self) -> CommitId:
+        self.fetches += 1
         if self.is_down:
             raise Unreachable("git", "the fetch failed", "connection refused")
-        return self.branches["main"]
+        if not self.branches:
+            raise InvalidInput("git", "the repo is empty", "it has no branch")
+        if BRANCH not in self.branches:
+            names = ", ".join(sorted(self.branches))
+            raise InvalidInput("git", f"branch {BRANCH} is not there", f"it has {names}")
+        return self.branches[BRANCH]
 
     def commit(self, parent: CommitId, edits: Mapping[str, bytes | None], message: str) -> CommitId:
+        files = self._at(parent).files
+        for path, octets in edits.items():
+            if {"", ".", "..", ".git"} & set(path.split("/")):
+                raise InvalidInput(path, "this edit is refused", "it leaves the tree")
+            if octets is None and path not in files:
+                raise InvalidInput(path, "this edit is refused", "it is not there to delete")
         return self._write(parent, edits, message, "reconciler <reconciler@localhost>")
 
     def push(self, commit: CommitId, branch: str) -> PushResult:
         if self.is_down:
             raise Unreachable("git", "the push failed", "connection refused")
+        if commit not in self._commits:
+            raise TransientError(commit, "the push is refused", "there is no such commit")
         self.before_push()
+        there = self.branches.get(branch)
+        if there is not None and self.is_ancestor(commit, there):
+            return PushResult(PushOutcome.LANDED)
+        if there is None and branch == BRANCH:
+            return PushResult(PushOutcome.MOVED, "the branch is gone")
+        if there is not None and not self.is_ancestor(there, commit):
+            return PushResult(PushOutcome.MOVED, f"the branch is at {there}")
         refusal = self.refuse(branch)
         if refusal:
-            return PushResult(PushOutcome.REFUSED, refusal)
-        there = self.branches.get(branch)
-        if there is not None and not self.is_ancestor(there, commit):
-            return PushResult(PushOutcome.MOVED)
+            return PushResult(PushOutcome.REFUSED, f"hook declined: {refusal}")
+        if self.branches.get(branch) != there:
+            return PushResult(PushOutcome.MOVED, "the branch moved while we pushed")
+        if self.drops_pushes:
+            return PushResult(PushOutcome.LOST)
         self.branches[branch] = commit
+        if self.breaks_off:
+            raise TransientError("git", "the push broke off", "the connection was lost")
         return PushResult(PushOutcome.LANDED)
 
     # History.
@@ -92,9 +138,12 @@ class MemoryGit:
         )
 
     def blob(self, blob: BlobId) -> bytes:
+        if blob not in self._blobs:
+            raise InvalidInput(f"blob {blob}", "it cannot be read", "it is not there")
         return self._blobs[blob]
 
     def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
+        self._at(ancestor)
         waiting = [descendant]
         while waiting:
             one = waiting.pop()

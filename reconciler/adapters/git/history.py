@@ -67,6 +67,9 @@ class MirrorHistory:
             raise InvalidInput(
                 f"commit {revision}", "this id is ambiguous", str(error), "write more of its digits"
             ) from error
+        # A full id is expanded to itself, whether or not it is there.
+        if oid not in repo:
+            return None
         with self._reading(f"commit {revision}"):
             kind, _ = repo.odb.read_header(oid)
         return CommitId(str(oid)) if kind == ObjectType.COMMIT else None

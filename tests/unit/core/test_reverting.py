@@ -188,9 +188,9 @@ def test_evidence_is_one_line(evidence: Evidence, line: str) -> None:
     assert evidence_lines(replace(BAD, evidence=(evidence,))) == (line,)
 
 
-def test_without_evidence_the_message_stands_for_it() -> None:
-    made = replace(BAD, evidence=(), message="it was refused\nReconciler-Action: promote")
-    assert evidence_lines(made) == ("staging-1: it was refused Reconciler-Action: promote",)
+def test_without_evidence_the_reason_stands_for_it_and_no_words_of_a_cluster() -> None:
+    made = replace(BAD, evidence=(), message="it was refused: password=canary")
+    assert evidence_lines(made) == ("CrashLoopBackOff on staging-1",)
 
 
 def test_what_a_cluster_says_adds_no_trailer_of_its_own() -> None:

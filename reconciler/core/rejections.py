@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Hold, Reject
+from reconciler.model.actions import Hold, Reject
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, Member
 from reconciler.model.names import EnvironmentName
@@ -85,21 +85,35 @@ def ways_back(cell: Cell) -> tuple[Revision, ...]:
     )
 
 
-def take_over(view: CellView, admitted: Revision) -> tuple[Action, ...]:
-    """Takes over a rejection that an earlier environment made of what is admitted here, if there is one.
+def take_over(view: CellView, admitted: Revision) -> Reject | None:
+    """Takes over a rejection that an earlier environment made of what is admitted here.
 
-    It keeps the time of the first, so that it is the same fact and is lifted together with it.
+    It keeps the time of the first, so that it is the same fact and is lifted together with it. Where
+    nothing is proven to go back to, there is nothing to do but to stop, which `held` tells.
     """
     rejection = against(view, admitted)
     if rejection is None or rejection.environments[0] == view.environment:
-        return ()
+        return None
     target = way_back(view.cell, admitted, rejection)
+    if target is None:
+        return None
     failed_in = rejection.environments[0]
     message = f"{admitted.release.version} was rejected in {failed_in}: {rejection.reason}"
-    if target is None:
-        return (Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True),)
     own = replace(rejection, revision=admitted, restore_to=target, rolled_back_at=None)
-    return (Reject(view.service, view.environment, own, "RejectedBefore", message),)
+    return Reject(view.service, view.environment, own, "RejectedBefore", message)
+
+
+def held(view: CellView, admitted: Revision) -> Hold | None:
+    """Returns the Hold of what is admitted and rejected, since nothing proven is there to go back to."""
+    rejection = against(view, admitted)
+    if rejection is None:
+        return None
+    version, failed_in = admitted.release.version, rejection.environments[0]
+    message = (
+        f"{version} was rejected in {failed_in} ({rejection.reason}), and nothing proven is here to go "
+        f"back to; a person must act"
+    )
+    return Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True)
 
 
 def changed_part(bad: Revision, last_proven: Revision | None) -> Part:

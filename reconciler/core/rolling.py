@@ -28,11 +28,9 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     if failed is not None:
         return (failed,)
     taken_over = rejections.take_over(view, rollout.revision)
-    if taken_over:
-        return taken_over
-    newer = _pre_empt(view, rollout)
-    if newer is not None:
-        return (newer,)
+    next_step = taken_over or _pre_empt(view, rollout) or rejections.held(view, rollout.revision)
+    if next_step is not None:
+        return (next_step,)
     return _advance(view, replace(rollout, policy=rules))
 
 

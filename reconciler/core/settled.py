@@ -21,11 +21,12 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
     if gates.is_returning(view.cell):
         return _return(view, record, admitted)
     taken_over = rejections.take_over(view, admitted)
-    if taken_over:
-        return taken_over
+    if taken_over is not None:
+        return (taken_over,)
     proof = gates.proof_of(view.cell, admitted)
-    # What is not proven was stopped where it stood: no further cluster is given it.
-    orders = deliveries(view, admitted, view.cell.members) if proof is not None else ()
+    # What is rejected or not proven was stopped where it stood: no further cluster is given it.
+    is_stopped = proof is None or rejections.held(view, admitted) is not None
+    orders = () if is_stopped else deliveries(view, admitted, view.cell.members)
     if proof is not None:
         failing = _failing(view, admitted, proof)
         if failing is not None:
@@ -114,6 +115,9 @@ def _forward(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[A
 
 def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
     version = admitted.release.version
+    rejected = rejections.held(view, admitted)
+    if rejected is not None:
+        return rejected
     if proof is None:
         message = f"{version} is not proven, and nothing before it is; a person must act"
         return Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reconciler.core import rejections
-from reconciler.model.actions import Hold, Reject
+from reconciler.model.actions import Reject
 from reconciler.model.facts import Cell
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Rejection
+from reconciler.model.records import PromotionRecord, Rejection
 from reconciler.model.release import Part, Revision, Values
 from tests.fakes.facts import (
     BEFORE,
@@ -166,16 +166,17 @@ def test_after_a_proof_the_commit_is_the_releases_own() -> None:
     assert made.first_failure_at == NOW
 
 
-def taken(*, there: Cell, known: Any, **changes: Any) -> tuple[Any, ...]:
+def taken(there: Cell, known: PromotionRecord) -> Reject | None:
     """Returns what staging makes of a rejection in dev."""
-    return rejections.take_over(view(there, cell(STAGING, known, **changes)), known.admitted)
+    assert known.admitted is not None
+    return rejections.take_over(view(there, cell(STAGING, known)), known.admitted)
 
 
 def test_what_is_rejected_before_goes_back_here_too_as_the_same_fact() -> None:
     made = rejection(V2)
     there = cell(DEV, record(DEV, V1, rejections=(made,)))
-    (action,) = taken(there=there, known=record(STAGING, V2))
-    assert isinstance(action, Reject)
+    action = taken(there, record(STAGING, V2))
+    assert action is not None
     own = action.rejection
     assert own.environments == made.environments
     assert (own.restore_to, own.rolled_back_at, own.rejected_at) == (V1, None, BEFORE)
@@ -186,16 +187,19 @@ def test_what_is_rejected_before_does_not_go_back_to_the_same_with_other_values(
     there = cell(DEV, record(DEV, V1, rejections=(rejection(V2),)))
     more = revision("2.0.0", values=Values.of({"replicas": 3}))
     proofs = tuple(proof(r, STAGING) for r in (more, V2, V1))
-    (action,) = taken(there=there, known=record(STAGING, more, proofs=proofs))
-    assert isinstance(action, Reject)
+    action = taken(there, record(STAGING, more, proofs=proofs))
+    assert action is not None
     assert action.rejection.restore_to == V1
 
 
 def test_what_is_rejected_before_stays_where_nothing_else_is_proven() -> None:
     there = cell(DEV, record(DEV, V1, rejections=(rejection(V2),)))
-    (action,) = taken(there=there, known=record(STAGING, V2, proofs=(proof(V2, STAGING),)))
-    assert isinstance(action, Hold)
-    assert (action.reason, action.page) == (Reason.NOTHING_PROVEN, True)
+    known = record(STAGING, V2, proofs=(proof(V2, STAGING),))
+    assert taken(there, known) is None
+    hold = rejections.held(view(there, cell(STAGING, known)), V2)
+    assert hold is not None
+    assert (hold.reason, hold.page) == (Reason.NOTHING_PROVEN, True)
+    assert "rejected in dev" in hold.message
 
 
 @pytest.mark.parametrize(
@@ -208,9 +212,10 @@ def test_what_is_rejected_before_stays_where_nothing_else_is_proven() -> None:
 )
 def test_nothing_is_taken_over_when(made: Rejection, lifted: tuple[Any, ...]) -> None:
     there = cell(DEV, record(DEV, V1, rejections=(made,)), ask(V1, lifted=lifted))
-    assert taken(there=there, known=record(STAGING, V2)) == ()
+    assert taken(there, record(STAGING, V2)) is None
+    assert rejections.held(view(there, cell(STAGING, record(STAGING, V2))), V2) is None
 
 
 def test_an_own_rejection_is_not_taken_over() -> None:
     known = record(DEV, V2, rejections=(rejection(V2, restore_to=None),))
-    assert rejections.take_over(view(cell(DEV, known)), V2) == ()
+    assert rejections.take_over(view(cell(DEV, known)), V2) is None

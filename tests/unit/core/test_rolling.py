@@ -231,6 +231,15 @@ def test_a_revision_that_is_rejected_before_this_environment_stops_here_at_once(
     assert said(planned(dev, BEFORE_PROD[1], given)) == ["Reject RejectedBefore"]
 
 
+def test_and_it_stops_where_nothing_proven_is_there_to_go_back_to_but_for_what_is_newer() -> None:
+    dev = cell(DEV, record(DEV, V1, proofs=(proof(V1), proof(V3)), rejections=(rejection(V2),)))
+    known = record(PROD, V2, rollout=rollout(V2, PROD), proofs=())
+    here = cell(PROD, known, ask(V2, PROD))
+    assert said(planned(dev, BEFORE_PROD[1], here)) == ["Hold NothingProven"]
+    newer = replace(here, ask=ask(V3, PROD))
+    assert said(planned(dev, BEFORE_PROD[1], newer)) == ["Admit GatesOpen"]
+
+
 def test_a_late_cluster_is_bad_only_with_a_cause_in_its_pods() -> None:
     exited = replace(STARTING, reason="Exited", cause=Cause.RELEASE)
     late = {"health": exited, "waiting_s": 600.0}

@@ -328,6 +328,18 @@ def test_what_an_environment_before_rejects_goes_back_here_as_well() -> None:
     assert (action.reason, action.rejection.restore_to) == ("RejectedBefore", V1)
 
 
+def test_what_an_environment_before_rejects_is_kept_from_further_clusters_until_something_newer() -> (
+    None
+):
+    dev = cell(DEV, record(DEV, V1, proofs=(proof(V1), proof(V3)), rejections=(rejection(V2),)))
+    known = record(PROD, V2, proofs=(proof(V2, PROD),))
+    here = cell(PROD, known, on={"prod-3": None})
+    (hold,) = planned(dev, here)
+    assert isinstance(hold, Hold)
+    assert (hold.reason, hold.page) == (Reason.NOTHING_PROVEN, True)
+    assert said(planned(dev, replace(here, ask=ask(V3, PROD)))) == ["Admit GatesOpen"]
+
+
 # Values that do not wait.
 
 MORE = revision("1.0.0", values=Values.of({"replicas": 3}))

@@ -270,6 +270,15 @@ class ControlPlane:
             found: dict[str, Any] = json.load(answer)
             return found
 
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Returns what is at a path, or None where the server says that it is not there."""
+        try:
+            return self.request("GET", path)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
 
 class Process:
     """A program of ours, its output in a file; ended politely, then at once.

@@ -1,0 +1,201 @@
+"""Four real clusters, a real Git server and a daemon process: what the tests of this folder work on."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from reconciler.model.names import EnvironmentName
+from reconciler.model.records import PromotionRecord
+from reconciler.schema.records import read_promotion_record
+from tests.controlplane.cluster import DAEMON, ControlPlane
+from tests.gitservers.served import Served, Way, serve
+from tests.system import envrepo
+from tests.system.daemon import DaemonProcess
+
+API = "/apis/reconciler.dev/v1alpha1"
+
+
+class Fleet:
+    """One installation of the reconciler over the shared clusters, in namespaces of its own.
+
+    Attributes:
+        name: Of its namespaces; no other test has it.
+        service: The service that is rolled out.
+
+    Args:
+        planes: The clusters.
+        served: The env repo.
+        folder: For the daemon.
+        settings: More of the daemon's settings.
+    """
+
+    def __init__(
+        self,
+        planes: Mapping[str, ControlPlane],
+        served: Served,
+        folder: Path,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.planes = planes
+        self.served = served
+        self.name = f"t{uuid.uuid4().hex[:8]}"
+        self.namespace = f"{self.name}-reconciler"
+        self.service = f"web-{self.name}"
+        access = served.access
+        repo: dict[str, Any] = {
+            "url": access.url,
+            "poll_s": 0.5,
+            "timeout_s": 20,
+            "username": access.username,
+        }
+        files = {
+            "token_file": access.token_file,
+            "ssh_key_file": access.ssh_key_file,
+            "known_hosts_file": access.ssh_known_hosts_file,
+            "ca_file": access.ca_file,
+        }
+        repo |= {key: str(path) for key, path in files.items() if path is not None}
+        kubeconfig = folder / "kubeconfig"
+        folder.mkdir(parents=True, exist_ok=True)
+        kubeconfig.write_text(json.dumps(_merged(planes)))
+        kubeconfig.chmod(0o600)
+        self.daemon = DaemonProcess(
+            folder,
+            {
+                "repo": repo,
+                "kubeconfig": str(kubeconfig),
+                "home": "dev-1",
+                "namespace": self.namespace,
+                "installation": self.name,
+                **settings,
+            },
+        )
+
+    def merge(self, files: Mapping[str, bytes | None], message: str = "A change") -> str:
+        """Merges a change to the branch; returns the commit."""
+        return self.served.repository.commit(files, message=message)
+
+    def pins(self, version: str, **options: Any) -> dict[str, bytes | None]:
+        """Returns the service's pins of a version."""
+        return envrepo.pins(self.service, version, **options)
+
+    def start_with(self, version: str, policy_text: str = "", replicas: int = 2) -> None:
+        """Begins with an env repo whose first release is proven everywhere."""
+        files = envrepo.env_repo(
+            [self.service], self.name, policy_text=policy_text, replicas=replicas
+        )
+        self.merge({**files, **self.pins(version)}, "the env repo")
+        self.daemon.start()
+        self.wait_proven("prod", version)
+
+    def wait_proven(self, environment: str, version: str) -> None:
+        """Waits until a version is proven in an environment."""
+        self.daemon.until(
+            lambda: self.is_proven(environment, version), f"{version} is proven in {environment}"
+        )
+
+    def is_proven(self, environment: str, version: str) -> bool:
+        """Whether a version is proven in an environment, as the home's record says."""
+        record = self.record(environment)
+        return record is not None and any(
+            p.revision.release.version == version and p.opens_gates for p in record.proofs
+        )
+
+    def record(self, environment: str) -> PromotionRecord | None:
+        """Returns the promotion record of the service in an environment."""
+        name = f"{self.service}.{EnvironmentName(environment)}"
+        path = f"{API}/namespaces/{self.namespace}/promotionrecords"
+        found = self.planes["dev-1"].find(f"{path}/{name}")
+        return read_promotion_record(found) if found is not None else None
+
+    def deployment(self, cluster: str) -> dict[str, Any] | None:
+        """Returns the service's Deployment on a cluster."""
+        path = f"/apis/apps/v1/namespaces/{self.name}/deployments/{self.service}"
+        return self.planes[cluster].find(path)
+
+    def image(self, cluster: str) -> str | None:
+        """Returns the digest that the service's Deployment asks for on a cluster."""
+        found = self.deployment(cluster)
+        if found is None:
+            return None
+        image = str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+        return image.partition("@")[2]
+
+    def runs(self, cluster: str, digest: str) -> bool:
+        """Whether a cluster's Deployment asks for a digest, and every Pod of it is current and ready."""
+        found = self.deployment(cluster)
+        if found is None or self.image(cluster) != digest:
+            return False
+        status, wanted = found.get("status") or {}, found["spec"]["replicas"]
+        return bool(
+            status.get("observedGeneration") == found["metadata"]["generation"]
+            and status.get("updatedReplicas") == wanted
+            and status.get("readyReplicas") == wanted
+            and status.get("replicas") == wanted
+        )
+
+    def writes(self, cluster: str) -> list[dict[str, Any]]:
+        """Returns the daemon's writes to this installation's namespaces, by the cluster's own audit."""
+        mine = (self.name, self.namespace)
+        return [
+            entry
+            for entry in self.planes[cluster].writes()
+            if (entry.get("objectRef") or {}).get("namespace") in mine
+            or (entry.get("objectRef") or {}).get("name") in mine
+        ]
+
+    def head(self) -> str:
+        """Returns the branch's commit."""
+        return self.served.repository.tip()
+
+    def commits(self) -> list[dict[str, str]]:
+        """Returns the branch's commits, newest first, with subject and body."""
+        log = self.served.repository.git("log", "--format=%H%x01%an%x01%s%x01%b%x02", "main")
+        rows = [row.strip("\n").split("\x01") for row in log.split("\x02") if row.strip("\n")]
+        return [
+            dict(zip(("commit", "author", "subject", "body"), row, strict=True)) for row in rows
+        ]
+
+    def reverts(self) -> list[dict[str, str]]:
+        """Returns the daemon's commits on the branch."""
+        return [c for c in self.commits() if "Reconciler-Action:" in c["body"]]
+
+    def clean_up(self) -> None:
+        """Deletes what this installation has made, without waiting for it."""
+        for plane in self.planes.values():
+            for namespace in (self.name, self.namespace):
+                path = f"/api/v1/namespaces/{namespace}"
+                if plane.find(path) is not None:
+                    plane.request("DELETE", path)
+
+
+@contextmanager
+def fleet(
+    planes: Mapping[str, ControlPlane],
+    folder: Path,
+    *,
+    way: Way = Way.HTTP,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[Fleet]:
+    """Makes an installation whose daemon is not started yet, and takes all of it away at the end."""
+    with serve(way, folder / "git") as served:
+        made = Fleet(planes, served, folder / "daemon", settings or {})
+        for plane in planes.values():
+            plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": made.name}})
+        try:
+            yield made
+        finally:
+            made.daemon.__exit__()
+            made.clean_up()
+
+
+def _merged(planes: Mapping[str, ControlPlane]) -> dict[str, Any]:
+    """Returns one kubeconfig with a context for each cluster."""
+    each = [plane.kubeconfig(DAEMON) for plane in planes.values()]
+    lists = {key: [k[key][0] for k in each] for key in ("contexts", "clusters", "users")}
+    return {"apiVersion": "v1", "kind": "Config", **lists}

@@ -1,0 +1,94 @@
+"""The main job on real clusters: in order, proven, and out again when it is bad.
+
+The clock and the order are the API servers' own: what is checked is their audit logs, not our word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.fleet import Fleet, fleet
+from tests.conftest import CRASHES_IN_STAGING
+from tests.controlplane.cluster import ControlPlane
+from tests.gitservers.served import Way
+from tests.system.envrepo import CLUSTERS, digest
+
+GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
+
+
+@pytest.fixture(params=[Way.HTTP, Way.SSH])
+def proven(
+    planes: dict[str, ControlPlane], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Fleet]:
+    """A fleet on which a first release is proven everywhere, its env repo served over http and ssh."""
+    with fleet(planes, tmp_path, way=request.param) as made:
+        made.start_with(GOOD)
+        yield made
+
+
+def test_a_pin_reaches_every_cluster_in_order(proven: Fleet) -> None:
+    proven.merge(proven.pins(NEXT), "release 1.1.0")
+    proven.wait_proven("prod", NEXT)
+    assert all(proven.runs(cluster, digest(NEXT)) for cluster in CLUSTERS)
+    for version in (GOOD, NEXT):
+        dev, staging, prod_1, prod_2 = (first_write(proven, c, version) for c in CLUSTERS)
+        proofs = {e: proven_at(proven, e, version) for e in ("dev", "staging", "prod")}
+        assert dev < proofs["dev"] < staging < proofs["staging"] < prod_1 < prod_2 < proofs["prod"]
+
+
+def test_a_bad_release_goes_back_and_out_of_git(proven: Fleet) -> None:
+    bad, good = digest(BAD, marker=CRASHES_IN_STAGING), digest(GOOD)
+    merged = proven.merge(proven.pins(BAD, marker=CRASHES_IN_STAGING), "release 1.2.0")
+    proven.daemon.until(proven.reverts, "the revert is on the branch")
+    proven.daemon.until(lambda: proven.runs("staging-1", good), "staging is back")
+    assert proven.runs("dev-1", bad)
+    (revert,) = proven.reverts()
+    trailers = trailers_of(revert["body"])
+    assert trailers["Reconciler-Action"] == "revert"
+    assert trailers["Reconciler-Environments"] == "staging, prod"
+    assert trailers["Reconciler-Commit"] == merged
+    assert trailers["Reconciler-Reason"] == "CrashLoopBackOff"
+    assert "exit code 1" in trailers["Reconciler-Evidence"]
+    repository = proven.served.repository
+    assert bad in repository.read(f"environments/dev/{proven.service}.yaml")
+    for environment in ("staging", "prod"):
+        pin = repository.read(f"environments/{environment}/{proven.service}.yaml")
+        assert good in pin and pin.startswith("# who:") and "# the tag" in pin
+    assert "CrashLoopBackOff" in repository.read(f"quarantine/{proven.service}.yaml")
+    for cluster in ("prod-1", "prod-2"):
+        assert bad not in json.dumps(proven.writes(cluster))
+
+
+def first_write(fleet: Fleet, cluster: str, version: str) -> str:
+    """Returns when a version's Deployment was first written to a cluster, RFC 3339 with microseconds."""
+    for entry in fleet.writes(cluster):
+        is_deployment = entry["objectRef"]["resource"] == "deployments"
+        if is_deployment and digest(version) in json.dumps(entry.get("requestObject")):
+            return str(entry["requestReceivedTimestamp"])
+    raise AssertionError(f"{version} was never written to {cluster}")
+
+
+def proven_at(fleet: Fleet, environment: str, version: str) -> str:
+    """Returns when the proof of a version in an environment was first written to the home."""
+    for entry in fleet.writes("dev-1"):
+        if entry["objectRef"]["resource"] != "promotionrecords":
+            continue
+        written: dict[str, Any] = entry.get("requestObject") or {}
+        spec = written.get("spec") or {}
+        proofs = spec.get("proofs") or []
+        if spec.get("environment") == environment and any(
+            p["revision"]["release"]["version"] == version and p["opensGates"] for p in proofs
+        ):
+            return str(entry["requestReceivedTimestamp"])
+    raise AssertionError(f"{version} was never proven in {environment}")
+
+
+def trailers_of(body: str) -> dict[str, str]:
+    """Returns a commit message's trailers."""
+    lines = [line.partition(": ") for line in body.splitlines() if line.startswith("Reconciler-")]
+    return {name: value for name, _, value in lines}

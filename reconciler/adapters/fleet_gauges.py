@@ -119,13 +119,14 @@ def _phases(services: list[Planned]) -> GaugeMetricFamily:
 def _drift(services: list[Planned]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
         "reconciler_drift_objects",
-        "Live objects that differ from what is applied; none where the cluster is not known.",
+        "Live objects that differ from what is applied; no sample where that is not known.",
         labels=["service", "environment", "cluster"],
     )
     for planned in services:
         for cell in planned.facts.cells:
             for member in cell.members:
-                if member.known:
+                # While a roll-out is on its way there, what differs is explained by it.
+                if member.record is not None and member.is_on(member.record.revision.id):
                     labels = [planned.facts.service, cell.environment, member.cluster]
                     family.add_metric(labels, member.drifted_objects)
     return family

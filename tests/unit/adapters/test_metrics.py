@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +15,9 @@ from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import Ask, Cell, FleetSummary, Member, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.records import ServiceRecord
 from reconciler.model.view import Head, Planned, View
+from tests.fakes.records import revision
 from tests.fakes.scraped import Scraped
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,14 +68,31 @@ def test_the_age_of_a_fetch_grows_between_turns_too() -> None:
     assert Scraped(metrics).value("reconciler_fetch_age_seconds") == pytest.approx(90, abs=1)
 
 
-@pytest.mark.parametrize(("reachable", "synced"), [(False, True), (True, False)])
-def test_the_drift_of_a_member_that_is_not_known_has_no_sample(
-    reachable: bool, synced: bool
-) -> None:
+BEGUN = ServiceRecord(WEB, DEV, revision(), "web")
+RECORD = replace(BEGUN, applied=BEGUN.revision.id)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        Member(ClusterName("dev-1"), reachable=False, synced=True, record=RECORD),
+        Member(ClusterName("dev-1"), reachable=True, synced=False, record=RECORD),
+        Member(ClusterName("dev-1"), reachable=True, synced=True, record=None),
+        Member(ClusterName("dev-1"), reachable=True, synced=True, record=BEGUN),
+    ],
+    ids=[
+        "it does not answer",
+        "it has not been read",
+        "it was given nothing",
+        "it is being given something",
+    ],
+)
+def test_drift_that_is_not_known_has_no_sample(member: Member) -> None:
     metrics = measured()
-    metrics.on_view(view(cell(Member(ClusterName("dev-1"), reachable, synced, None))))
+    metrics.on_view(view(cell(member)))
     assert Scraped(metrics).of("reconciler_drift_objects") == []
-    metrics.on_view(view(cell(Member(ClusterName("dev-1"), True, True, None, drifted_objects=2))))
+    known = Member(ClusterName("dev-1"), True, True, RECORD, drifted_objects=2)
+    metrics.on_view(view(cell(known)))
     assert Scraped(metrics).value("reconciler_drift_objects", cluster="dev-1") == 2
 
 

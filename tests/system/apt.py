@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Asked by Debian's packages before they start a service.
+
+Source: Debian policy manual, 9.3.3.1, "Managing the links"; invoke-rc.d(8).
+"""
+
 APT_TIMEOUT_S = 300
 """A cold package list and a browser's download fit; a mirror that hangs does not."""
 
@@ -37,14 +45,34 @@ def require(package: str, binary: str) -> Path:
 
 def _install(package: str) -> None:
     """Installs under a lock, since several test processes may ask at once; starts no service."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    with (Path(tempfile.gettempdir()) / "reconciler-tests-apt.lock").open("w") as lock:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    locked = Path(tempfile.gettempdir()) / "reconciler-tests-apt.lock"
+    with locked.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run(
-                ["apt-get", "-qq", *command],
-                env=environment,
-                timeout=APT_TIMEOUT_S,
-                check=False,
-                capture_output=True,
-            )
+        with no_services():
+            _apt_get(package, environment)
+
+
+def _apt_get(package: str, environment: dict[str, str]) -> None:
+    for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        subprocess.run(
+            ["apt-get", "-qq", *command],
+            env=environment,
+            timeout=APT_TIMEOUT_S,
+            check=False,
+            capture_output=True,
+        )
+
+
+@contextlib.contextmanager
+def no_services() -> Iterator[None]:
+    """Sees to it that what is installed meanwhile starts nothing; a rule that is there already stays."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)

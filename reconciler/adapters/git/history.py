@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import pygit2
 from pygit2.enums import FileMode, ObjectType
@@ -21,7 +21,6 @@ from reconciler.adapters.git.access import (
     TREE_ENTRIES_MAX,
 )
 from reconciler.adapters.git.errors import MirrorBroken, translated
-from reconciler.adapters.git.mirror import Mirror
 from reconciler.errors import InvalidInput
 from reconciler.model.names import BlobId, CommitId
 from reconciler.model.release import TreeEntry
@@ -44,6 +43,18 @@ _SECONDS_MAX = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 """The last day that a datetime holds; a commit may claim any time."""
 
 
+class Objects(Protocol):
+    """Where objects are read: a mirror of ours, or a repository of somebody else's."""
+
+    def repository(self) -> pygit2.Repository:
+        """Returns the calling thread's own Repository."""
+        ...
+
+    def suspect(self) -> None:
+        """Notes that an object is missing or garbled."""
+        ...
+
+
 class MirrorHistory:
     """The port `History` over one mirror; safe to call from any thread.
 
@@ -51,7 +62,7 @@ class MirrorHistory:
         mirror: Where the objects are.
     """
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Objects) -> None:
         self._mirror = mirror
 
     def resolve(self, revision: str) -> CommitId | None:

@@ -33,6 +33,8 @@ class GitRepository(MirrorHistory):
         clock: Gives our commits their time.
     """
 
+    _mirror: Mirror
+
     def __init__(self, access: GitAccess, *, clock: Clock) -> None:
         self._access = access
         self._address = parse_address(access.url)

@@ -64,7 +64,7 @@ class FleetGauges(Collector):
             "reconciler_cluster_reachable", "1 while a cluster answers.", labels=["cluster"]
         )
         if view is not None:
-            for cluster in self._clusters():
+            for cluster in sorted({*self._clusters(), *view.unreachable}):
                 family.add_metric([cluster], 0 if cluster in view.unreachable else 1)
         return family
 

@@ -27,6 +27,7 @@ from reconciler.model.events import Event, EventKind
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import Rendered
+from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
@@ -101,6 +102,7 @@ class Actor:
         self._revert = revert
         self._on_event = on_event
         self._held: dict[CellKey, tuple[str, str]] = {}
+        self._would: dict[tuple[object, ...], str] = {}
 
     def act(self, action: Action, asker: Asker | None) -> bool:
         """Carries out one action; returns whether a record changed.
@@ -121,6 +123,19 @@ class Actor:
                 error=str(error),
             )
             return False
+
+    def observe(self, action: Action, asker: Asker | None) -> None:
+        """Says once what would be done; only what is live is in fact compared, which writes nothing."""
+        match action:
+            case Hold():
+                self._hold(action)
+            case Examine():
+                try:
+                    self._examine(action, asker)
+                except ReconcilerError as error:
+                    _log.warning("examine-failed", service=action.service, error=str(error))
+            case _:
+                self._tell_intent(action)
 
     def _act(self, action: Action, asker: Asker | None, claim: Claim) -> bool:
         match action:
@@ -202,6 +217,24 @@ class Actor:
                 service=action.service,
                 environment=action.environment,
                 detail=(("page", "true"),) if action.page else (),
+            )
+        )
+
+    def _tell_intent(self, action: Action) -> None:
+        cluster = getattr(action, "cluster", None)
+        key = (action.service, action.environment, cluster, type(action))
+        if self._would.get(key) == action.message:
+            return
+        self._would[key] = action.message
+        self._on_event(
+            Event(
+                at=self._clock.now(),
+                kind=EventKind.HELD,
+                reason=Reason.MODE_OBSERVE.value,
+                message=f"would {type(action).__name__}: {action.message}",
+                service=action.service,
+                environment=action.environment,
+                cluster=cluster,
             )
         )
 

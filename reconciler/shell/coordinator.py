@@ -91,6 +91,10 @@ class Act(Protocol):
         ...
 
 
+Observe = Callable[[Action, Asker | None], None]
+"""Says what an action would do."""
+
+
 class Coordinator:
     """Decides for the fleet. Its `step` is one task; `touch` may be called from any thread.
 
@@ -104,6 +108,7 @@ class Coordinator:
         leadership: Whether we lead.
         fuses: Rejections believed, of one service and of the fleet, in an hour.
         act: Carries out actions.
+        observe: Takes the actions of what is only observed: says what would be done.
         unreachable: Clusters that do not answer, and why.
         publish: Given the view after every turn.
     """
@@ -120,6 +125,7 @@ class Coordinator:
         leadership: Callable[[], Leadership],
         fuses: Callable[[], tuple[int, int]],
         act: Act,
+        observe: Observe,
         unreachable: Callable[[], Mapping[ClusterName, str]],
         publish: Callable[[View], None],
     ) -> None:
@@ -132,6 +138,7 @@ class Coordinator:
         self._leadership = leadership
         self._fuses = fuses
         self._act = act
+        self._observe = observe
         self._unreachable = unreachable
         self._publish = publish
         self._lock = threading.Lock()
@@ -253,7 +260,11 @@ class Coordinator:
     def _carry_out(self, planned: Planned) -> bool:
         leadership = self._leadership()
         asker = self._asker
-        if planned.facts.mode is Mode.OBSERVE or leadership.claim is None:
+        if planned.facts.mode is Mode.OBSERVE:
+            for action in planned.actions:
+                self._observe(action, asker)
+            return False
+        if leadership.claim is None:
             return False
         changed = False
         for action in planned.actions:

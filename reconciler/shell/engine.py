@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -12,7 +12,7 @@ from reconciler.config.settings import Settings
 from reconciler.core.diff import differences
 from reconciler.errors import Refused
 from reconciler.model.env_repo import Snapshot
-from reconciler.model.events import Event
+from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, CommitId, ServiceName
@@ -28,7 +28,7 @@ from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.asking import Asker, Sources
-from reconciler.shell.coordinator import Coordinator, Leadership
+from reconciler.shell.coordinator import Act, Coordinator, Leadership, Observe
 from reconciler.shell.executor.cluster import ClusterExecutor
 from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.executor.orders import CellKey, Claim
@@ -43,6 +43,8 @@ from reconciler.shell.watching import KindWatch
 
 _log = structlog.get_logger(__name__)
 
+NOT_CONNECTED = "it was added to fleet.yaml after this daemon started; start it anew"
+
 UNREACHABLE_S = 0.25
 """How soon a watch looks whether its cluster answers again; it asks the pulse, not the cluster."""
 
@@ -53,6 +55,7 @@ class Ports:
 
     Attributes:
         clusters: By the names of fleet.yaml.
+        unusable: Clusters of the fleet without a client, and why.
         home: Which of them holds the lease and the promotion records.
         watch_again_s: Seconds between two sessions of a watch; above zero only where a session
             ends at once, as in virtual time.
@@ -67,6 +70,7 @@ class Ports:
     home: ClusterName
     jitter: random.Random
     watch_again_s: float = 0.0
+    unusable: Mapping[ClusterName, str] = field(default_factory=dict)
 
 
 class Engine:
@@ -159,22 +163,16 @@ class Engine:
             revert=self.reverter.take,
             on_event=on_event,
         )
-        self._coordinator = Coordinator(
-            clock=ports.clock,
-            daemon_mode=lambda: current().mode,
-            head=lambda: self.heads.head,
-            asker=self._asker,
-            records=self.records,
-            executors=self.executors,
-            leadership=self._leadership,
-            fuses=lambda: (current().fuses.service_an_hour, current().fuses.fleet_an_hour),
-            act=actor.act,
-            unreachable=lambda: {n: p.error for n, p in self.pulses.items() if not p.is_reachable},
-            publish=self._publish,
+        self._coordinator = self._coordinating(
+            lambda: self.heads.head, actor.act, actor.observe, self._publish
         )
 
     def start(self) -> Wake:
         """Hands every task to the runner; returns what makes it fetch at once."""
+        for cluster, why in self._ports.unusable.items():
+            kind = EventKind.CLUSTER_UNREACHABLE
+            now = self._ports.clock.now()
+            self._on_event(Event(now, kind, "Unusable", why, cluster=cluster))
         runner = self._ports.runner
         assert self._coordinator is not None
         if self._may_write():
@@ -192,6 +190,16 @@ class Engine:
         return self._ports.clusters[ClusterName(cluster)]
 
     @property
+    def history(self) -> History:
+        """The env repo's history."""
+        return self._ports.history
+
+    @property
+    def namespace(self) -> str:
+        """The reconciler's own namespace in every cluster."""
+        return self._settings.namespace
+
+    @property
     def home_answers(self) -> bool:
         """Whether the home cluster answers."""
         return self.pulses[self._ports.home].is_reachable
@@ -201,6 +209,15 @@ class Engine:
         assert self._coordinator is not None
         self._coordinator.touch()
         self._coordinator.step()
+
+    def view_at(self, snapshot: Snapshot) -> View:
+        """Returns what would be seen and decided if HEAD were another commit; nothing is done about it."""
+        head = replace(self.heads.head, commit=snapshot.commit, snapshot=snapshot)
+        seen: list[View] = []
+        self._coordinating(
+            lambda: head, lambda action, asker: False, lambda action, asker: None, seen.append
+        ).step()
+        return seen[-1]
 
     def stop(self) -> None:
         """Writes down what only this process knows, and gives the lease up; tasks must have ended."""
@@ -286,6 +303,27 @@ class Engine:
 
     # What the parts ask of each other.
 
+    def _coordinating(
+        self, head: Callable[[], Head], act: Act, observe: Observe, publish: Callable[[View], None]
+    ) -> Coordinator:
+        return Coordinator(
+            clock=self._ports.clock,
+            daemon_mode=lambda: self._current().mode,
+            head=head,
+            asker=self._asker,
+            records=self.records,
+            executors=self.executors,
+            leadership=self._leadership,
+            fuses=lambda: (
+                self._current().fuses.service_an_hour,
+                self._current().fuses.fleet_an_hour,
+            ),
+            act=act,
+            observe=observe,
+            unreachable=self._unreachable,
+            publish=publish,
+        )
+
     def _may_write(self) -> bool:
         return self._current().mode is Mode.ENFORCE
 
@@ -316,6 +354,14 @@ class Engine:
         return read_snapshot(
             self._ports.history, commit, root=self._settings.repo.path, parsed=self._parsed
         )
+
+    def _unreachable(self) -> Mapping[ClusterName, str]:
+        """Returns each cluster of the fleet that nothing is known of, and why."""
+        silent = {n: p.error for n, p in self.pulses.items() if not p.is_reachable}
+        snapshot = self.heads.head.snapshot
+        fleet = snapshot.fleet.clusters() if snapshot is not None else ()
+        added = {c.name: NOT_CONNECTED for c in fleet if c.name not in self.pulses}
+        return {**added, **self._ports.unusable, **silent}
 
     def _asker(self, head: Head) -> Asker | None:
         return self.asker_of(head.snapshot) if head.snapshot is not None else None

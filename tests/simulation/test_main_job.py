@@ -12,6 +12,7 @@ from reconciler.model.names import CommitId
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import Propagation
 from reconciler.simulated.behaviour import Fate, digest_for
+from reconciler.simulated.store import Store
 from tests.fakes.world import CLUSTERS, World, pin, pins
 
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "web", "web")
@@ -34,6 +35,15 @@ def proven_world(**options: object) -> World:
     world.git.merge(pins(GOOD))
     assert world.until(lambda: world.proven("prod", GOOD))
     return world
+
+
+def forget(store: Store, kind: str) -> None:
+    """Deletes every record of a kind."""
+    found = store.served("reconciler.dev/v1alpha1", kind)
+    if found is None:
+        return
+    for obj in store.listed(found, None)[0]:
+        store.delete(found, obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 
 def bad_in_staging(world: World) -> None:
@@ -327,6 +337,22 @@ def test_observe_mode_writes_nothing_at_all() -> None:
     assert not [w for c in world.clusters.values() for w in c.audit]
     view = world.engine.view
     assert view is not None and view.services
+    told = [e.message for e in world.told(EventKind.HELD) if e.reason == "ModeObserve"]
+    assert told == [f"would Admit: every gate is open for {GOOD}"]
+
+
+def test_observe_mode_compares_what_is_live_and_says_that_it_would_adopt_it() -> None:
+    world = proven_world()
+    world.kill()
+    for cluster in world.clusters.values():
+        for kind in ("PromotionRecord", "ServiceRecord"):
+            forget(cluster.store, kind)
+        cluster.audit.clear()
+    world.settings = world.settings.model_copy(update={"mode": Mode.OBSERVE})
+    world.engine = world.start("two")
+    would = f"would Adopt: adopted {GOOD}: what is live equals the pin"
+    assert world.until(lambda: would in {e.message for e in world.told(EventKind.HELD)})
+    assert not [w for c in world.clusters.values() for w in c.audit]
 
 
 def test_an_object_that_is_rendered_no_more_is_deleted_after_the_proof(world: World) -> None:
@@ -351,13 +377,7 @@ def test_an_idle_fleet_is_written_to_by_nobody_but_the_lease(world: World) -> No
 def test_what_is_live_and_equal_is_adopted_and_observed_before_it_opens_gates() -> None:
     world = proven_world()
     # The home loses everything that was known.
-    store = world.clusters["dev-1"].store
-    for kind in ("PromotionRecord",):
-        found = store.served("reconciler.dev/v1alpha1", kind)
-        assert found is not None
-        for obj in store.listed(found, None)[0]:
-            meta = obj["metadata"]
-            store.delete(found, meta["namespace"], meta["name"])
+    forget(world.clusters["dev-1"].store, "PromotionRecord")
     world.kill()
     world.engine = world.start("two")
     assert world.until(lambda: bool(world.told(EventKind.ADOPTED)))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
+from pathlib import Path
 
 import click
 
-from reconciler.cli.asking import diff, explain, history, plan, render, status
+from reconciler.cli import logs
+from reconciler.cli.asking import explain, history, plan, status
 from reconciler.cli.bootstrapping import bootstrap
+from reconciler.cli.comparing import diff, render
 from reconciler.cli.demo import demo
 from reconciler.cli.health import health
 from reconciler.cli.output import Exit
@@ -19,7 +24,14 @@ from reconciler.cli.verbs import pause, resume, rollback
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gitops-reconciler")
 def reconciler() -> None:
-    """Moves merged releases to every cluster in order, and takes bad ones back, in Git too."""
+    """Moves merged releases to every cluster in order, and takes bad ones back, in Git too.
+
+    Commands that look need no daemon: they read Git and the clusters with the daemon's settings, and
+    write nothing. Exit codes: 0 done, 1 looked and found, 2 wrong use or input, 3 could not look,
+    4 timed out, 70 a bug of ours.
+    """
+    # Whatever a library has to say goes to stderr: stdout holds the one document.
+    logs.configure("auto", "warning")
 
 
 for _command in (
@@ -45,15 +57,29 @@ for _command in (
 def main() -> None:
     """Runs the command; what nobody foresaw is our bug, and says so."""
     try:
-        reconciler(standalone_mode=True)
-    except (KeyboardInterrupt, BrokenPipeError):
+        code = reconciler(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
         sys.exit(Exit.WRONG_USE)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read has seen enough; a flush at exit would only complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.DONE)
     except Exception as error:
-        click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
-        click.echo("this is a bug of the reconciler; please report it", err=True)
-        if "--debug" in sys.argv:
+        if "RECONCILER_DEBUG" in os.environ:
             raise
+        click.echo(f"internal error: {type(error).__name__}: {_place(error)}", err=True)
+        click.echo("this is a bug of the reconciler; RECONCILER_DEBUG=1 shows all of it", err=True)
         sys.exit(Exit.OUR_BUG)
+    sys.exit(code or Exit.DONE)
+
+
+def _place(error: Exception) -> str:
+    """Returns where it happened; an error's own words may quote a Secret."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
 
 
 if __name__ == "__main__":

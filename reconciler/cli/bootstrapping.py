@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -14,7 +13,8 @@ from reconciler.cli.opening import (
     settings_from,
     settings_options,
 )
-from reconciler.cli.output import Document, Exit, emit, error_document, fail, output_option, table
+from reconciler.cli.output import Document, end, error_document, fail, output_option, table
+from reconciler.core.reporting import blank
 from reconciler.errors import ReconcilerError
 from reconciler.shell.engine import bootstrap as bootstrap_cluster
 
@@ -24,7 +24,7 @@ from reconciler.shell.engine import bootstrap as bootstrap_cluster
 @output_option
 def bootstrap(output: str, **flags: Any) -> None:
     """Make what the reconciler needs in every cluster; safe to do again."""
-    document: Document = {"schema": "reconciler.bootstrap/v1", "clusters": [], "errors": []}
+    document = blank("bootstrap")
     try:
         settings = settings_from(flags)
         names = cluster_names(settings, repository(settings))
@@ -37,14 +37,9 @@ def bootstrap(output: str, **flags: Any) -> None:
         except ReconcilerError as error:
             document["clusters"].append({"name": name, "ready": False})
             document["errors"].append(error_document(error))
-    emit(document, output, _text)
-    sys.exit(Exit.COULD_NOT_LOOK if document["errors"] else Exit.DONE)
+    end(document, output, _text)
 
 
 def _text(document: Document) -> str:
-    rows = [["CLUSTER", "READY"]]
-    rows += [[c["name"], "yes" if c["ready"] else "no"] for c in document["clusters"]]
-    told = table(rows)
-    for error in document["errors"]:
-        told += f"error: {error['object']}: {error['what']}: {error['why']}\n"
-    return told
+    rows = [[c["name"], "yes" if c["ready"] else "no"] for c in document["clusters"]]
+    return table([["CLUSTER", "READY"], *rows])

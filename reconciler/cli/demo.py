@@ -15,7 +15,7 @@ from reconciler.cli.demo_fleet import CLUSTERS, SERVICE
 from reconciler.cli.demo_world import DemoWorld
 from reconciler.cli.output import Document, Exit, emit, error_document, fail, output_option
 from reconciler.core.gates import proof_of
-from reconciler.core.reporting import revision_document
+from reconciler.core.reporting import blank, revision_document
 from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import EnvironmentName, ServiceName
@@ -50,8 +50,8 @@ _TIMELINE = {
 def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FBT001
     """Show a release move, and a bad one come back out of the clusters and out of Git."""
     started = SystemClock().now()
-    report: Document = {"schema": "reconciler.demo/v1", "script": script, "ok": False}
-    quiet = once and output == "json"
+    report = blank("demo", script=script, started_at=rfc3339(started))
+    quiet = output == "json"
 
     def say(text: str) -> None:
         click.echo(text, err=quiet)
@@ -65,15 +65,26 @@ def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FB
             except Unreachable as late:
                 checks, error = [_check("InTime", ok=False, message=str(late))], late
             report = _report(world, show, script, started, checks, error)
+            emit(report, output, _text)
             if once:
-                emit(report, output, _text)
                 sys.exit(Exit.DONE if report["ok"] else Exit.FOUND)
-            say(_text(report).rstrip())
-            say(f"ready: repo={world.repo_url} page={world.page_url}")
-            say("Clone the repo, change a pin, push, and watch the page. Ctrl-C ends it.")
+            say(_INVITATION.format(world=world))
             _wait()
     except ReconcilerError as error:
         fail(error, report, output)
+
+
+_INVITATION = """
+ready: repo={world.repo_url} page={world.page_url}
+
+Clone the repo, change a pin, push, and watch the page. To look around from another terminal:
+
+    export RECONCILER_REPO={world.repo_url} RECONCILER_HOME=dev-1
+    export RECONCILER_KUBECONFIG={world.kubeconfig} RECONCILER_STATE_DIR={world.folder}/looking
+    reconciler status
+    reconciler explain web staging
+
+Ctrl-C ends it and leaves nothing behind."""
 
 
 def _wait() -> None:
@@ -248,7 +259,7 @@ def _report(
     error: ReconcilerError | None,
 ) -> Document:
     return {
-        "schema": "reconciler.demo/v1",
+        **blank("demo"),
         "script": script,
         "ok": error is None and all(check["ok"] for check in checks),
         "started_at": rfc3339(started),

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,7 @@ class DemoFleet:
         folder: Holds all of it.
         kubeconfig: Its contexts are named as the clusters.
         repo_url: Where the remote is served.
+        work: The person's own clone.
         kinds: What each of our own commits was made for.
 
     Raises:
@@ -61,7 +63,7 @@ class DemoFleet:
             self._stack.enter_context(tempfile.TemporaryDirectory(prefix="reconciler-demo-"))
         )
         self.kubeconfig = self.folder / "kubeconfig"
-        self._work = self.folder / "work"
+        self.work = self.folder / "work"
         self._stopping = threading.Event()
         self.kinds: dict[str, str] = {}
         self.clusters: dict[str, SimulatedCluster] = {}
@@ -112,41 +114,52 @@ class DemoFleet:
     # Git, as people use it.
 
     def _seed(self, bare: Path) -> None:
-        shutil.copytree(shipped("example-repo"), self._work)
-        policy = self._work / "policies" / "line.yaml"
+        shutil.copytree(shipped("example-repo"), self.work)
+        policy = self.work / "policies" / "line.yaml"
         text = re.sub(r"soak_s: \d+", f"soak_s: {SOAK_S:g}", policy.read_text())
         policy.write_text(text)
-        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(bare), at=self.folder)
-        self._git("init", "--quiet", "--initial-branch=main", ".")
-        self._git("remote", "add", "origin", str(bare))
+        self.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare), at=self.folder)
+        self.git("init", "--quiet", "--initial-branch=main", ".")
+        self.git("remote", "add", "origin", str(bare))
         self._commit("The env repo", "seed")
         config = (("http.receivepack", "true"), ("receive.denyNonFastForwards", "true"))
         for name, value in config:
-            self._git("config", name, value, at=bare)
+            self.git("config", name, value, at=bare)
 
     def merge(self, version: str, fate: Fate, kind: str) -> str:
         """Merges one release of the demo's service into every environment; returns the commit."""
-        self._git("pull", "--quiet", "--rebase", "origin", "main")
+        self.git("pull", "--quiet", "--rebase", "origin", "main")
         digest = digest_for(fate, version)
         for environment in CLUSTERS:
-            pin = self._work / "environments" / environment / f"{SERVICE}.yaml"
+            pin = self.work / "environments" / environment / f"{SERVICE}.yaml"
             text = re.sub(r"version: \S+", f'version: "{version}"', pin.read_text())
             pin.write_text(re.sub(r"sha256:[0-9a-f]{64}", digest, text))
         return self._commit(f"Release {SERVICE} {version}", kind)
 
+    def change(self, edits: Mapping[str, str | bytes | None], subject: str, kind: str = "") -> str:
+        """Merges any change; None deletes a file. Returns the commit."""
+        self.git("pull", "--quiet", "--rebase", "origin", "main")
+        for path, content in edits.items():
+            file = self.work / path
+            file.unlink(missing_ok=True)
+            if content is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return self._commit(subject, kind)
+
     def _commit(self, subject: str, kind: str) -> str:
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", subject)
-        self._git("push", "--quiet", "origin", "main")
-        commit = self._git("rev-parse", "HEAD").strip()
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", subject)
+        self.git("push", "--quiet", "origin", "main")
+        commit = self.git("rev-parse", "HEAD").strip()
         self.kinds[commit] = kind
         return commit
 
     def log(self) -> list[dict[str, str]]:
         """Returns the commits of main as people see them, oldest first."""
-        self._git("fetch", "--quiet", "origin", "main")
+        self.git("fetch", "--quiet", "origin", "main")
         form = "%H%x1f%aI%x1f%an%x1f%s%x1f%B%x1e"
-        told = self._git("log", "--reverse", f"--format={form}", "FETCH_HEAD")
+        told = self.git("log", "--reverse", f"--format={form}", "FETCH_HEAD")
         found = []
         for row in filter(None, (row.strip("\n") for row in told.split("\x1e"))):
             commit, at, author, subject, body = row.split("\x1f")
@@ -155,7 +168,8 @@ class DemoFleet:
             )
         return found
 
-    def _git(self, *arguments: str, at: Path | None = None) -> str:
+    def git(self, *arguments: str, at: Path | None = None) -> str:
+        """Runs Git as the person, in their clone unless told otherwise; returns what it says."""
         person = {"NAME": "A Person", "EMAIL": "person@example.com"}
         environment = {
             "PATH": os.environ.get("PATH", ""),
@@ -166,7 +180,7 @@ class DemoFleet:
         try:
             done = subprocess.run(
                 ["git", *arguments],  # the person's own Git is meant
-                cwd=at or self._work,
+                cwd=at or self.work,
                 env=environment,
                 capture_output=True,
                 text=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,19 @@ from typing import Any
 import click
 
 from reconciler.adapters.render.documents import documents
-from reconciler.cli.output import Document, Exit, emit, fail, output_option
+from reconciler.cli.output import Document, end, fail, output_option
 from reconciler.core.health import assess
+from reconciler.core.reporting import blank
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.health import ObjectHealth, worst
 from reconciler.model.objects import KubeObject
 from reconciler.model.times import from_rfc3339, rfc3339
+
+INPUT_BYTES_MAX = 64 * 1024 * 1024
+"""All objects of a large namespace, as kubectl prints them."""
+
+GENERATIONS = 3
+"""A CronJob's Job's Pod is the longest line of owners that is looked through."""
 
 
 @click.command()
@@ -25,31 +32,33 @@ from reconciler.model.times import from_rfc3339, rfc3339
 @output_option
 def health(file: str, now_text: str | None, output: str) -> None:
     """Tell each object's health: Current, InProgress, Failed, Terminating or Unknown."""
-    empty: Document = {"schema": "reconciler.health/v1", "objects": []}
+    document = blank("health")
     try:
         now = _time(now_text)
-        objects = list(_flattened(documents(file, _octets(file))))
+        document["now"] = rfc3339(now)
+        found = documents(file, _octets(file), bytes_max=INPUT_BYTES_MAX)
     except ReconcilerError as error:
-        fail(error, empty, output)
-    healths = [_assessed(obj, objects, now) for obj in objects]
-    document = {
-        "schema": "reconciler.health/v1",
-        "now": rfc3339(now),
-        "worst": worst(tuple(h.status for h in healths)).value,
-        "objects": [_document(index, h) for index, h in enumerate(healths)],
-        "errors": [],
-    }
-    emit(document, output, _text)
-    is_current = all(h.status.value == "Current" for h in healths)
-    sys.exit(Exit.DONE if is_current and healths else Exit.FOUND)
+        fail(error, document, output)
+    objects = list(_flattened(found))
+    below = _by_owner(objects)
+    healths = [assess(obj, _family(obj, below), now=now) for obj in objects]
+    document["worst"] = worst(tuple(h.status for h in healths)).value
+    document["objects"] = [_document(index, h) for index, h in enumerate(healths)]
+    # Of nothing the worst is Unknown: a file without an object proves no health.
+    end(document, output, _text, found=document["worst"] != "Current")
 
 
 def _octets(file: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        # One more than is allowed, so that a longer input is seen to be one.
+        if file == "-":
+            return sys.stdin.buffer.read(INPUT_BYTES_MAX + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(INPUT_BYTES_MAX + 1)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise InvalidInput(file, "it cannot be read", why) from error
+        fix = "check the path and its rights"
+        raise InvalidInput(file, "it cannot be read", why, fix) from error
 
 
 def _time(text: str | None) -> datetime:
@@ -71,19 +80,24 @@ def _flattened(found: list[Any]) -> Iterator[Any]:
             yield item
 
 
-def _assessed(obj: Any, objects: list[Any], now: datetime) -> ObjectHealth:
-    return assess(obj, _family(obj, objects), now=now)
-
-
-def _family(obj: Any, objects: list[Any]) -> list[KubeObject]:
-    """Returns the objects below one by owner, as the cluster's own controllers link them."""
-    uids = {_uid(obj)}
-    found: list[KubeObject] = []
-    for _ in range(3):
-        below = [o for o in objects if _owners(o) & uids and o not in found]
-        found.extend(below)
-        uids = {_uid(o) for o in below}
+def _by_owner(objects: list[Any]) -> dict[str, list[KubeObject]]:
+    """Returns objects by the UID of each of their owners."""
+    found: dict[str, list[KubeObject]] = {}
+    for obj in objects:
+        for owner in _owners(obj):
+            found.setdefault(owner, []).append(obj)
     return found
+
+
+def _family(obj: Any, below: Mapping[str, list[KubeObject]]) -> list[KubeObject]:
+    """Returns the objects below one by owner, as the cluster's own controllers link them."""
+    uids = [_uid(obj)]
+    found: dict[int, KubeObject] = {}
+    for _ in range(GENERATIONS):
+        children = [child for uid in uids for child in below.get(uid, ()) if id(child) not in found]
+        found.update((id(child), child) for child in children)
+        uids = [_uid(child) for child in children]
+    return list(found.values())
 
 
 def _uid(obj: Any) -> str:

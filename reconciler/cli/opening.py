@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from reconciler.adapters.git.access import GitAccess
+from reconciler.adapters.git.local import JoinedHistory
 from reconciler.adapters.git.repository import GitRepository, open_repository
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
@@ -23,33 +25,39 @@ from reconciler.model.events import Event
 from reconciler.model.fleet import Fleet
 from reconciler.model.names import ClusterName
 from reconciler.model.view import View
+from reconciler.ports.git import History
+from reconciler.ports.kube import KubeApi
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.engine import Engine, Ports
 from reconciler.shell.runner import Runner, SystemClock
 
-_FLAGS: tuple[tuple[str, str], ...] = (
-    ("repo", "The env repo's URL: https, ssh or a local path."),
-    ("branch", "The branch that people merge into."),
-    ("path", "The subfolder that is the env repo."),
-    ("kubeconfig", "A kubeconfig whose contexts are named as the fleet's clusters."),
-    ("mode", "observe or enforce."),
-    ("listen", "Address of the board."),
-    ("probes-listen", "Address of health, readiness and metrics."),
-    ("state-dir", "Where the Git mirror is kept."),
-    ("home", "The cluster that holds the lease and the promotion records."),
+_FLAGS: tuple[tuple[str, str, str], ...] = (
+    ("repo", "URL", "The env repo: https, ssh or a local path."),
+    ("branch", "NAME", "The branch that people merge into."),
+    ("path", "FOLDER", "The subfolder that is the env repo."),
+    ("kubeconfig", "FILE", "A kubeconfig whose contexts are named as the fleet's clusters."),
+    ("mode", "observe|enforce", "Whether anything is written; observe by default."),
+    ("listen", "HOST:PORT", "Address of the board."),
+    ("probes-listen", "HOST:PORT", "Address of health, readiness and metrics."),
+    ("state-dir", "FOLDER", "Where the Git mirror is kept."),
+    ("home", "CLUSTER", "The cluster that holds the lease and the promotion records."),
 )
+"""Name, what stands for its value, and what it is."""
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the flags that every command reads its settings from."""
-    for name, words in reversed(_FLAGS):
-        command = click.option(f"--{name}", default=None, help=words)(command)
+    for name, metavar, words in reversed(_FLAGS):
+        variable = f"RECONCILER_{name.replace('-', '_').upper()}"
+        command = click.option(
+            f"--{name}", default=None, envvar=variable, metavar=metavar, help=words
+        )(command)
     config = click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
         default=None,
         envvar="RECONCILER_CONFIG",
-        help="The settings file.",
+        help="The settings file. Each flag is also an environment variable, RECONCILER_<FLAG>.",
     )
     return config(command)
 
@@ -60,19 +68,28 @@ def settings_from(flags: Mapping[str, Any]) -> Settings:
     Raises:
         InvalidInput: With every fault.
     """
-    names = [name.replace("-", "_") for name, _ in _FLAGS]
+    names = [name.replace("-", "_") for name, _, _ in _FLAGS]
     given = {name: flags.get(name) for name in names}
     return read_settings(flags.get("config"), environment=os.environ, flags=given)
 
 
+def is_configured(flags: Mapping[str, Any]) -> bool:
+    """Tells whether anything names an env repo: a file, a flag, or a variable of the environment."""
+    return flags.get("config") is not None or flags.get("repo") is not None
+
+
 def repository(settings: Settings) -> GitRepository:
-    """Returns the env repo's mirror and remote."""
+    """Returns the env repo's mirror and remote.
+
+    Raises:
+        InvalidInput: The address is refused, or there is no place for the mirror.
+    """
     repo = settings.repo
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir = _state_dir(settings)
     access = GitAccess(
         url=repo.url,
         branch=repo.branch,
-        mirror_dir=settings.state_dir.absolute() / "mirror.git",
+        mirror_dir=state_dir.absolute() / "mirror.git",
         token_file=repo.token_file,
         username=repo.username,
         ssh_key_file=repo.ssh_key_file,
@@ -83,6 +100,32 @@ def repository(settings: Settings) -> GitRepository:
         timeout_s=repo.timeout_s,
     )
     return open_repository(access, clock=SystemClock())
+
+
+def _state_dir(settings: Settings) -> Path:
+    """Returns a folder to keep the mirror in; whoever may not use the usual one has one of their own."""
+    usual = Settings.model_fields["state_dir"].default
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        if os.access(settings.state_dir, os.W_OK | os.X_OK):
+            return settings.state_dir
+        why = "it may not be written to"
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    if settings.state_dir != usual:
+        raise InvalidInput(
+            str(settings.state_dir), "the mirror cannot be kept there", why, "set --state-dir"
+        )
+    digits = hashlib.sha256(settings.repo.url.encode()).hexdigest()[:12]
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler" / digits
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"{why}, and {own}: {error.strerror or type(error).__name__}"
+        raise InvalidInput(
+            str(usual), "there is no place for the mirror", why, "set --state-dir"
+        ) from error
+    return own
 
 
 def cluster_client(settings: Settings, name: str) -> KubeClient:
@@ -157,6 +200,26 @@ def home_of(settings: Settings, names: tuple[str, ...]) -> ClusterName:
     return ClusterName(home)
 
 
+def _clients(
+    settings: Settings, names: tuple[str, ...], home: ClusterName
+) -> tuple[dict[ClusterName, KubeApi], dict[ClusterName, str]]:
+    """Returns a client for each cluster, and why some have none: one cluster must not stop the others.
+
+    Raises:
+        InvalidInput: The home has none.
+    """
+    clients: dict[ClusterName, KubeApi] = {}
+    unusable: dict[ClusterName, str] = {}
+    for name in map(ClusterName, names):
+        try:
+            clients[name] = cluster_client(settings, name)
+        except InvalidInput as error:
+            if name == home:
+                raise
+            unusable[name] = str(error)
+    return clients, unusable
+
+
 def open_engine(
     settings: Settings,
     current: Callable[[], Settings],
@@ -164,8 +227,17 @@ def open_engine(
     *,
     on_event: Callable[[Event], None],
     on_view: Callable[[View], None] = lambda view: None,
+    local: History | None = None,
 ) -> Engine:
     """Puts an engine together over the real world.
+
+    Args:
+        settings: As read at the start.
+        current: The settings of now.
+        runner: Runs its tasks.
+        on_event: Told of everything that happens.
+        on_view: Given what every turn has seen and decided.
+        local: Where commits are looked for that the mirror does not hold.
 
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
@@ -173,13 +245,15 @@ def open_engine(
     repo = repository(settings)
     names = cluster_names(settings, repo)
     home = home_of(settings, names)
+    clusters, unusable = _clients(settings, names, home)
     ports = Ports(
         clock=SystemClock(),
         runner=runner,
         remote=repo,
-        history=repo,
+        history=JoinedHistory(repo, local) if local is not None else repo,
         builder=ServiceBuilder(),
-        clusters={ClusterName(name): cluster_client(settings, name) for name in names},
+        clusters=clusters,
+        unusable=unusable,
         home=home,
         jitter=random.Random(),  # noqa: S311  # spreads retries, and is no secret
     )

@@ -10,9 +10,11 @@ from typing import Any, NoReturn
 import click
 import orjson
 
-from reconciler.errors import OperatorError, ReconcilerError
+from reconciler.core.reporting import Document
+from reconciler.core.reporting.documents import error as error_entry
+from reconciler.errors import InvalidInput, ReconcilerError
 
-Document = dict[str, Any]
+__all__ = ["Document", "Exit", "emit", "end", "error_document", "fail", "output_option", "table"]
 
 
 class Exit(IntEnum):
@@ -24,6 +26,7 @@ class Exit(IntEnum):
     COULD_NOT_LOOK = 3
     TIMED_OUT = 4
     OUR_BUG = 70
+    INTERRUPTED = 130
 
 
 output_option = click.option(
@@ -48,7 +51,26 @@ def emit(document: Document, output: str, text: Callable[[Document], str]) -> No
 
 def error_document(error: ReconcilerError) -> Document:
     """Returns an error as documents carry it."""
-    return {"object": error.object, "what": error.what, "why": error.why, "fix": error.fix}
+    return error_entry(error.object, error.what, error.why, error.fix)
+
+
+def end(
+    document: Document, output: str, text: Callable[[Document], str], *, found: bool = False
+) -> NoReturn:
+    """Writes a document and ends the command.
+
+    Args:
+        document: Whose errors mean that not everything could be looked at.
+        output: The form that was asked for.
+        text: The form for people; errors are told on stderr.
+        found: Whether what was looked for was found: invalid, different, pending.
+    """
+    emit(document, output, text)
+    for one in document["errors"]:
+        click.echo(f"error: {_line(one)}", err=True)
+    if document["errors"]:
+        sys.exit(Exit.COULD_NOT_LOOK)
+    sys.exit(Exit.FOUND if found else Exit.DONE)
 
 
 def fail(error: ReconcilerError, document: Document, output: str) -> NoReturn:
@@ -56,8 +78,12 @@ def fail(error: ReconcilerError, document: Document, output: str) -> NoReturn:
     if output == "json":
         emit({**document, "errors": [error_document(error)]}, output, str)
     click.echo(f"error: {error}", err=True)
-    code = Exit.WRONG_USE if isinstance(error, OperatorError) else Exit.COULD_NOT_LOOK
-    sys.exit(code)
+    sys.exit(Exit.WRONG_USE if isinstance(error, InvalidInput) else Exit.COULD_NOT_LOOK)
+
+
+def _line(error: dict[str, Any]) -> str:
+    fix = f"; {error['fix']}" if error["fix"] else ""
+    return f"{error['object']}: {error['what']}: {error['why']}{fix}"
 
 
 def table(rows: list[list[str]]) -> str:

@@ -17,16 +17,18 @@ import structlog
 import watchfiles
 
 from reconciler.adapters.metrics import CONTENT_TYPE, Metrics
-from reconciler.cli import logs
+from reconciler.cli import logs, texts
 from reconciler.cli.opening import open_engine, settings_from, settings_options
-from reconciler.cli.output import Exit, emit, fail, output_option
+from reconciler.cli.output import Document, Exit, emit, end, fail, output_option
+from reconciler.cli.settling import is_settled
 from reconciler.config.settings import RELOADABLE, Settings
 from reconciler.core import reporting
+from reconciler.core.reporting import blank
+from reconciler.core.reporting.documents import error as error_entry
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.events import Event
 from reconciler.model.facts import FleetSummary
 from reconciler.model.names import ServiceName
-from reconciler.model.reasons import Reason
 from reconciler.model.view import View
 from reconciler.shell.engine import Engine
 from reconciler.shell.runner import SystemClock, ThreadRunner
@@ -47,20 +49,30 @@ _log = structlog.get_logger(__name__)
 @click.option("--once", is_flag=True, help="End as soon as nothing is on its way.")
 @click.option("--timeout-s", type=float, default=600.0, help="With --once: the longest to wait.")
 def run(output: str, once: bool, timeout_s: float, **flags: Any) -> None:  # noqa: FBT001
-    """Run the daemon until it is asked to stop, or with --once until all is settled."""
+    """Run the daemon until it is asked to stop, or with --once until all is settled.
+
+    Once it is settled or timed out, --once prints the document of `reconciler status`.
+    """
+    document = blank("status")
     try:
-        daemon = Daemon(settings_from(flags), lambda: settings_from(flags))
+        settings = settings_from(flags)
+        document["mode"], document["head"]["branch"] = settings.mode.value, settings.repo.branch
+        daemon = Daemon(settings, lambda: settings_from(flags))
         with daemon:
             settled = daemon.wait(timeout_s if once else None)
+            document = daemon.status()
     except ReconcilerError as error:
-        fail(error, {"schema": "reconciler.status/v1"}, output)
-    if once:
-        view = daemon.engine.view
-        if view is not None:
-            now = SystemClock().now()
-            branch = daemon.settings.repo.branch
-            emit(reporting.status(view, now, branch=branch), output, lambda d: "")
-        sys.exit(Exit.DONE if settled else Exit.TIMED_OUT)
+        fail(error, document, output)
+    if not once:
+        return
+    if settled:
+        end(document, output, lambda d: texts.status(d, SystemClock().now()))
+    document["errors"].append(
+        error_entry("fleet", "it did not settle", f"{timeout_s:g} s are over", "see what is held")
+    )
+    emit(document, output, lambda d: texts.status(d, SystemClock().now()))
+    click.echo(f"error: the fleet did not settle within {timeout_s:g} s", err=True)
+    sys.exit(Exit.TIMED_OUT)
 
 
 class Daemon:
@@ -107,9 +119,8 @@ class Daemon:
 
     def __enter__(self) -> Daemon:
         clock = SystemClock()
-        branch = self.settings.repo.branch
         page = board(
-            lambda: reporting.status(self._known(), clock.now(), branch=branch),
+            self.status,
             lambda name: reporting.explain(self._known(), clock.now(), ServiceName(name), None),
         )
         self.page = self._stack.enter_context(Served(page, self.settings.listen))
@@ -148,6 +159,11 @@ class Daemon:
                 return True
             self._stopping.wait(0.1)
         return False
+
+    def status(self) -> Document:
+        """Returns the document of `reconciler status`."""
+        branch = self.settings.repo.branch
+        return reporting.status(self._known(), SystemClock().now(), branch=branch)
 
     def _event(self, event: Event) -> None:
         self._metrics.on_event(event)
@@ -211,35 +227,6 @@ class Daemon:
             logs.configure(self.settings.log_format, self.settings.log_level)
             _log.info("settings-reloaded", fields=taken)
             self._wake_fetch()
-
-
-def is_settled(view: View) -> bool:
-    """Whether every cell is proven, or held by something that only a person can change."""
-    if view.head.snapshot is None or not view.services:
-        return False
-    for planned in view.services.values():
-        for cell in planned.facts.cells:
-            reasons = {a.reason for a in planned.of(cell.environment)}
-            if not reasons <= _AT_REST:
-                return False
-    return True
-
-
-_AT_REST: frozenset[str] = frozenset(
-    {
-        Reason.SETTLED,
-        Reason.PAUSED,
-        Reason.REJECTED,
-        Reason.QUARANTINED,
-        Reason.ORPHANED,
-        Reason.NOTHING_PROVEN,
-        Reason.ADOPTION_DIFFERS,
-        Reason.INVALID_PIN,
-        Reason.INVALID_SERVICE,
-        Reason.RENDER_FAILED,
-        Reason.NOT_SUPPORTED,
-    }
-)
 
 
 def _changed(

@@ -2,112 +2,112 @@
 
 from __future__ import annotations
 
-import sys
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel
 
+from reconciler.adapters.git.local import JoinedHistory, local_history
 from reconciler.adapters.render.builder import ServiceBuilder
-from reconciler.cli.opening import repository, settings_from, settings_options
-from reconciler.cli.output import Document, Exit, emit, fail, output_option
+from reconciler.cli.opening import is_configured, repository, settings_from, settings_options
+from reconciler.cli.output import Document, emit, end, fail, output_option
+from reconciler.core.reporting import blank
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Fault, Severity
 from reconciler.model.names import CommitId
-from reconciler.schema.files import FleetFile, PinFile, PolicyFile, QuarantineFile, ServiceFile
+from reconciler.ports.git import History
 from reconciler.schema.folder import WORKING_FOLDER, FolderFiles
-from reconciler.schema.snapshot import Files, Reading, read_all
+from reconciler.schema.published import KINDS, published
+from reconciler.schema.snapshot import Files, read_all
 from reconciler.shell.runner import SystemClock
-from reconciler.shell.trial import render_faults
+from reconciler.shell.trial import Trial
 
-KINDS: dict[str, type[BaseModel]] = {
-    "fleet": FleetFile,
-    "service": ServiceFile,
-    "pin": PinFile,
-    "policy": PolicyFile,
-    "quarantine": QuarantineFile,
-}
+_RANGE = re.compile(r"(?P<base>[^./][^:]*?)\.\.(?P<revision>[^./][^:]*)?\Z")
 
 
 @click.command()
-@click.argument("what", default=".")
+@click.argument("what", default=".", metavar="[PATH | REV | BASE..REV]")
 @settings_options
 @output_option
 def validate(what: str, output: str, **flags: Any) -> None:
-    """Check an env repo: WHAT is a folder, a commit, or BASE..REV of the repo in the settings."""
-    document: Document = {
-        "schema": "reconciler.validate/v1",
-        "source": what,
-        "commit": None,
-        "ok": False,
-        "files": 0,
-        "faults": [],
-    }
+    """Check an env repo, before it is merged.
+
+    PATH is a folder, which need not be committed. REV is a commit, branch or tag of the repo in the
+    settings or, where they name none, of the repository around this folder. BASE..REV also refuses
+    pins that ask, newly since BASE, for what is quarantined where they stand.
+    """
+    document = blank("validate", source=what)
     try:
-        files, commit, base = _opened(what, flags)
-        root = flags.get("path") or ""
-        reading = read_all(files, commit, root=root)
+        opened = _opened(what, flags)
+        document["commit"] = None if opened.commit == WORKING_FOLDER else opened.commit
+        reading = read_all(opened.files, opened.commit, root=opened.root)
         faults = list(reading.faults)
         if reading.snapshot is not None:
-            faults += render_faults(files, reading.snapshot, ServiceBuilder(), SystemClock(), root)
-            if base is not None:
-                faults += _newly_quarantined(files, base, reading, root)
+            trial = Trial(opened.files, reading, ServiceBuilder(), SystemClock(), opened.root)
+            faults += trial.faults()
+            if opened.base is not None:
+                before = read_all(opened.files, opened.base, root=opened.root).snapshot
+                faults += trial.quarantined_again(before)
     except ReconcilerError as error:
         fail(error, document, output)
-    faults.sort()
-    document.update(
-        commit=None if commit == WORKING_FOLDER else commit,
-        ok=not any(f.severity is Severity.ERROR for f in faults),
-        files=reading.files,
-        faults=[_fault(f) for f in faults],
-        errors=[],
-    )
-    emit(document, output, _text)
-    sys.exit(Exit.DONE if document["ok"] else Exit.FOUND)
+    faults.sort(key=lambda fault: (fault.severity is not Severity.ERROR, fault))
+    document["ok"] = not any(fault.severity is Severity.ERROR for fault in faults)
+    document["files"] = reading.files
+    document["faults"] = [_fault(fault) for fault in faults]
+    end(document, output, _text, found=not document["ok"])
 
 
-def _opened(what: str, flags: dict[str, Any]) -> tuple[Files, CommitId, CommitId | None]:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is checked.
+
+    Attributes:
+        base: The commit whose pins are not new, or None.
+        root: The subfolder that is the env repo.
+    """
+
+    files: Files
+    commit: CommitId
+    base: CommitId | None = None
+    root: str = ""
+
+
+def _opened(what: str, flags: dict[str, Any]) -> _Opened:
     if Path(what).is_dir():
-        return FolderFiles(Path(what)), WORKING_FOLDER, None
-    repo = repository(settings_from(flags))
-    repo.fetch()
-    base, dots, revision = what.rpartition("..")
-    found = [_resolved(repo, text) for text in ([base] if dots else []) + [revision]]
-    return repo, found[-1], found[0] if dots else None
+        return _Opened(FolderFiles(Path(what)), WORKING_FOLDER, root=flags.get("path") or "")
+    ranged = _RANGE.match(what)
+    base, revision = (ranged["base"], ranged["revision"] or "HEAD") if ranged else (None, what)
+    history, root, head = _history(flags)
+    found = _resolved(history, revision, head)
+    before = _resolved(history, base, head) if base is not None else None
+    return _Opened(history, found, before, root)
 
 
-def _resolved(repo: Any, text: str) -> CommitId:
-    found = repo.resolve(text) if text != "HEAD" else repo.fetch()
+def _history(flags: dict[str, Any]) -> tuple[History, str, CommitId | None]:
+    """Returns where commits are looked for, the env repo's subfolder, and what HEAD means."""
+    local = local_history(Path.cwd())
+    if not is_configured(flags):
+        if local is None:
+            why = "there is no such folder, no repo is set, and this folder is in none"
+            raise InvalidInput(
+                "validate", "nothing can be checked", why, "give a folder, or --repo"
+            )
+        return local, flags.get("path") or "", None
+    settings = settings_from(flags)
+    repo = repository(settings)
+    head = repo.fetch()
+    history = JoinedHistory(repo, local) if local is not None else repo
+    return history, settings.repo.path, head
+
+
+def _resolved(history: History, text: str, head: CommitId | None) -> CommitId:
+    found = head if text == "HEAD" and head is not None else history.resolve(text)
     if found is None:
         why = "it is neither a folder nor a commit of the repo"
-        raise InvalidInput(text, "it cannot be checked", why, "give a folder or a commit")
-    return CommitId(found)
-
-
-def _newly_quarantined(files: Files, base: CommitId, now: Reading, root: str) -> list[Fault]:
-    """Returns a fault for each pin that the change makes ask for what is quarantined there."""
-    before = read_all(files, base, root=root).snapshot
-    snapshot = now.snapshot
-    if snapshot is None:
-        return []
-    found = []
-    for (environment, service), pin in snapshot.pins.items():
-        former = before.pins.get((environment, service)) if before else None
-        if former is not None and (former.images, former.values) == (pin.images, pin.values):
-            continue
-        for entry in snapshot.quarantine.get(service, ()):
-            if (
-                entry.lifted is None
-                and environment in entry.environments
-                and entry.version == pin.version
-            ):
-                path = f"environments/{environment}/{service}.yaml"
-                why = f"{entry.version} is quarantined there since {entry.rejected_at}: {entry.reason}"
-                fix = f"pin another release, or lift the entry in quarantine/{service}.yaml"
-                found.append(
-                    Fault(path, 0, 0, "Quarantined", "it pins a rejected release", why, fix)
-                )
+        fix = "give a folder, a commit, or BASE..REV"
+        raise InvalidInput(ascii(text)[1:-1], "it cannot be checked", why, fix)
     return found
 
 
@@ -116,9 +116,9 @@ def _fault(fault: Fault) -> Document:
         "severity": fault.severity.value,
         "code": fault.code,
         "path": fault.path,
-        "line": fault.line,
-        "column": fault.column,
-        "field": fault.field,
+        "line": fault.line or None,
+        "column": fault.column or None,
+        "field": fault.field or None,
         "what": fault.what,
         "why": fault.why,
         "fix": fault.fix,
@@ -126,12 +126,15 @@ def _fault(fault: Fault) -> Document:
 
 
 def _text(document: Document) -> str:
+    """Returns a line a fault, in the form that editors and CI systems jump from."""
     lines = []
     for fault in document["faults"]:
-        place = ":".join(str(p) for p in (fault["path"], fault["line"], fault["column"]) if p)
-        fix = f"; {fault['fix']}" if fault["fix"] else ""
-        lines.append(f"{place}: {fault['severity']}: {fault['what']}: {fault['why']}{fix}")
-    lines.append(f"{document['files']} files, {len(document['faults'])} faults")
+        place = f"{fault['path']}:{fault['line'] or 1}:{fault['column'] or 1}"
+        kind = "" if fault["severity"] == "error" else f"{fault['severity']}: "
+        lines.append(f"{place}: {kind}{fault['what']}: {fault['why']}; {fault['fix']}")
+    count = len(document["faults"])
+    said = "no faults" if not count else "1 fault" if count == 1 else f"{count} faults"
+    lines.append(f"{document['files']} files, {said}")
     return "\n".join(lines)
 
 
@@ -139,6 +142,4 @@ def _text(document: Document) -> str:
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
 def schema(kind: str) -> None:
     """Print the JSON Schema of a kind of file, for editors."""
-    tree = KINDS[kind].model_json_schema()
-    tree["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    emit(tree, "json", str)
+    emit(published(kind), "json", str)

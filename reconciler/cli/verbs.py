@@ -8,13 +8,16 @@ from typing import Any
 
 import click
 
+from reconciler.adapters.git.local import person
 from reconciler.adapters.git.repository import GitRepository
 from reconciler.cli.looking import look
 from reconciler.cli.opening import repository, settings_from, settings_options
-from reconciler.cli.output import Document, emit, fail, output_option
+from reconciler.cli.output import Document, end, fail, output_option
 from reconciler.config.settings import Settings
+from reconciler.core.rejections import way_back
+from reconciler.core.reporting import blank
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
-from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceName
+from reconciler.model.names import BlobId, CommitId, ServiceName
 from reconciler.model.release import Revision
 from reconciler.ports.git import PushOutcome
 from reconciler.schema.edit import set_paused, set_release
@@ -57,7 +60,7 @@ def resume(service: str, environment: str, reason: str, output: str, **flags: An
 @settings_options
 @output_option
 def rollback(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
-    """Pin the release that was proven before the present one."""
+    """Pin the newest release that is proven there and not the present one."""
 
     def edit(path: str, octets: bytes) -> bytes:
         target = _proven_before(settings_from(flags), service, environment)
@@ -71,18 +74,18 @@ def _set_paused(*, paused: bool) -> Edit:
 
 
 def _proven_before(settings: Settings, service: str, environment: str) -> Revision:
-    _, view = look(settings)
-    planned = view.services.get(ServiceName(service))
+    planned = look(settings).view.services.get(ServiceName(service))
     cells = planned.facts.cells if planned else ()
     cell = next((c for c in cells if c.environment == environment), None)
     subject = f"service {service} in {environment}"
     if cell is None or cell.record is None:
         raise InvalidInput(subject, "it cannot be rolled back", "nothing is known to run there")
-    admitted = cell.record.admitted
-    for proof in cell.record.proofs:
-        if admitted is None or proof.revision.id != admitted.id:
-            return proof.revision
-    raise InvalidInput(subject, "it cannot be rolled back", "nothing else was proven there")
+    leaving = cell.record.admitted or cell.ask.wanted
+    target = way_back(cell, leaving) if leaving is not None else None
+    if target is None:
+        why = "nothing else is proven there that was not rejected"
+        raise InvalidInput(subject, "it cannot be rolled back", why, "pin a release by hand")
+    return target
 
 
 def _verb(
@@ -94,16 +97,11 @@ def _verb(
     flags: dict[str, Any],
     edit: Edit,
 ) -> None:
-    document: Document = {
-        "schema": f"reconciler.{action}/v1",
-        "commit": None,
-        "branch": None,
-        "paths": [],
-        "pushed": False,
-    }
+    document = blank(action)
     try:
-        settings = settings_from(flags)
-        path = f"environments/{EnvironmentName(environment)}/{service}.yaml"
+        settings = _signed(settings_from(flags))
+        root = settings.repo.path.strip("/")
+        path = f"{root}/environments/{environment}/{service}.yaml".lstrip("/")
         message = (
             f"{action.capitalize()} {service} in {environment}\n\n{reason}\n\n"
             f"Reconciler-Action: {action}\nReconciler-Service: {service}\n"
@@ -113,21 +111,29 @@ def _verb(
     except ReconcilerError as error:
         fail(error, document, output)
     document.update(commit=commit, branch=branch, paths=[path], pushed=commit is not None)
-    emit({**document, "errors": []}, output, _text)
+    end(document, output, lambda d: _text(d, settings.repo.branch))
+
+
+def _signed(settings: Settings) -> Settings:
+    """Returns the settings with the person's own name, where this machine knows it: it is their commit."""
+    who = person()
+    if who is None:
+        return settings
+    named = {"author_name": who[0], "author_email": who[1]}
+    return settings.model_copy(update={"repo": settings.repo.model_copy(update=named)})
 
 
 def _pushed(
     repo: GitRepository, settings: Settings, path: str, edit: Edit, message: str
 ) -> tuple[CommitId | None, str]:
     """Commits on a fresh HEAD until a push stands; a branch that refuses it gets one for a person."""
-    root = f"{settings.repo.path.strip('/')}/" if settings.repo.path.strip("/") else ""
     for _ in range(RACES_MAX):
         head = repo.fetch()
-        octets = _read(repo, head, root + path)
+        octets = _read(repo, head, path)
         edited = edit(path, octets)
         if edited == octets:
             return None, settings.repo.branch
-        commit = repo.commit(head, {root + path: edited}, message)
+        commit = repo.commit(head, {path: edited}, message)
         result = repo.push(commit, settings.repo.branch)
         if result.outcome is PushOutcome.LANDED:
             return commit, settings.repo.branch
@@ -148,7 +154,8 @@ def _read(repo: GitRepository, head: CommitId, path: str) -> bytes:
     return repo.blob(BlobId(entry.blob))
 
 
-def _text(document: Document) -> str:
+def _text(document: Document, branch: str) -> str:
     if document["commit"] is None:
         return "Nothing to change: the pin says so already."
-    return f"{document['commit']} is on {document['branch']}"
+    told = f"{document['commit']} is on {document['branch']}"
+    return told if document["branch"] == branch else f"{told}: {branch} refused it; merge it there"

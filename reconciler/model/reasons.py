@@ -1,5 +1,6 @@
 """Why nothing is done, or why a gate is closed: stable constants that people search for."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -41,3 +42,44 @@ class Reason(StrEnum):
     PROVEN_HERE = "ProvenHere"
     MODE_OBSERVE = "ModeObserve"
     OPEN = "Open"
+
+
+CHANGES: Mapping[Reason, str] = {
+    Reason.SETTLED: "A new pin.",
+    Reason.PROGRESSING: "Its workloads become ready, or a deadline passes.",
+    Reason.WAITING_FOR_SOAK: "Time: it must be seen healthy for the whole soak.",
+    Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
+    Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
+    Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
+    Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",
+    Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
+    Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
+    Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",
+    Reason.NOTHING_PROVEN: "A person acts: pin a release that works, or mend what failed.",
+    Reason.ADOPTION_DIFFERS: "See `reconciler diff`; then correct the pin, or say `adopt: overwrite` in it.",
+    Reason.ADOPTION_PENDING: "What is live becomes healthy.",
+    Reason.ORPHANED: "What is missing comes back; nothing is deleted meanwhile.",
+    Reason.INVALID_SERVICE: "The file is corrected; `reconciler validate` says where.",
+    Reason.INVALID_PIN: "The file is corrected; `reconciler validate` says where.",
+    Reason.RENDER_FAILED: "The manifests are corrected; `reconciler validate` names them.",
+    Reason.NOT_SUPPORTED: "The field is taken out.",
+    Reason.GIT_UNKNOWN: "The remote answers.",
+    Reason.SOURCE_UNKNOWN: "`source` in the pin names a commit that holds the service.",
+    Reason.HISTORY_REWRITTEN: "`repo.accept_history` names the new HEAD, if it is meant; "
+    "the word is used up by one rewrite.",
+    Reason.HOME_UNREACHABLE: "The home cluster answers.",
+    Reason.NOT_LEADING: "This daemon leads again; the one that leads does the work meanwhile.",
+    Reason.CLUSTER_UNREACHABLE: "The cluster answers.",
+    Reason.CLUSTER_UNKNOWN: "A moment: the cluster is being read.",
+    Reason.ROLLING_BACK: "Every reachable cluster is back, current and ready.",
+    Reason.REVERT_PENDING: "The push succeeds, or a person merges the branch.",
+    Reason.FUSE_BLOWN: "The rejections grow older than an hour, or a person raises the limit.",
+    Reason.PLATFORM_INCIDENT: "The services are healthy again, or get other releases.",
+    Reason.FAILING_AFTER_PROOF: "A newer release, or a person acts.",
+    Reason.FAILING_BEFORE: "The environment before is healthy again.",
+    Reason.SUSPENDED: "The annotation's time is over, or it is taken away.",
+    Reason.PROVEN_HERE: "Nothing.",
+    Reason.MODE_OBSERVE: "`mode: enforce`, in the settings, in fleet.yaml and in service.yaml.",
+    Reason.OPEN: "Nothing.",
+}
+"""What changes it, as a person is told; the page says the same."""

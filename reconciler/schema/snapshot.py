@@ -118,11 +118,13 @@ class Reading:
     Attributes:
         faults: Every fault, errors and warnings, in order of path and place.
         snapshot: None when the fleet or a policy is broken.
+        documents: The text of each file that could be read, by its path.
     """
 
     faults: list[Fault] = field(default_factory=list)
     snapshot: Snapshot | None = None
     files: int = 0
+    documents: dict[str, Document] = field(default_factory=dict)
 
 
 def read_snapshot(
@@ -180,7 +182,7 @@ class _Reader:
         self._entries = {entry.path: entry for entry in entries}
         self._reading = Reading()
         self._broken: dict[str, list[Fault]] = {}
-        self._documents: dict[str, Document] = {}
+        self._documents = self._reading.documents
 
     def read(self) -> Reading:
         fleet = self._fleet()

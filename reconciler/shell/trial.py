@@ -1,60 +1,149 @@
-"""Render every pin of a snapshot for every cluster, only to see what does not render."""
+"""What only rendering tells of a snapshot: what does not render, what is claimed twice, what comes back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 from reconciler.core.assembly import Unrenderable
+from reconciler.core.rejections import repeats
 from reconciler.errors import InvalidInput, ReconcilerError
-from reconciler.model.env_repo import Fault, Snapshot
-from reconciler.model.names import CommitId, EnvironmentName, ServiceName
+from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Snapshot
+from reconciler.model.fleet import Cluster
+from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.objects import ObjectRef
+from reconciler.model.release import Revision
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History
 from reconciler.ports.render import Builder
-from reconciler.schema.snapshot import Files
+from reconciler.schema.snapshot import Files, Reading
 from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.rendering import Renderer
 
-
-def render_faults(
-    files: Files, snapshot: Snapshot, builder: Builder, clock: Clock, root: str
-) -> list[Fault]:
-    """Returns a fault for each pin that does not render; what is not supported yet is left out."""
-    history = cast("History", files)
-    asker = Asker(snapshot, Sources(history, root), Renderer(history, builder, clock=clock))
-    found: dict[tuple[str, str], Fault] = {}
-    for environment, service in snapshot.pins:
-        declared = snapshot.services.get(service)
-        pin = snapshot.pins[(environment, service)]
-        if declared is None or declared.unsupported or pin.unsupported:
-            continue
-        path = f"environments/{environment}/{service}.yaml"
-        try:
-            _render(asker, snapshot.commit, path, environment, service)
-        except Unrenderable as error:
-            for fault in error.faults:
-                key = (fault.object, fault.why)
-                found[key] = _fault(path, fault)
-        except ReconcilerError as error:
-            found[(path, error.why)] = _fault(path, error)
-    return list(found.values())
+_Found = dict[tuple[str, str], Fault]
 
 
-def _render(asker: Asker, head: CommitId, path: str, environment: str, service: str) -> None:
-    name, where = ServiceName(service), EnvironmentName(environment)
-    pin = asker.snapshot.pins[(where, name)]
-    revision = asker.revision(pin, pin.source or head)
-    if revision is None:
-        why = f"{pin.source or 'HEAD'} holds no services/{service}"
-        raise InvalidInput(path, "it does not render", why, "correct `source`")
-    for cluster in asker.clusters(where):
-        asker.rendered(name, where, cluster, revision)
+class Trial:
+    """Renders every pin of a snapshot for every cluster, only to see what comes of it.
+
+    Args:
+        files: Where the snapshot is from.
+        reading: What was read of it.
+        builder: Makes raw objects.
+        clock: For how long an error is kept.
+        root: The subfolder that is the env repo.
+    """
+
+    def __init__(
+        self, files: Files, reading: Reading, builder: Builder, clock: Clock, root: str
+    ) -> None:
+        assert reading.snapshot is not None
+        history = cast("History", files)
+        renderer = Renderer(history, builder, clock=clock)
+        self._reading = reading
+        self._snapshot: Snapshot = reading.snapshot
+        self._asker = Asker(reading.snapshot, Sources(history, root), renderer)
+        self._owners: dict[tuple[ClusterName, ObjectRef], ServiceName] = {}
+        self._found: _Found = {}
+
+    def faults(self) -> list[Fault]:
+        """Returns a fault for each pin that does not render, and for each object with two owners.
+
+        What is not supported yet is left out: it is a fault already, and may not render.
+        """
+        for (environment, service), pin in sorted(self._snapshot.pins.items()):
+            declared = self._snapshot.services.get(service)
+            if declared is None or declared.unsupported or pin.unsupported:
+                continue
+            path = _pin_path(environment, service)
+            try:
+                self._render(path, pin)
+            except Unrenderable as error:
+                for one in error.faults:
+                    self._note(one, path, service)
+            except ReconcilerError as error:
+                self._note(error, path, service)
+        return list(self._found.values())
+
+    def quarantined_again(self, before: Snapshot | None) -> Iterator[Fault]:
+        """Yields a fault for each pin that asks, newly, for what is quarantined where it stands.
+
+        An entry that the change itself deletes still counts: only `lifted` lifts one.
+        """
+        former = before.pins if before else {}
+        for (environment, service), pin in sorted(self._snapshot.pins.items()):
+            was = former.get((environment, service))
+            if was is not None and _asks(was) == _asks(pin):
+                continue
+            try:
+                revision = self._asker.revision(pin, pin.source or self._snapshot.commit)
+            except ReconcilerError:
+                continue
+            for entry in self._entries(service, before):
+                held = revision is not None and environment in entry.environments
+                if held and revision is not None and repeats(revision, entry):
+                    yield self._again(pin, entry)
+
+    def _entries(
+        self, service: ServiceName, before: Snapshot | None
+    ) -> tuple[QuarantineEntry, ...]:
+        now = self._snapshot.quarantine.get(service, ())
+        here = {(entry.revision, entry.rejected_at) for entry in now}
+        gone = before.quarantine.get(service, ()) if before else ()
+        return tuple(
+            entry
+            for entry in (*now, *(e for e in gone if (e.revision, e.rejected_at) not in here))
+            if entry.lifted is None
+        )
+
+    def _again(self, pin: Pin, entry: QuarantineEntry) -> Fault:
+        path, field = _pin_path(pin.environment, pin.service), "release"
+        place = self._reading.documents[path].place((field,))
+        why = f"its {entry.part} failed on {entry.rejected_at}: {entry.reason}"
+        fix = (
+            f"pin another release, or lift the entry in quarantine/{pin.service}.yaml with a reason"
+        )
+        what = f"{pin.version} is quarantined in {pin.environment}"
+        return Fault(path, place.line, place.column, "Quarantined", what, why, fix, field)
+
+    def _render(self, path: str, pin: Pin) -> None:
+        revision = self._asker.revision(pin, pin.source or self._snapshot.commit)
+        if revision is None:
+            why = f"{pin.source or 'HEAD'} holds no services/{pin.service}"
+            raise InvalidInput(path, "it does not render", why, "correct `source`")
+        for cluster in self._asker.clusters(pin.environment):
+            self._render_for(path, pin, revision, cluster)
+
+    def _render_for(self, path: str, pin: Pin, revision: Revision, cluster: Cluster) -> None:
+        rendered = self._asker.rendered(pin.service, pin.environment, cluster, revision)
+        for obj in rendered.objects if rendered is not None else ():
+            ref = ObjectRef.of(obj)
+            owner = self._owners.setdefault((cluster.name, ref), pin.service)
+            if owner != pin.service:
+                why = f"{owner} renders it, too; on {cluster.name} it can have one owner"
+                fix = "rename it in one of the services"
+                what = f"{ref} is claimed twice"
+                self._found[(str(ref), owner)] = Fault(path, 0, 0, "TwoOwners", what, why, fix)
+
+    def _note(self, error: ReconcilerError, path: str, service: ServiceName) -> None:
+        """Places a fault at the manifest that it names, or at the pin."""
+        place, _, line = error.object.partition(":")
+        number = int(line.partition(":")[0]) if line.partition(":")[0].isdecimal() else 0
+        sources = self._snapshot.sources.get(service)
+        within = {entry.path for entry in sources.tree} if sources else set()
+        where, what = path, f"{error.object}: {error.what}"
+        if place in within:
+            where, what = f"services/{service}/{place}", error.what
+        elif place.startswith(("services/", "environments/")):
+            where, what = place, error.what
+        key = (where if where != path else error.object, error.why)
+        fix = error.fix or "correct it"
+        self._found[key] = Fault(where, number, 0, "DoesNotRender", what, error.why, fix)
 
 
-def _fault(path: str, error: ReconcilerError) -> Fault:
-    """Places a fault at the manifest it names, or at the pin."""
-    place, _, line = error.object.partition(":")
-    where = place if place.startswith(("services/", "environments/")) else path
-    number = int(line.partition(":")[0]) if line.partition(":")[0].isdecimal() else 0
-    what = error.what if where != path else f"{error.object}: {error.what}"
-    return Fault(where, number, 0, "DoesNotRender", what, error.why, error.fix)
+def _asks(pin: Pin) -> tuple[object, ...]:
+    return pin.images, pin.source, pin.values, pin.cluster_values
+
+
+def _pin_path(environment: EnvironmentName, service: ServiceName) -> str:
+    return f"environments/{environment}/{service}.yaml"

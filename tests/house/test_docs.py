@@ -9,7 +9,7 @@ import click
 import pytest
 
 from reconciler.__main__ import reconciler
-from reconciler.model.reasons import Reason
+from reconciler.model.reasons import CHANGES, Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -17,7 +17,9 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_has_its_heading(reason: Reason) -> None:
-    assert f"\n## {reason.value}\n" in (ROOT / "docs/reasons.md").read_text()
+    _, _, section = (ROOT / "docs/reasons.md").read_text().partition(f"\n## {reason.value}\n")
+    assert section, reason
+    assert f"**What changes it:** {CHANGES[reason]}\n" in section.partition("\n## ")[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,7 +3,7 @@
 Pure; nothing here may know a cluster, and nothing here decides what to do about a difference.
 """
 
-from reconciler.core.diff.compare import differences
+from reconciler.core.diff.compare import MASKED, differences, is_copy
 from reconciler.core.diff.list_keys import AS_SET, list_key
 
-__all__ = ["AS_SET", "differences", "list_key"]
+__all__ = ["AS_SET", "MASKED", "differences", "is_copy", "list_key"]

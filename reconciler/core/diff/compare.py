@@ -15,6 +15,9 @@ from reconciler.model.objects import KubeObject
 
 MASKED = "***"
 
+_COPIES = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
+"""Annotations that hold a whole object once more."""
+
 _SKIPPED = frozenset({("apiVersion",), ("kind",), ("status",)})
 
 _SERVER_METADATA = frozenset(
@@ -60,6 +63,7 @@ def _difference(
     path: str, fields: Fields, mine: Any, theirs: Any, live: KubeObject, *, is_secret: bool
 ) -> FieldDifference:
     hide = is_secret and fields[:1] in (("data",), ("stringData",))
+    hide = hide or (fields[:2] == ("metadata", "annotations") and _holds_copy(fields, mine, theirs))
     manager, at = manager_of(live, fields)
     return FieldDifference(
         path,
@@ -68,6 +72,18 @@ def _difference(
         manager,
         at,
     )
+
+
+def is_copy(annotation: str) -> bool:
+    """Tells whether an annotation repeats the whole object, and with it whatever is secret in it."""
+    return annotation in _COPIES
+
+
+def _holds_copy(fields: Fields, *values: Any) -> bool:
+    """Whether a difference is in, or around, an annotation that repeats the whole object."""
+    if len(fields) > 2:
+        return is_copy(fields[2])
+    return any(isinstance(value, dict) and _COPIES & value.keys() for value in values)
 
 
 _Found = Iterator[tuple[str, Fields, Any, Any]]

@@ -9,6 +9,8 @@ import pytest
 
 from reconciler.core.diff import differences
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 
 def deployment(**container: Any) -> dict[str, Any]:
     spec = {"template": {"spec": {"containers": [{"name": "web", "image": "a", **container}]}}}
@@ -162,3 +164,25 @@ def test_a_field_left_to_others_is_no_difference() -> None:
     }
     theirs = {**mine, "spec": {"replicas": 5}}
     assert differences(mine, theirs, ignore=frozenset({"spec.replicas"})) == ()
+
+
+def test_scalars_are_shown_as_they_are_and_larger_values_as_json() -> None:
+    mine = deployment(tty=True, stdin=False, args=["a"], env=[{"name": "A", "value": "1"}])
+    theirs = deployment(tty=False, stdin=True, args=["a", "b"], env=[])
+    found = {d.path.rpartition(".")[2]: (d.live, d.desired) for d in differences(mine, theirs)}
+    assert found == {
+        "tty": (False, True),
+        "stdin": (True, False),
+        "args": ('["a", "b"]', '["a"]'),
+        "env[name=A]": (None, '{"name": "A", "value": "1"}'),
+    }
+
+
+@pytest.mark.parametrize("live", [{}, {"annotations": {}}, {"annotations": {LAST_APPLIED: "old"}}])
+def test_an_annotation_that_repeats_the_object_is_masked(live: dict[str, Any]) -> None:
+    mine = secret(data={})
+    mine["metadata"] = {"name": "a", "annotations": {LAST_APPLIED: '{"data": "hunter2"}'}}
+    theirs = {**mine, "metadata": {"name": "a", **live}}
+    (found,) = differences(mine, theirs)
+    assert found.desired == "***"
+    assert found.live in (None, "***")

@@ -1,0 +1,55 @@
+"""Whether anything is still on its way, for `reconciler run --once`."""
+
+from __future__ import annotations
+
+from reconciler.model.actions import Action, Examine, Hold
+from reconciler.model.fleet import Mode
+from reconciler.model.reasons import Reason
+from reconciler.model.view import Planned, View
+
+AT_REST = frozenset(
+    {
+        Reason.SETTLED,
+        # Only a person changes these, or an hour.
+        Reason.ADOPTION_DIFFERS,
+        Reason.FAILING_AFTER_PROOF,
+        Reason.FUSE_BLOWN,
+        Reason.HISTORY_REWRITTEN,
+        Reason.INVALID_PIN,
+        Reason.INVALID_SERVICE,
+        Reason.NOTHING_PROVEN,
+        Reason.NOT_SUPPORTED,
+        Reason.ORPHANED,
+        Reason.PAUSED,
+        Reason.QUARANTINED,
+        Reason.QUARANTINE_UNREADABLE,
+        Reason.REJECTED,
+        Reason.RENDER_FAILED,
+        # These wait for another cell, which is looked at itself.
+        Reason.FAILING_BEFORE,
+        Reason.WAITING_FOR_DEPENDENCY,
+        Reason.WAITING_FOR_PROOF,
+    }
+)
+
+
+def is_settled(view: View) -> bool:
+    """Tells whether every cell is proven, or held by something that time alone does not change."""
+    head = view.head
+    if head.snapshot is None:
+        return False
+    is_refused = head.halted is not None or head.commit != head.snapshot.commit
+    if head.error and not is_refused:
+        return False
+    return all(
+        _is_at_rest(planned, action)
+        for planned in view.services.values()
+        for action in planned.actions
+    )
+
+
+def _is_at_rest(planned: Planned, action: Action) -> bool:
+    if isinstance(action, Hold):
+        return action.reason in AT_REST
+    # What is only observed stays where it is, once it has been looked at.
+    return planned.facts.mode is Mode.OBSERVE and not isinstance(action, Examine)

@@ -1,0 +1,112 @@
+"""What every document has in common: its name, its keys, its errors, and how it names a revision."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from reconciler.model.names import ClusterName
+from reconciler.model.release import Revision
+from reconciler.model.view import View
+
+Document = dict[str, Any]
+
+_COMMITTED: Mapping[str, Any] = {"commit": None, "branch": None, "paths": [], "pushed": False}
+
+_BLANK: Mapping[str, Mapping[str, Any]] = {
+    "bootstrap": {"clusters": []},
+    "demo": {
+        "script": None,
+        "ok": False,
+        "started_at": None,
+        "finished_at": None,
+        "repo": None,
+        "commits": [],
+        "incident": None,
+        "timeline": [],
+        "final": [],
+        "checks": [],
+    },
+    "diff": {"objects": []},
+    "explain": {"service": None, "environments": []},
+    "health": {"now": None, "worst": "Unknown", "objects": []},
+    "history": {"items": []},
+    "pause": _COMMITTED,
+    "plan": {"commit": None, "actions": []},
+    "render": {"items": []},
+    "resume": _COMMITTED,
+    "rollback": _COMMITTED,
+    "status": {
+        "mode": None,
+        "halted": None,
+        "head": {
+            "branch": None,
+            "commit": None,
+            "accepted": None,
+            "fetched_at": None,
+            "stale": True,
+            "error": None,
+        },
+        "cells": [],
+        "reverts_pending": [],
+    },
+    "validate": {"source": None, "commit": None, "ok": False, "files": 0, "faults": []},
+}
+
+
+def blank(name: str, **known: Any) -> Document:
+    """Returns a document with every one of its keys, in the state in which nothing is known.
+
+    Args:
+        name: The command's.
+        known: What is known all the same.
+    """
+    whole = {"schema": f"reconciler.{name}/v1", **copy.deepcopy(dict(_BLANK[name])), "errors": []}
+    return {**whole, **known}
+
+
+def error(object: str, what: str, why: str, fix: str) -> Document:
+    """Returns an error as documents carry it."""
+    return {"object": object, "what": what, "why": why, "fix": fix}
+
+
+def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[Document]:
+    """Returns an error for each thing that could not be looked at: clusters, and the env repo.
+
+    Args:
+        view: What the last turn saw.
+        among: The clusters that matter; None: all of them.
+    """
+    found = [
+        error(
+            f"cluster {name}",
+            "it does not answer",
+            why,
+            "its API server must answer; the others go on without it",
+        )
+        for name, why in view.unreachable.items()
+        if among is None or name in among
+    ]
+    if view.head.error:
+        kept = view.head.snapshot.commit[:12] if view.head.snapshot else None
+        fix = f"{kept} is followed meanwhile" if kept else "nothing is followed meanwhile"
+        found.append(error("env repo", "HEAD is not followed", view.head.error, fix))
+    return sorted(found, key=lambda one: str(one["object"]))
+
+
+def by_cell(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The order of whatever names a service and an environment."""
+    return str(row["service"]), str(row["environment"])
+
+
+def revision_document(revision: Revision | None) -> Document | None:
+    """Returns a revision as documents name it, or None."""
+    if revision is None:
+        return None
+    return {
+        "version": revision.release.version,
+        "identity": revision.identity,
+        "revision": revision.id,
+        "source": revision.release.source,
+    }

@@ -1,0 +1,92 @@
+"""The document `reconciler.explain/v1`: why a service is where it is, and what would change that."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from reconciler.core import gates
+from reconciler.core.phase import Phase, phase_of
+from reconciler.core.reporting.documents import Document, blank, revision_document, unseen
+from reconciler.core.reporting.status import told
+from reconciler.core.view import CellView
+from reconciler.model.actions import Action, Gate, Hold
+from reconciler.model.facts import Cell
+from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.reasons import CHANGES
+from reconciler.model.times import rfc3339
+from reconciler.model.view import Planned, View
+
+
+def explain(
+    view: View, now: datetime, service: ServiceName, environment: EnvironmentName | None
+) -> Document:
+    """Returns the document; without environments when nobody knows the service, or it in there.
+
+    Args:
+        view: What the last turn saw and decided.
+        now: Wall time, UTC.
+        service: Which.
+        environment: Where; None: everywhere.
+    """
+    planned = view.services.get(service)
+    cells = planned.facts.cells if planned else ()
+    asked = [i for i, cell in enumerate(cells) if environment in (None, cell.environment)]
+    members = {member.cluster for i in asked for member in cells[i].members}
+    found = [_explained(planned, i, view, now) for i in asked if planned is not None]
+    return {
+        **blank("explain"),
+        "service": service,
+        "environments": sorted(found, key=lambda row: str(row["environment"])),
+        "errors": unseen(view, among=members),
+    }
+
+
+def _explained(planned: Planned, index: int, view: View, now: datetime) -> Document:
+    cell = planned.facts.cells[index]
+    actions = planned.of(cell.environment)
+    first = told(actions)
+    phase = phase_of(cell, actions)
+    wanted = cell.ask.wanted
+    found: tuple[Gate, ...] = ()
+    if wanted is not None:
+        found = gates.admission(CellView(planned.facts, index, view.fleet, now), wanted)
+    return {
+        "environment": cell.environment,
+        "step": index + 1,
+        "phase": phase.value,
+        "summary": _summary(planned.facts.service, cell, phase, first),
+        "wanted": revision_document(wanted),
+        "admitted": revision_document(cell.record.admitted if cell.record else None),
+        "next": _next(first, now),
+        "gates": sorted((_gate(gate) for gate in found), key=lambda gate: str(gate["name"])),
+    }
+
+
+def _summary(service: ServiceName, cell: Cell, phase: Phase, first: Action | None) -> str:
+    where = f"{service} in {cell.environment} is {phase.value}"
+    return f"{where}: {first.message}" if first else f"{where}: nothing is planned"
+
+
+def _next(first: Action | None, now: datetime) -> Document | None:
+    if first is None:
+        return None
+    due_in_s = first.due_in_s if isinstance(first, Hold) else None
+    due_at = now + timedelta(seconds=due_in_s) if due_in_s is not None else None
+    return {
+        "action": type(first).__name__,
+        "reason": str(first.reason),
+        "message": first.message,
+        "unblock": CHANGES[first.reason] if isinstance(first, Hold) else "",
+        "next_check_at": rfc3339(due_at) if due_at is not None else None,
+    }
+
+
+def _gate(gate: Gate) -> Document:
+    return {
+        "name": gate.name,
+        "state": gate.state.value,
+        "reason": str(gate.reason),
+        "message": gate.message,
+        "unblock": gate.unblock,
+        "next_check_at": None,
+    }

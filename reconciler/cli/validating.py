@@ -75,7 +75,7 @@ class _Opened:
 
 
 def _opened(what: str, flags: dict[str, Any]) -> _Opened:
-    if Path(what).is_dir():
+    if _is_folder(what):
         return _Opened(FolderFiles(Path(what)), WORKING_FOLDER, root=flags.get("path") or "")
     ranged = _RANGE.match(what)
     base, revision = (ranged["base"], ranged["revision"] or "HEAD") if ranged else (None, what)
@@ -83,6 +83,13 @@ def _opened(what: str, flags: dict[str, Any]) -> _Opened:
     found = _resolved(history, revision, head)
     before = _resolved(history, base, head) if base is not None else None
     return _Opened(history, found, before, root)
+
+
+def _is_folder(what: str) -> bool:
+    try:
+        return what != "" and Path(what).is_dir()
+    except (OSError, ValueError):
+        return False  # too long, or not a path at all
 
 
 def _history(flags: dict[str, Any]) -> tuple[History, str, CommitId | None]:

@@ -48,9 +48,9 @@ class ServedFleet(DemoFleet):
             "RECONCILER_STATE_DIR": str(self.folder / "looking"),
         }
 
-    def cli(self, *arguments: str, stdin: bytes | None = None, **more: str) -> Told:
+    def cli(self, *arguments: str, variables: Mapping[str, str] | None = None) -> Told:
         """Runs a command in this process."""
-        return cli(*arguments, variables={**self.variables(), **more}, stdin=stdin)
+        return cli(*arguments, variables={**self.variables(), **(variables or {})})
 
     def settle(self, *, timeout_s: float = SETTLE_S) -> Told:
         """Runs the daemon, as a process of its own, until nothing is on its way."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.__main__ import reconciler
+from reconciler.__main__ import main, reconciler
 from reconciler.simulated.behaviour import Fate
 from tests.system.documents import DOCUMENTS, check
 from tests.system.served import ServedFleet, cli, process
@@ -203,6 +203,57 @@ def test_one_cluster_that_does_not_answer_is_told_and_hides_nothing(fleet: Serve
         fleet.faults["prod-2"].is_down = False
 
 
+def test_a_verb_is_a_commit_under_the_persons_own_name(fleet: ServedFleet) -> None:
+    who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com"}
+    path = "environments/prod/store.yaml"
+    told = fleet.cli("pause", "store", "prod", "--reason", "a\nsale", "-o", "json", variables=who)
+    check("pause", told.document)
+    assert told.code == 0
+    commit = told.document["commit"]
+    assert told.document == {
+        "schema": "reconciler.pause/v1",
+        "commit": commit,
+        "branch": "main",
+        "paths": [path],
+        "pushed": True,
+        "errors": [],
+    }
+    row = fleet.log()[-1]
+    assert (row["commit"], row["author"]) == (commit, "Ada")
+    assert row["subject"] == "Pause store in prod"
+    for line in ("Action: pause", "Service: store", "Environments: prod", "Reason: a sale"):
+        assert f"\nReconciler-{line}\n" in row["body"] + "\n"
+    assert fleet.git("show", f"{commit}:{path}").count("paused: true") == 1
+    again = fleet.cli("pause", "store", "prod", "--reason", "a sale", "-o", "json")
+    assert (again.code, again.document["commit"], again.document["pushed"]) == (0, None, False)
+    assert "Nothing to change" in fleet.cli("pause", "store", "prod", "--reason", "x").out
+    told = fleet.cli("resume", "store", "prod", "--reason", "it is over", "-o", "json")
+    check("resume", told.document)
+    assert told.document["pushed"] is True
+
+
+def test_a_roll_back_pins_what_was_proven_before(fleet: ServedFleet) -> None:
+    told = fleet.cli("rollback", "web", "dev", "--reason", "it is slow", "-o", "json")
+    check("rollback", told.document)
+    assert told.code == 0
+    fleet.git("fetch", "--quiet", "origin", "main")
+    now = fleet.git("show", f"{told.document['commit']}:environments/dev/web.yaml")
+    assert "version: 1.9.0" in now or "version: 1.10.0" in now, "another test may have released"
+    assert "source:" in now
+    none = fleet.cli("rollback", "store", "dev", "--reason", "x", "-o", "json")
+    check("rollback", none.document)
+    assert none.code == 2 and "proven" in none.document["errors"][0]["why"]
+
+
+@pytest.mark.parametrize("service", ["nobody", "../web", "web.yaml", "a b", "-x"])
+def test_a_verb_on_a_pin_that_is_not_there_ends_with_two(fleet: ServedFleet, service: str) -> None:
+    head = fleet.log()[-1]["commit"]
+    told = fleet.cli("pause", "--reason", "x", "-o", "json", "--", service, "prod")
+    check("pause", told.document)
+    assert told.code == 2 and told.document["pushed"] is False
+    assert fleet.log()[-1]["commit"] == head
+
+
 @pytest.mark.parametrize("command", sorted(DOCUMENTS))
 def test_a_failure_keeps_to_the_same_document(command: str) -> None:
     arguments = {
@@ -256,8 +307,30 @@ def test_wrong_use_ends_with_two() -> None:
     assert process("status", "--mode", "sometimes", "--repo", "/x").code == 2
 
 
-def test_a_bug_of_ours_ends_with_seventy_and_quotes_nothing() -> None:
-    # A home that is a file leads where nobody has looked.
-    told = process("schema", "pin", variables={"PYTHONPATH": "/nonexistent"})
-    assert told.code == 0
-    json.loads(told.out)
+def test_run_once_that_does_not_settle_ends_with_four_and_its_document(fleet: ServedFleet) -> None:
+    fleet.faults["dev-1"].is_down = True
+    try:
+        told = fleet.settle(timeout_s=2)
+    finally:
+        fleet.faults["dev-1"].is_down = False
+    check("run", told.document)
+    assert told.code == 4
+    assert "fleet" in {error["object"] for error in told.document["errors"]}
+    for line in told.err.splitlines():
+        if not line.startswith("error: "):
+            assert set(json.loads(line)) >= {"event", "level", "timestamp"}, "a structured log"
+
+
+def test_a_bug_of_ours_ends_with_seventy_and_quotes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bug(kind: str) -> None:
+        raise KeyError(f"hunter2 {kind}")
+
+    monkeypatch.setattr("reconciler.cli.validating.published", bug)
+    monkeypatch.setattr("sys.argv", ["reconciler", "schema", "pin"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code == 70
+    assert told.out == "" and "bug" in told.err and "hunter2" not in told.err

@@ -36,7 +36,7 @@ def assess(obj: KubeObject, family: Sequence[KubeObject], *, now: datetime) -> O
         now: Wall time, UTC.
     """
     try:
-        ref = ObjectRef.of(obj)
+        ref = _ref(obj)
         result = _assess(obj, ref, family, now)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         why = f"it is not as an API server writes it ({type(error).__name__})"
@@ -137,6 +137,14 @@ def _autoscaler(obj: KubeObject, family: Sequence[KubeObject], now: datetime) ->
     if able.get("status") == "False":
         return progressing(str(able.get("reason") or "NotAble"), str(able.get("message") or ""))
     return current()
+
+
+def _ref(obj: KubeObject) -> ObjectRef:
+    """Returns the reference of what names itself, and raises for anything else."""
+    texts = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+    if not all(isinstance(text, str) and text for text in texts):
+        raise TypeError("it does not name itself")
+    return ObjectRef.of(obj)
 
 
 def _ref_if_any(obj: Any) -> ObjectRef:

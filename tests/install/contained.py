@@ -9,15 +9,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.system.apt import SYSTEM_PATH
+from tests.system.daemon import DaemonProcess
 
-SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc")
-DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/ssl", "/etc/alternatives")
+FILES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/etc/ld.so.cache")
 
 _MAKE = r"""
 set -eu
@@ -30,9 +32,9 @@ for file in $files; do
   mount --bind "$file" "$root$file"
 done
 for folder in $folders; do
-  mkdir -p "$root$folder"
-  mount --bind "$folder" "$root$folder"
-  mount -o remount,bind,ro "$root$folder"
+  mkdir -p "$root${folder%%=*}"
+  mount --bind "${folder#*=}" "$root${folder%%=*}"
+  mount -o remount,bind,ro "$root${folder%%=*}"
 done
 for link in $links; do
   ln -s "${link#*=}" "$root${link%%=*}"
@@ -57,12 +59,12 @@ class Container:
 
     Attributes:
         root: An empty folder where its root is made, for it alone to see.
-        shown: Folders that it can read, each under its own path, besides the system's.
+        shown: Folders that it can read besides the system's, by the path that it sees them under.
         volumes: Folders that it can write to; they begin empty.
     """
 
     root: Path
-    shown: tuple[Path, ...]
+    shown: Mapping[str, Path]
     volumes: tuple[str, ...]
     uid: int
     gid: int
@@ -71,11 +73,11 @@ class Container:
         """Returns the command that runs a program in it; a signal to it reaches the program."""
         system = [Path(path) for path in SYSTEM if Path(path).exists()]
         links = [f"{path}={path.readlink()}" for path in system if path.is_symlink()]
-        folders = [path for path in system if not path.is_symlink()]
-        folders += [Path(sys.base_prefix), *self.shown]
+        folders = {str(path): path for path in system if not path.is_symlink()}
+        folders |= {sys.base_prefix: Path(sys.base_prefix), **self.shown}
         parts = (
-            " ".join(map(str, folders)),
-            " ".join(DEVICES),
+            " ".join(f"{seen}={path}" for seen, path in folders.items()),
+            " ".join(file for file in FILES if Path(file).exists()),
             " ".join(links),
             " ".join(self.volumes),
         )
@@ -83,6 +85,42 @@ class Container:
         # A process namespace would need a fork, and a signal would not reach the program.
         isolate = ["unshare", "--mount", "--propagation", "private", "--"]
         return [*isolate, "sh", "-c", _MAKE, "sh", str(self.root), *owner, *parts, *program]
+
+
+class ContainedDaemon(DaemonProcess):
+    """A daemon in a container.
+
+    Args:
+        folder: For its log, and its settings where it is not told others.
+        container: Where it runs; it must see its settings.
+        program: What is run, and its arguments.
+        environment: Its whole environment.
+        settings: As for any daemon; its addresses are chosen for it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        container: Container,
+        program: tuple[str, ...],
+        environment: Mapping[str, str],
+        settings: Mapping[str, object],
+    ) -> None:
+        super().__init__(folder, settings)
+        self._container = container
+        self._program = program
+        self._given = dict(environment)
+
+    def _command(self) -> list[str]:
+        return self._container.command(*self._program)
+
+    def _environment(self) -> dict[str, str]:
+        # Loopback, whatever the settings say: a test is to be reached by nobody else.
+        addresses = {
+            "RECONCILER_LISTEN": self.page_url.removeprefix("http://"),
+            "RECONCILER_PROBES_LISTEN": self.probes_url.removeprefix("http://"),
+        }
+        return self._given | addresses
 
 
 def require_containers() -> None:

@@ -14,6 +14,4 @@ def settings_for(fleet: DemoFleet) -> dict[str, Any]:
         "repo": {"url": fleet.repo_url, "poll_s": 0.5},
         "clusters": {name: {"kubeconfig": str(fleet.kubeconfig)} for name in names},
         "home": "dev-1",
-        "mode": "enforce",
-        "lease": {"duration_s": 3, "renew_deadline_s": 2, "retry_s": 0.3},
     }

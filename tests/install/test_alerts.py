@@ -19,9 +19,9 @@ import yaml
 
 from reconciler.cli.demo_fleet import DemoFleet
 from tests.house.test_operations_docs import metrics
-from tests.install.daemon import DaemonProcess
 from tests.install.fleet import settings_for
 from tests.system.apt import require
+from tests.system.daemon import DaemonProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "policies" / "prometheus" / "reconciler.yaml"
@@ -87,20 +87,18 @@ def test_each_alert_fires_for_what_it_is_for_and_for_nothing_else() -> None:
 def test_a_hand_edit_of_a_live_deployment_fires_the_drift_alert(tmp_path: Path) -> None:
     with (
         DemoFleet() as fleet,
-        DaemonProcess(settings_for(fleet), tmp_path) as daemon,
-        prometheus(tmp_path, daemon.probes.removeprefix("http://")) as server,
+        DaemonProcess(tmp_path, settings_for(fleet)) as daemon,
+        prometheus(tmp_path, daemon.probes_url.removeprefix("http://")) as server,
     ):
+        where = {"service": "web", "environment": "dev", "cluster": "dev-1"}
         daemon.until(
-            lambda: (
-                'drift_objects{cluster="dev-1",environment="dev",service="web"} 0.0'
-                in daemon.get(f"{daemon.probes}/metrics")[1]
-            ),
-            LIMIT_S,
+            lambda: daemon.metric("reconciler_drift_objects", **where) == 0,
             "web runs in dev as it should",
+            LIMIT_S,
         )
         assert not firing(server)
         edit_by_hand(fleet)
-        daemon.until(lambda: bool(firing(server)), LIMIT_S, "the alert fires")
+        daemon.until(lambda: firing(server), "the alert fires", LIMIT_S)
         (alert,) = firing(server)
         assert alert["labels"] | {"service": "web", "environment": "dev"} == alert["labels"]
         assert alert["labels"]["cluster"] == "dev-1"

@@ -9,14 +9,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from reconciler.cli.demo_fleet import DemoFleet
 from reconciler.simulated.behaviour import Fate
 from tests.install import dockerfile
 from tests.install.conftest import Installed
-from tests.install.contained import Container, require_containers
-from tests.install.daemon import DaemonProcess
+from tests.install.contained import ContainedDaemon, Container, require_containers
 from tests.install.fleet import settings_for
 
 ROOT = dockerfile.ROOT
@@ -95,7 +95,8 @@ def fixture_container(installed: Installed) -> Iterator[Container]:
     root, settings = installed.folder / "root", installed.folder / "settings"
     for folder in (root, settings):
         folder.mkdir()
-    yield Container(root, (installed.prefix, settings), tuple(dockerfile.volumes()), uid, gid)
+    shown = {str(folder): folder for folder in (installed.prefix, settings)}
+    yield Container(root, shown, tuple(dockerfile.volumes()), uid, gid)
     shutil.rmtree(root)
     shutil.rmtree(settings)
 
@@ -132,34 +133,39 @@ def test_nothing_can_be_written_to_but_the_volumes(
 def test_the_daemon_does_its_main_job_from_a_root_that_nobody_can_write_to(
     container: Container, installed: Installed
 ) -> None:
-    settings_folder = container.shown[-1]
+    folder = installed.folder / "settings"
     with DemoFleet() as fleet:
-        kubeconfig = settings_folder / "kubeconfig"
+        kubeconfig = folder / "kubeconfig"
         shutil.copyfile(fleet.kubeconfig, kubeconfig)
         kubeconfig.chmod(0o444)
         settings = settings_for(fleet) | {"state_dir": "/var/lib/reconciler"}
         for cluster in settings["clusters"].values():
             cluster["kubeconfig"] = str(kubeconfig)
-        program = container.command(str(installed.prefix / "bin" / "reconciler"))
-        with DaemonProcess(
-            settings, settings_folder, command=program, env=environment(installed), cwd=Path("/")
+        program = (str(installed.prefix / "bin" / "reconciler"), "run", "--config")
+        with ContainedDaemon(
+            folder,
+            container,
+            (*program, str(folder / "settings.yaml")),
+            environment(installed),
+            settings,
         ) as daemon:
-            status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+            daemon.wait_ready()
+            status = Path(f"/proc/{daemon.pid}/status").read_text()
             assert re.search(rf"^Uid:(\s+{container.uid}){{4}}$", status, re.MULTILINE), status
-            assert re.search(r"^Cap(Prm|Eff|Bnd):\s+0+$", status, re.MULTILINE)
+            assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+            assert re.search(r"^CapBnd:\s+0+$", status, re.MULTILINE)
             assert "NoNewPrivs:\t1" in status
-            assert daemon.get(f"{daemon.probes}/healthz") == (200, "ok\n")
-            daemon.until(lambda: daemon.get(f"{daemon.probes}/readyz")[0] == 200, LIMIT_S, "ready")
+            assert httpx.get(f"{daemon.probes_url}/healthz").text == "ok\n"
             # One of these is a kustomization, so that kubectl has run, in a folder of its own.
-            proven = '{environment="prod",service="%s",step="Proven"} 1.0'
             for service in ("api", "store", "web", "worker"):
-                line = f"reconciler_promotions_total{proven % service}"
-                daemon.until(lambda line=line: line in _metrics(daemon), LIMIT_S, line)  # type: ignore[misc]
+                where = {"service": service, "environment": "prod", "step": "Proven"}
+                daemon.until(
+                    lambda where=where: daemon.metric("reconciler_promotions_total", **where),  # type: ignore[misc]
+                    f"{service} is proven in prod",
+                    LIMIT_S,
+                )
             fleet.merge("1.10.0", Fate.CRASH, "bad")
-            pushed = daemon.logged(lambda line: line.get("event") == "RevertPushed", LIMIT_S)
+            daemon.until(lambda: daemon.logged("RevertPushed"), "the revert is pushed", LIMIT_S)
+            (pushed,) = daemon.logged("RevertPushed")
             assert pushed["environment"] == "staging"
             assert daemon.stop() == 0
-
-
-def _metrics(daemon: DaemonProcess) -> str:
-    return daemon.get(f"{daemon.probes}/metrics")[1]

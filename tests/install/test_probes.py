@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from pathlib import Path
@@ -14,8 +13,8 @@ from reconciler.cli.demo_fleet import DemoFleet
 from reconciler.config.settings import RepoSettings, Settings
 from reconciler.web.probes import probes
 from reconciler.web.serving import Served
-from tests.install.daemon import DaemonProcess
 from tests.install.fleet import settings_for
+from tests.system.daemon import DaemonProcess
 
 LIMIT_S = 60
 """A few seconds are enough; the machine may be busy."""
@@ -60,19 +59,18 @@ def test_a_daemon_without_git_and_clusters_lives_serves_and_says_so(tmp_path: Pa
         "home": "dev-1",
         "mode": "enforce",
     }
-    with DaemonProcess(settings, tmp_path) as daemon:
-        daemon.logged(lambda line: line.get("event") == "ClusterUnreachable", LIMIT_S)
-        daemon.logged(lambda line: line.get("event") == "FetchFailed", LIMIT_S)
-        assert daemon.get(f"{daemon.probes}/healthz") == (200, "ok\n")
-        assert daemon.get(f"{daemon.probes}/readyz") == (200, "ok\n")
-        _, text = daemon.get(f"{daemon.probes}/metrics")
-        assert 'reconciler_cluster_reachable{cluster="dev-1"} 0.0' in text
-        age = re.search(r"^reconciler_fetch_age_seconds (\S+)", text, re.MULTILINE)
-        assert age is not None and float(age[1]) > 0
+    with DaemonProcess(tmp_path, settings) as daemon:
+        daemon.until(lambda: daemon.logged("ClusterUnreachable"), "the cluster is lost", LIMIT_S)
+        daemon.until(lambda: daemon.logged("FetchFailed"), "a fetch fails", LIMIT_S)
+        daemon.wait_ready()
+        assert httpx.get(f"{daemon.probes_url}/healthz").text == "ok\n"
+        assert httpx.get(f"{daemon.probes_url}/readyz").text == "ok\n"
+        assert daemon.metric("reconciler_cluster_reachable", cluster="dev-1") == 0
+        age_s = daemon.metric("reconciler_fetch_age_seconds")
+        assert age_s is not None and age_s > 0
         # Nobody has given a right to it, so it halts and says why.
-        assert "reconciler_halted 1.0" in text
-        status, page = daemon.get(daemon.board)
-        assert status == 200 and "<html" in page
+        assert daemon.metric("reconciler_halted") == 1
+        assert "<html" in httpx.get(daemon.page_url).text
         began_s = time.monotonic()
         assert daemon.stop() == 0
         assert time.monotonic() - began_s < 25
@@ -80,14 +78,17 @@ def test_a_daemon_without_git_and_clusters_lives_serves_and_says_so(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_cluster_that_goes_away_later_changes_no_probe(tmp_path: Path) -> None:
-    with DemoFleet() as fleet, DaemonProcess(settings_for(fleet), tmp_path) as daemon:
-        reachable = 'reconciler_cluster_reachable{cluster="prod-2"}'
-        daemon.until(lambda: f"{reachable} 1.0" in _metrics(daemon), LIMIT_S, "prod-2 answers")
+    with DemoFleet() as fleet, DaemonProcess(tmp_path, settings_for(fleet)) as daemon:
+
+        def reachable() -> float | None:
+            return daemon.metric("reconciler_cluster_reachable", cluster="prod-2")
+
+        daemon.until(lambda: reachable() == 1, "prod-2 answers", LIMIT_S)
         for faults in fleet.faults.values():
             faults.is_down = True
-        daemon.until(lambda: f"{reachable} 0.0" in _metrics(daemon), LIMIT_S, "prod-2 is lost")
-        assert daemon.get(f"{daemon.probes}/healthz")[0] == 200
-        assert daemon.get(f"{daemon.probes}/readyz")[0] == 200
+        daemon.until(lambda: reachable() == 0, "prod-2 is lost", LIMIT_S)
+        assert httpx.get(f"{daemon.probes_url}/healthz").status_code == 200
+        assert httpx.get(f"{daemon.probes_url}/readyz").status_code == 200
         for faults in fleet.faults.values():
             faults.is_down = False
 
@@ -96,7 +97,3 @@ def test_only_loopback_is_listened_at_unless_the_settings_say_otherwise() -> Non
     settings = Settings(repo=RepoSettings(url="https://git.example.com/env.git"))
     assert settings.listen.startswith("127.0.0.1:")
     assert settings.probes_listen.startswith("127.0.0.1:")
-
-
-def _metrics(daemon: DaemonProcess) -> str:
-    return daemon.get(f"{daemon.probes}/metrics")[1]

@@ -97,12 +97,19 @@ class DaemonProcess:
         self.write_settings()
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "reconciler", "run", "--config", str(self.settings_file)],
+                self._command(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")},
+                env=self._environment(),
             )
+
+    def _command(self) -> list[str]:
+        """Returns what is run; another install of the reconciler has its own."""
+        return [sys.executable, "-m", "reconciler", "run", "--config", str(self.settings_file)]
+
+    def _environment(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
 
     def write_settings(self) -> None:
         """Writes the settings file, as an operator edits it."""

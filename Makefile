@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test demo sim lock
+.PHONY: setup fmt check test demo sim chart lock
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ demo: setup
 # The whole daemon in virtual time.
 sim: setup
 	$(BIN)/pytest -q -n 2 tests/simulation
+
+# What the chart holds of the code and the policies; a test sees that it was run.
+chart: setup
+	$(BIN)/python charts/generate.py
 
 # The locks carry versions and hashes only, so that any index can serve them.
 lock:

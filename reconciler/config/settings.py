@@ -118,6 +118,11 @@ class Settings(_Frozen):
     namespace: str = Field(
         "reconciler-system", description="The reconciler's own namespace in every cluster."
     )
+    bootstrap: bool = Field(
+        True,
+        description="Make that namespace and the records' definitions where they are not there; "
+        "needs the right to create any, so an installer that has made them turns it off.",
+    )
     installation: str = Field(
         "default", description="Names this installation, so that two keep off each other's records."
     )

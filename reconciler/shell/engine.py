@@ -266,7 +266,7 @@ class Engine:
         if other != name:
             why = f"{other} is the same cluster"
             raise Refused(subject, "it cannot be used", why, "give each cluster one name")
-        if self._may_write():
+        if self._may_write() and self._settings.bootstrap:
             bootstrap(api, self._settings.namespace)
 
     def _watch(

@@ -4,7 +4,9 @@ ReconcilerError
   OperatorError            a person must act; trying again by itself will not help
     InvalidInput           a file, flag or setting is wrong; carries every fault found
     Denied                 the world answered, and says we may not (401, 403, refused host key)
-    Refused                the world answered, and says the request itself is wrong (422, admission)
+    Refused                the world answered, and says the request itself is wrong (422)
+      AdmissionDenied      a rule that people have added refuses it; the rule may be what is wrong
+      NotServed            the server has no such kind, or has none any more
   TransientError           try again later; nothing was decided
     Unreachable            no answer, or an answer that breaks off
     Conflict               somebody else wrote first; read again, then decide again
@@ -48,6 +50,14 @@ class Denied(OperatorError):
 
 class Refused(OperatorError):
     """The other side answered and calls the request itself wrong."""
+
+
+class AdmissionDenied(Refused):
+    """An admission webhook or policy refuses the object."""
+
+
+class NotServed(Refused):
+    """The API server does not serve the kind."""
 
 
 class TransientError(ReconcilerError):

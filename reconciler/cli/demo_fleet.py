@@ -200,7 +200,7 @@ class DemoFleet:
         store = self.clusters[cluster].store
         kind = store.served("apps/v1", "Deployment")
         assert kind is not None
-        logged, _ = store.since(kind, 0, SERVICE, "")
+        logged, _ = store.since(kind, 0, SERVICE)
         return any(digest in json.dumps(one.obj.get("spec")) for one in logged)
 
     def until(self, is_done: Any, limit_s: float) -> bool:

@@ -56,6 +56,14 @@ class Propagation(StrEnum):
 class KubeReader(Protocol):
     """Reads. An error is never an empty answer."""
 
+    @property
+    def skew_s(self) -> float | None:
+        """Seconds that the server's clock was ahead of ours in its last answer; None: not known.
+
+        For people alone: clocks of different machines are never compared to decide anything.
+        """
+        ...
+
     def kind(self, api_version: str, kind: str) -> KindInfo | None:
         """Returns what the server serves under this name; None when it serves no such kind."""
         ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+import base64
+import re
+from collections.abc import Iterator
 from typing import Any
-
-from cel_expr_python import cel
 
 from reconciler.simulated.answers import bad_request, invalid
 from reconciler.simulated.kinds import Kind
+from reconciler.simulated.schemas import faults, unknown
 
 Object = dict[str, Any]
 
@@ -18,23 +19,24 @@ _IMMUTABLE: dict[tuple[str, str], tuple[str, ...]] = {
     ("apps", "StatefulSet"): ("selector", "serviceName", "volumeClaimTemplates"),
     ("batch", "Job"): ("selector", "template"),
 }
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "boolean": bool,
-    "object": dict,
-    "array": list,
-}
+_OWN = ("apiVersion", "kind", "metadata")
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAME_MAX = 253
+_DATA_BYTES_MAX = 1024 * 1024
+"""Source: Kubernetes API validation, `MaxSecretSize`."""
+
 _WITH_TEMPLATE = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
 
 def defaulted(obj: Object) -> Object:
     """Writes the defaults of built-in kinds into an object, in place, and returns it."""
+    kind = obj["kind"]
+    if kind == "Secret":
+        _default_secret(obj)
     spec = obj.get("spec")
     if not isinstance(spec, dict):
         return obj
-    kind = obj["kind"]
     if kind in ("Deployment", "StatefulSet", "ReplicaSet"):
         spec.setdefault("replicas", 1)
         spec.setdefault("revisionHistoryLimit", 10)
@@ -58,6 +60,15 @@ def defaulted(obj: Object) -> Object:
     return obj
 
 
+def _default_secret(obj: Object) -> None:
+    """Text that was given for people's sake is stored as all other data."""
+    obj.setdefault("type", "Opaque")
+    text = obj.pop("stringData", None)
+    if isinstance(text, dict):
+        encoded = {k: base64.b64encode(str(v).encode()).decode() for k, v in text.items()}
+        obj["data"] = {**(obj.get("data") or {}), **encoded}
+
+
 def _default_pod(spec: Any) -> None:
     if not isinstance(spec, dict):
         return
@@ -72,6 +83,20 @@ def _default_pod(spec: Any) -> None:
                 port.setdefault("protocol", "TCP")
 
 
+def check_fields(kind: Kind, obj: Object) -> None:
+    """Refuses fields that a custom kind does not have, where the client asked to be told.
+
+    Raises:
+        Answer: 400 with the fields.
+    """
+    if kind.definition is None:
+        return
+    found = list(unknown(_schema(kind), {k: v for k, v in obj.items() if k not in _OWN}, ""))
+    if found:
+        words = ", ".join(f'unknown field "{field}"' for field in found)
+        raise bad_request(f"strict decoding error: {words}")
+
+
 def admit(kind: Kind, new: Object, was: Object | None) -> None:
     """Refuses an object that breaks its schema or changes what cannot change.
 
@@ -79,93 +104,58 @@ def admit(kind: Kind, new: Object, was: Object | None) -> None:
         Answer: 422 with the fields, or 400.
     """
     name = str(new["metadata"]["name"])
-    if kind.definition is not None:
-        _admit_custom(kind, new, was)
+    _admit_name(kind, name)
+    found = _custom(kind, new, was) if kind.definition is not None else _built_in(kind, new, was)
+    causes = list(found)
+    if causes:
+        raise invalid(kind.qualified, name, causes)
+
+
+def _admit_name(kind: Kind, name: str) -> None:
+    """RBAC alone lets names hold what no path may hold."""
+    is_rbac = kind.group == "rbac.authorization.k8s.io"
+    if is_rbac and "/" not in name and "%" not in name:
         return
-    causes: list[tuple[str, str]] = []
+    if len(name) > _NAME_MAX or not _NAME.fullmatch(name):
+        why = f'Invalid value: "{name}": a lowercase RFC 1123 subdomain is needed'
+        raise invalid(kind.qualified, name, [("metadata.name", why)])
+
+
+def _custom(kind: Kind, new: Object, was: Object | None) -> Iterator[tuple[str, str]]:
+    kept = {key: new.pop(key) for key in _OWN if key in new}
+    former = {k: v for k, v in was.items() if k not in _OWN} if was is not None else None
+    causes = list(faults(_schema(kind), new, former, ""))
+    new.update(kept)
+    yield from causes
+
+
+def _schema(kind: Kind) -> Object:
+    """Returns a kind's schema without the server's own parts of an object, which are not its business."""
+    schema: Object = (kind.definition.get("schema") or {}).get("openAPIV3Schema") or {}
+    properties = {k: v for k, v in (schema.get("properties") or {}).items() if k not in _OWN}
+    return {**schema, "properties": properties}
+
+
+def _built_in(kind: Kind, new: Object, was: Object | None) -> Iterator[tuple[str, str]]:
     spec = new.get("spec")
+    if kind.kind in ("ConfigMap", "Secret"):
+        size = sum(len(str(value)) for value in (new.get("data") or {}).values())
+        if size > _DATA_BYTES_MAX:
+            yield "[]", f"Too long: may not be more than {_DATA_BYTES_MAX} bytes"
     if kind.kind in _WITH_TEMPLATE:
         if not isinstance(spec, dict) or not isinstance(spec.get("template"), dict):
-            raise invalid(kind.kind, name, [("spec.template", "Required value")])
-        containers = (spec["template"].get("spec") or {}).get("containers")
-        if not containers:
-            causes.append(("spec.template.spec.containers", "Required value"))
-        for index, container in enumerate(containers or ()):
-            if not isinstance(container, dict) or not container.get("image"):
-                field = f"spec.template.spec.containers[{index}].image"
-                causes.append((field, "Required value"))
+            yield "spec.template", "Required value"
+            return
+        yield from _containers(spec["template"].get("spec") or {})
     if was is not None:
         for field in _IMMUTABLE.get((kind.group, kind.kind), ()):
             if (was.get("spec") or {}).get(field) != (spec or {}).get(field):
-                causes.append((f"spec.{field}", "Invalid value: field is immutable"))
-    if causes:
-        raise invalid(kind.kind, name, causes)
+                yield f"spec.{field}", "Invalid value: field is immutable"
 
 
-def _admit_custom(kind: Kind, new: Object, was: Object | None) -> None:
-    schema = (kind.definition.get("schema") or {}).get("openAPIV3Schema") or {}
-    causes: list[tuple[str, str]] = []
-    for part in ("spec", "status"):
-        part_schema = (schema.get("properties") or {}).get(part)
-        if part_schema is not None and part in new:
-            former = (was or {}).get(part)
-            _check(part_schema, new[part], former, part, causes)
-    causes.extend(
-        (field, "Required value") for field in schema.get("required") or () if field not in new
-    )
-    if causes:
-        raise invalid(kind.kind, str(new["metadata"]["name"]), causes)
-
-
-def _check(schema: Object, value: Any, was: Any, path: str, causes: list[tuple[str, str]]) -> None:
-    """Checks a value, and drops what the schema does not name, as an API server prunes it."""
-    wanted = _TYPES.get(str(schema.get("type")))
-    if wanted is not None and (
-        not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool)
-    ):
-        causes.append((path, f"Invalid value: must be of type {schema['type']}"))
-        return
-    if "enum" in schema and value not in schema["enum"]:
-        causes.append((path, "Unsupported value"))
-    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
-        causes.append((path, "Too long"))
-    if isinstance(value, dict) and "properties" in schema:
-        properties = schema["properties"]
-        if not schema.get("x-kubernetes-preserve-unknown-fields"):
-            for key in [k for k in value if k not in properties]:
-                del value[key]
-        former = was if isinstance(was, dict) else {}
-        for key, item in value.items():
-            if key in properties:
-                _check(properties[key], item, former.get(key), f"{path}.{key}", causes)
-        causes.extend(
-            (f"{path}.{key}", "Required value")
-            for key in schema.get("required") or ()
-            if key not in value
-        )
-    if isinstance(value, list) and "items" in schema:
-        for index, item in enumerate(value):
-            _check(schema["items"], item, None, f"{path}[{index}]", causes)
-    for rule in schema.get("x-kubernetes-validations") or ():
-        _check_rule(rule, value, was, path, causes)
-
-
-def _check_rule(
-    rule: Object, value: Any, was: Any, path: str, causes: list[tuple[str, str]]
-) -> None:
-    """A rule that names oldSelf speaks of changes alone."""
-    if "oldSelf" in rule["rule"] and was is None:
-        return
-    try:
-        answer = _program(rule["rule"]).eval(data={"self": value, "oldSelf": was})
-        held = answer.plain_value() is True
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise bad_request(f"the rule {rule['rule']!r} could not be evaluated: {error}") from error
-    if not held:
-        causes.append((path, f"Invalid value: {rule.get('message') or rule['rule']}"))
-
-
-@cache
-def _program(rule: str) -> Any:
-    environment = cel.NewEnv(variables={"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
-    return environment.compile(rule)
+def _containers(spec: Object) -> Iterator[tuple[str, str]]:
+    if not spec.get("containers"):
+        yield "spec.template.spec.containers", "Required value"
+    for index, container in enumerate(spec.get("containers") or ()):
+        if not isinstance(container, dict) or not container.get("image"):
+            yield f"spec.template.spec.containers[{index}].image", "Required value"

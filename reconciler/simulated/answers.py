@@ -50,6 +50,17 @@ def modified(resource: str, name: str) -> Answer:
     return Answer(409, "Conflict", message, {"name": name, "kind": resource})
 
 
+def precondition(resource: str, name: str, what: str, wanted: str, found: dict[str, Any]) -> Answer:
+    """It is not the object, or not the version, that was meant."""
+    field = {"UID": "uid", "ResourceVersion": "resourceVersion"}[what]
+    why = (
+        f"Precondition failed: {what} in precondition: {wanted}, "
+        f"{what} in object meta: {found['metadata'][field]}"
+    )
+    message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'
+    return Answer(409, "Conflict", message, {"name": name, "kind": resource})
+
+
 def invalid(kind: str, name: str, causes: list[tuple[str, str]]) -> Answer:
     """The object itself is wrong; causes are (field, message)."""
     words = ", ".join(f"{field}: {message}" for field, message in causes)
@@ -72,3 +83,26 @@ def bad_request(message: str) -> Answer:
 def expired(version: int, oldest: int) -> Answer:
     """A watch starts before what is remembered."""
     return Answer(410, "Expired", f"too old resource version: {version} ({oldest})")
+
+
+def terminating(resource: str, name: str, namespace: str) -> Answer:
+    """The namespace is on its way out."""
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    message = f'{resource} "{name}" is forbidden: {why}'
+    return Answer(403, "Forbidden", message, {"name": name, "kind": resource, "causes": [cause]})
+
+
+def no_such_path() -> Answer:
+    """Nothing is served there; a real server says so in plain words, without a Status."""
+    return Answer(404, "", "404 page not found")
+
+
+def not_allowed() -> Answer:
+    """The verb makes no sense there."""
+    why = "the server does not allow this method on the requested resource"
+    return Answer(405, "MethodNotAllowed", why)

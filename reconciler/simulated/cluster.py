@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.errors import Unreachable
@@ -41,6 +41,20 @@ class Faults:
     before: Callable[[str, str], None] = field(default=lambda verb, kind: None)
 
 
+class _Ahead:
+    """A clock that is off."""
+
+    def __init__(self, clock: Clock, ahead_s: float) -> None:
+        self._clock = clock
+        self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+
 class SimulatedCluster:
     """A cluster in memory.
 
@@ -49,6 +63,7 @@ class SimulatedCluster:
         clock: Time.
         pace: How fast its Pods are.
         fates_of: What becomes of a container of an image here.
+        skew_s: Seconds that its own clock is ahead.
     """
 
     def __init__(
@@ -58,9 +73,12 @@ class SimulatedCluster:
         clock: Clock,
         pace: Pace | None = None,
         fates_of: Callable[[str], Fate] = fate_of,
+        skew_s: float = 0.0,
     ) -> None:
         self.name = name
+        self.skew_s = skew_s
         self._clock = clock
+        clock = _Ahead(clock, skew_s) if skew_s else clock
         self._made = 0
         self.store = Store(clock, self._uid)
         self.faults = Faults()
@@ -75,7 +93,7 @@ class SimulatedCluster:
 
     def client(self) -> MemoryKube:
         """Returns the cluster behind the port the shell uses."""
-        return MemoryKube(self.store, before=self._before, wrote=self._wrote)
+        return MemoryKube(self.store, before=self._before, wrote=self._wrote, skew_s=self.skew_s)
 
     def _uid(self) -> str:
         self._made += 1

@@ -22,12 +22,11 @@ VERSION = {
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
 
-def discovered(store: Store, steps: list[str], accept: str) -> dict[str, Any] | None:
+def discovered(store: Store, steps: list[str]) -> dict[str, Any] | None:
     """Returns the answer to a question about the server itself, or None for any other.
 
     The aggregated form of discovery is not offered; clients then ask one group after the other.
     """
-    del accept
     kinds = list(store.kinds.values())
     match steps:
         case ["version"]:
@@ -78,9 +77,12 @@ def _resources(api_version: str, kinds: list[Kind]) -> dict[str, Any]:
         resources.append(
             {"name": kind.plural, **named, "verbs": _VERBS, "shortNames": list(kind.short)}
         )
-        if kind.has_status:
+        for sub in kind.subresources:
             verbs = ["get", "patch", "update"]
-            resources.append({**named, "name": f"{kind.plural}/status", "verbs": verbs})
+            sub_kind = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+            scale = sub_kind if sub == "scale" else {}
+            name = f"{kind.plural}/{sub}"
+            resources.append({**named, **scale, "name": name, "verbs": verbs})
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,7 +17,27 @@ class Hang(Exception):
 
 
 class HalfPage(Exception):
-    """The answer breaks off."""
+    """The answer breaks off, with an orderly end of the connection."""
+
+
+class Reset(Exception):
+    """The answer breaks off by a reset, as a firewall or a dying proxy makes it."""
+
+
+class Drip(Exception):
+    """The answer goes on for ever, a byte at a time.
+
+    Attributes:
+        every_s: Seconds between two bytes.
+    """
+
+    def __init__(self, every_s: float = 0.1) -> None:
+        super().__init__(every_s)
+        self.every_s = every_s
+
+
+Rule = Callable[[str, list[str]], None]
+"""Called with verb and path steps before each request; raises an Answer or a fault to be met."""
 
 
 @dataclass(slots=True)
@@ -27,26 +46,27 @@ class WireFaults:
 
     Attributes:
         is_down: Every connection is closed at once, watches that run included.
-        rules: Called with verb and path steps before each request; raise an Answer or a fault.
+        is_cut: Only watches that run are ended, each in the middle of its stream.
+        rules: Asked one after the other.
     """
 
     is_down: bool = False
-    rules: list[Callable[[str, list[str]], None]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    is_cut: bool = False
+    rules: list[Rule] = field(default_factory=list)
 
     def meet(self, verb: str, steps: list[str]) -> None:
         """Raises what a request meets."""
         if self.is_down:
             raise Refuse
-        for rule in self.rules:
+        for rule in list(self.rules):
             rule(verb, steps)
 
     def cuts_watches(self) -> bool:
         """Whether running watches end now."""
-        return self.is_down
+        return self.is_down or self.is_cut
 
 
-def answering(code: int, reason: str, *, seconds: int | None = None) -> Answer:
+def answering(code: int, reason: str, message: str = "", *, seconds: int | None = None) -> Answer:
     """Returns a refusal of any code, with a time to wait where one is given."""
     details = {"retryAfterSeconds": seconds} if seconds else {}
-    return Answer(code, reason, f"a fault of the simulation: {reason}", details)
+    return Answer(code, reason, message or f"a fault of the simulation: {reason}", details)

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import orjson
 import yaml
 
 from reconciler.simulated import answers
 from reconciler.simulated.answers import Answer
-from reconciler.simulated.discovery import discovered
-from reconciler.simulated.faults import HalfPage, Hang, Refuse, WireFaults
-from reconciler.simulated.kinds import Kind
-from reconciler.simulated.patches import patched
-from reconciler.simulated.store import Object, Store, selects
+from reconciler.simulated.api import Api
+from reconciler.simulated.faults import Drip, HalfPage, Hang, Refuse, Reset, WireFaults
+from reconciler.simulated.requests import Request, Target
+from reconciler.simulated.shelf import Object
+from reconciler.simulated.store import Store
 from reconciler.simulated.tables import table
 
-BODY_BYTES_MAX = 8 * 1024 * 1024
+BODY_BYTES_MAX = 3 * 1024 * 1024
+"""As a real API server: a body over it is refused whatever it holds."""
+
 BOOKMARK_S = 5.0
 """More often than a real API server's minute, so that tests need not wait for one."""
 
 HANG_S = 60.0
+
+POLL_S = 0.05
+"""How soon a stop is noticed."""
 
 
 class ClusterServer:
@@ -38,16 +45,26 @@ class ClusterServer:
         token: The bearer token that is let in; empty lets everyone in, as kubectl needs it, which
             sends no token over plain HTTP.
         faults: What is broken.
-        user: Whose name stands in the audit log.
+        skew_s: Seconds that the server's clock is ahead.
+
+    Attributes:
+        connections: How many were ever made.
     """
 
-    def __init__(self, store: Store, *, token: str, faults: WireFaults | None = None) -> None:
+    def __init__(
+        self, store: Store, *, token: str, faults: WireFaults | None = None, skew_s: float = 0.0
+    ) -> None:
+        self.api = Api(store)
         self.store = store
         self.token = token
         self.faults = faults or WireFaults()
+        self.skew_s = skew_s
         self.stopping = threading.Event()
+        self.connections = 0
         self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_S,), daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -102,8 +119,17 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_of: ClusterServer
 
+    def setup(self) -> None:
+        """Counts connections."""
+        super().setup()
+        self.server_of.connections += 1
+
     def log_message(self, format: str, *args: object) -> None:
         """The audit log is the place to look."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The server's clock may be off."""
+        return super().date_time_string((timestamp or time.time()) + self.server_of.skew_s)
 
     def do_GET(self) -> None:
         self._handle("get")
@@ -122,25 +148,40 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self, verb: str) -> None:
         try:
-            body = self._body()
+            request = Request.of(
+                verb,
+                self.path,
+                self._body(),
+                content_type=self.headers.get("Content-Type", ""),
+                accept=self.headers.get("Accept", ""),
+                agent=self.headers.get("User-Agent", ""),
+            )
             self._check_token()
-            self._route(verb, body)
+            self._route(request)
         except Answer as answer:
-            self._send(answer.code, answer.status(), _retry(answer))
-        except Refuse:
+            self._refuse(answer)
+        except (Refuse, Hang, Drip, Reset, HalfPage) as fault:
+            self._break(fault)
+        except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        except Hang:
+
+    def _break(self, fault: Exception) -> None:
+        """Does what the fault says, and ends the connection."""
+        self.close_connection = True
+        if isinstance(fault, Hang):
             self.server_of.stopping.wait(HANG_S)
-            self.close_connection = True
-        except HalfPage:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
+        if isinstance(fault, Drip | HalfPage | Reset):
+            self._head(200, "application/json", 1000)
             self.wfile.write(b'{"kind": "List", "items": [')
-            self.close_connection = True
-        except BrokenPipeError:
-            self.close_connection = True
+        if isinstance(fault, Drip):
+            until = time.monotonic() + HANG_S
+            while time.monotonic() < until and not self.server_of.stopping.wait(fault.every_s):
+                self.wfile.write(b" ")
+        if isinstance(fault, Reset):
+            # Linger for no time makes the kernel send a reset instead of an end.
+            option = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+            self.connection.close()
 
     def _check_token(self) -> None:
         token = self.server_of.token
@@ -150,7 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> Any:
         size = int(self.headers.get("Content-Length") or 0)
         if size > BODY_BYTES_MAX:
-            raise Answer(413, "RequestEntityTooLarge", "the body is too large")
+            self.close_connection = True
+            raise Answer(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
         octets = self.rfile.read(size)
         if not octets:
             return None
@@ -162,149 +204,43 @@ class _Handler(BaseHTTPRequestHandler):
         except (orjson.JSONDecodeError, yaml.YAMLError) as error:
             raise answers.bad_request(f"the body cannot be read: {type(error).__name__}") from None
 
-    def _route(self, verb: str, body: Any) -> None:
-        parts = urlsplit(self.path)
-        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-        steps = [unquote(step) for step in parts.path.split("/") if step]
-        self.server_of.faults.meet(verb, steps)
-        if parts.path in ("/readyz", "/healthz", "/livez"):
+    def _route(self, request: Request) -> None:
+        self.server_of.faults.meet(request.verb, request.steps)
+        if request.path in ("/readyz", "/healthz", "/livez"):
             self._raw(b"ok", "text/plain")
-            return
-        found = discovered(self.server_of.store, steps, self.headers.get("Accept", ""))
-        if found is not None:
-            self._send(200, found)
-            return
-        if steps[:3] == ["apis", "authorization.k8s.io", "v1"] and isinstance(body, dict):
-            self._send(201, {**body, "status": {"allowed": True}})
-            return
-        target = _Target.of(self.server_of.store, steps)
-        if target is None:
-            self._raw(b"404 page not found\n", "text/plain", 404)
-            return
-        self._act(verb, target, query, body)
+        elif request.verb == "get" and request.is_watch:
+            self._watch(request, self.server_of.api.target(request))
+        else:
+            reply = self.server_of.api.answer(request)
+            self._send(reply.code, reply.tree)
 
-    def _act(self, verb: str, target: _Target, query: dict[str, str], body: Any) -> None:
-        store, manager = self.server_of.store, query.get("fieldManager") or self._agent()
-        dry_run = query.get("dryRun") == "All"
-        if verb == "get" and not target.name:
-            self._many(target, query)
-        elif verb == "get":
-            self._one(target)
-        elif verb == "create":
-            obj = {**target.typed(), **body}
-            if target.namespace:
-                obj["metadata"] = {"namespace": target.namespace, **obj["metadata"]}
-            self._send(201, store.create(obj, manager, dry_run=dry_run))
-        elif verb == "update":
-            sub = target.subresource or None
-            self._send(200, store.replace(body, manager, subresource=sub, dry_run=dry_run))
-        elif verb == "patch":
-            self._patch(target, query, body, manager)
-        elif verb == "delete":
-            self._delete(target, body if isinstance(body, dict) else {})
+    # Watches.
 
-    def _patch(self, target: _Target, query: dict[str, str], body: Any, manager: str) -> None:
-        store = self.server_of.store
-        kind = self.headers.get("Content-Type", "")
-        dry_run = query.get("dryRun") == "All"
-        if "apply-patch" in kind:
-            metadata = {**body.get("metadata", {}), "name": target.name}
-            if target.namespace:
-                metadata["namespace"] = target.namespace
-            obj = {**body, "metadata": metadata}
-            force = query.get("force") == "true"
-            self._send(200, store.apply(obj, manager, force=force, dry_run=dry_run))
-            return
-        with store.changed:
-            was = store.get(target.kind, target.namespace, target.name)
-            new = patched(was, body, kind)
-            sub = target.subresource or None
-            self._send(200, store.replace(new, manager, subresource=sub, dry_run=dry_run))
-
-    def _delete(self, target: _Target, options: Object) -> None:
-        wanted = options.get("preconditions") or {}
-        gone = self.server_of.store.delete(
-            target.kind,
-            target.namespace,
-            target.name,
-            uid=str(wanted.get("uid") or ""),
-            version=str(wanted.get("resourceVersion") or ""),
-            orphan=options.get("propagationPolicy") == "Orphan",
-        )
-        self._send(200, gone)
-
-    def _one(self, target: _Target) -> None:
-        obj = self.server_of.store.get(target.kind, target.namespace, target.name)
-        self._send(200, table(target.kind, [obj]) if self._wants_table() else obj)
-
-    def _many(self, target: _Target, query: dict[str, str]) -> None:
-        store, selector = self.server_of.store, query.get("labelSelector", "")
-        namespace = target.namespace or None
-        if query.get("watch") in ("true", "1"):
-            self._watch(target, query, selector)
-            return
-        items, version = store.listed(target.kind, namespace, selector)
-        named = query.get("fieldSelector", "").partition("metadata.name=")[2]
-        if named:
-            items = [i for i in items if i["metadata"]["name"] == named]
-        start, limit = int(query.get("continue") or 0), int(query.get("limit") or 0)
-        page = items[start : start + limit] if limit else items[start:]
-        meta: Object = {"resourceVersion": str(version)}
-        if limit and start + limit < len(items):
-            meta["continue"] = str(start + limit)
-            meta["remainingItemCount"] = len(items) - start - limit
-        if self._wants_table():
-            self._send(200, {**table(target.kind, page), "metadata": meta})
-            return
-        kind = {"kind": f"{target.kind.kind}List", "apiVersion": target.kind.api_version}
-        self._send(200, {**kind, "metadata": meta, "items": page})
-
-    def _watch(self, target: _Target, query: dict[str, str], selector: str) -> None:
-        version = int(query.get("resourceVersion") or self.server_of.store.version)
-        until = time.monotonic() + float(query.get("timeoutSeconds") or 300)
-        namespace = target.namespace or None
-        self.server_of.store.since(target.kind, version, namespace, selector)
+    def _watch(self, request: Request, target: Target) -> None:
+        stream = _Stream(self.server_of, request, target)
         self.send_response(200)
+        self._common()
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for event in self._events(target, version, selector, until):
+        for event in stream.events():
             octets = orjson.dumps(event) + b"\n"
             self.wfile.write(b"%x\r\n%b\r\n" % (len(octets), octets))
             self.wfile.flush()
+        if self.server_of.faults.cuts_watches():
+            self.close_connection = True
+            return
         self.wfile.write(b"0\r\n\r\n")
 
-    def _events(
-        self, target: _Target, version: int, selector: str, until: float
-    ) -> Iterator[Object]:
-        store, namespace = self.server_of.store, target.namespace or None
-        bookmark_at = time.monotonic() + BOOKMARK_S
-        typed = target.typed()
-        while time.monotonic() < until and not self.server_of.stopping.is_set():
-            if self.server_of.faults.cuts_watches():
-                return
-            try:
-                logged, latest = store.since(target.kind, version, namespace, "")
-            except Answer as answer:
-                yield {"type": "ERROR", "object": answer.status()}
-                return
-            for one in logged:
-                if selects(selector, one.obj):
-                    yield {"type": one.change, "object": one.obj}
-            version = latest
-            if time.monotonic() >= bookmark_at:
-                bookmark_at = time.monotonic() + BOOKMARK_S
-                meta = {"resourceVersion": str(version)}
-                yield {"type": "BOOKMARK", "object": {**typed, "metadata": meta}}
-            with store.changed:
-                if store.version == latest:
-                    store.changed.wait(min(1.0, max(0.0, until - time.monotonic())))
+    # Answers.
 
-    def _wants_table(self) -> bool:
-        return "as=Table" in self.headers.get("Accept", "")
-
-    def _agent(self) -> str:
-        return self.headers.get("User-Agent", "unknown").partition("/")[0]
+    def _refuse(self, answer: Answer) -> None:
+        if not answer.reason:
+            self._raw(f"{answer.message}\n".encode(), "text/plain; charset=utf-8", answer.code)
+            return
+        seconds = answer.details.get("retryAfterSeconds")
+        headers = {"Retry-After": str(seconds)} if seconds else {}
+        self._send(answer.code, answer.status(), headers)
 
     def _send(self, code: int, tree: Object, headers: dict[str, str] | None = None) -> None:
         self._raw(orjson.dumps(tree), "application/json", code, headers)
@@ -312,49 +248,87 @@ class _Handler(BaseHTTPRequestHandler):
     def _raw(
         self, octets: bytes, kind: str, code: int = 200, headers: dict[str, str] | None = None
     ) -> None:
+        self._head(code, kind, len(octets), headers)
+        self.wfile.write(octets)
+
+    def _head(self, code: int, kind: str, size: int, headers: dict[str, str] | None = None) -> None:
         self.send_response(code)
+        self._common()
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(octets)))
+        self.send_header("Content-Length", str(size))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(octets)
+
+    def _common(self) -> None:
+        self.send_header("Audit-Id", str(uuid.uuid4()))
+        self.send_header("Cache-Control", "no-cache, private")
 
 
-def _retry(answer: Answer) -> dict[str, str]:
-    seconds = answer.details.get("retryAfterSeconds")
-    return {"Retry-After": str(seconds)} if seconds else {}
+class _Stream:
+    """The events of one watch until its time is up."""
 
+    def __init__(self, served: ClusterServer, request: Request, target: Target) -> None:
+        self._served = served
+        self._store = served.store
+        self._target = target
+        self._selection = target.selection(request.query)
+        self._wants_table = request.wants_table
+        self._wants_bookmarks = request.query.get("allowWatchBookmarks") in ("true", "1")
+        self._until_s = time.monotonic() + float(request.query.get("timeoutSeconds") or 300)
+        version = request.query.get("resourceVersion", "")
+        self._from_now = version in ("", "0")
+        self._version = self._store.version if self._from_now else int(version)
+        self._told = self._version
 
-class _Target:
-    """What a path names."""
+    def events(self) -> Iterator[Object]:
+        """Yields what is there, if the client names no version, and then every change."""
+        if self._from_now:
+            items, self._version = self._store.listed(self._target.kind, *self._selection)
+            yield from (self._event("ADDED", item) for item in items)
+        bookmark_s = time.monotonic() + BOOKMARK_S
+        while time.monotonic() < self._until_s and not self._is_cut():
+            try:
+                logged, latest = self._store.since(
+                    self._target.kind, self._version, *self._selection
+                )
+            except Answer as answer:
+                yield {"type": "ERROR", "object": answer.status()}
+                return
+            for one in logged:
+                yield self._event(one.change, one.obj)
+            self._version = latest
+            if not self._is_served():
+                return
+            if time.monotonic() >= bookmark_s:
+                bookmark_s = time.monotonic() + BOOKMARK_S
+                yield from self._bookmark()
+            with self._store.changed:
+                if self._store.version <= latest:
+                    self._store.changed.wait(
+                        max(0.0, min(bookmark_s, self._until_s) - time.monotonic())
+                    )
+        if not self._is_cut():
+            yield from self._bookmark()
 
-    def __init__(self, kind: Kind, namespace: str, name: str, subresource: str) -> None:
-        self.kind = kind
-        self.namespace = namespace
-        self.name = name
-        self.subresource = subresource
+    def _is_cut(self) -> bool:
+        return self._served.stopping.is_set() or self._served.faults.cuts_watches()
 
-    def typed(self) -> Object:
-        return {"apiVersion": self.kind.api_version, "kind": self.kind.kind}
+    def _is_served(self) -> bool:
+        kind = self._target.kind
+        return self._store.served(kind.api_version, kind.kind) is not None
 
-    @classmethod
-    def of(cls, store: Store, steps: list[str]) -> _Target | None:
-        if steps[:2] == ["api", "v1"]:
-            version, rest = "v1", steps[2:]
-        elif steps[:1] == ["apis"] and len(steps) > 3:
-            version, rest = f"{steps[1]}/{steps[2]}", steps[3:]
-        else:
-            return None
-        namespace = ""
-        if rest[:1] == ["namespaces"] and len(rest) > 2:
-            namespace, rest = rest[1], rest[2:]
-        plural, name, sub = (*rest, "", "", "")[:3]
-        kind = next(
-            (k for k in store.kinds.values() if (k.api_version, k.plural) == (version, plural)),
-            None,
-        )
-        return cls(kind, namespace, name, sub) if kind is not None else None
+    def _event(self, change: str, obj: Object) -> Object:
+        if self._wants_table:
+            return {"type": change, "object": table(self._target.kind, [obj], self._store.now)}
+        return {"type": change, "object": obj}
+
+    def _bookmark(self) -> Iterator[Object]:
+        """None where there is no news, and none for a client that is ahead of the server."""
+        if self._wants_bookmarks and self._told < self._version <= self._store.version:
+            self._told = self._version
+            meta = {"resourceVersion": str(self._version), "creationTimestamp": None}
+            yield {"type": "BOOKMARK", "object": {**self._target.typed, "metadata": meta}}
 
 
 def dump_kubeconfig(trees: list[Object]) -> str:

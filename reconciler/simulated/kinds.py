@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+_SCALED = frozenset({("apps", "Deployment"), ("apps", "ReplicaSet"), ("apps", "StatefulSet")})
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -29,6 +31,17 @@ class Kind:
     def api_version(self) -> str:
         """`group/version`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def subresources(self) -> tuple[str, ...]:
+        """What lies below an object of it."""
+        scale = ("scale",) if (self.group, self.kind) in _SCALED else ()
+        return (("status",) if self.has_status else ()) + scale
+
+    @property
+    def qualified(self) -> str:
+        """`Kind.group`, as errors about an object's fields name it."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
 
     @property
     def resource(self) -> str:

@@ -6,19 +6,27 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reconciler.errors import (
+    AdmissionDenied,
     Conflict,
     Denied,
     Expired,
+    NotServed,
     ReconcilerError,
     Refused,
     Throttled,
+    TransientError,
     Unreachable,
 )
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import Change, KindInfo, Listing, Propagation, WatchEvent
 from reconciler.simulated.answers import Answer
 from reconciler.simulated.kinds import Kind
-from reconciler.simulated.store import Object, Store
+from reconciler.simulated.shelf import Object
+from reconciler.simulated.store import Store
+
+
+class Missing(Refused):
+    """The object is not there; told apart only inside of this front."""
 
 
 class MemoryKube:
@@ -29,6 +37,7 @@ class MemoryKube:
         manager: Our field manager.
         before: Called before each request with its verb and kind; raises the fault to be met there.
         wrote: Called after each write that reached the store, with its verb and the object.
+        skew_s: Seconds that the cluster's clock is ahead.
     """
 
     def __init__(
@@ -38,11 +47,18 @@ class MemoryKube:
         manager: str = "reconciler",
         before: Callable[[str, str], None] = lambda verb, kind: None,
         wrote: Callable[[str, KubeObject], None] = lambda verb, obj: None,
+        skew_s: float = 0.0,
     ) -> None:
         self._store = store
         self._manager = manager
         self._before = before
         self._wrote = wrote
+        self._skew_s = skew_s
+
+    @property
+    def skew_s(self) -> float | None:
+        """Seconds that the cluster's clock is ahead."""
+        return self._skew_s
 
     def kind(self, api_version: str, kind: str) -> KindInfo | None:
         """Returns what is served under this name, or None."""
@@ -93,28 +109,39 @@ class MemoryKube:
             raise translated(kind, answer) from answer
         for one in logged:
             yield WatchEvent(Change(one.change), one.obj)
-        bookmark = {"metadata": {"resourceVersion": str(version)}}
-        yield WatchEvent(Change.BOOKMARK, bookmark)
+        if version == self._store.version:
+            bookmark = {"metadata": {"resourceVersion": str(version)}}
+            yield WatchEvent(Change.BOOKMARK, bookmark)
 
     def apply(self, obj: KubeObject, *, force: bool, dry_run: bool) -> KubeObject:
         """Server-side apply."""
         return self._write(
             "dry-run" if dry_run else "apply",
             obj,
-            lambda: self._store.apply(dict(obj), self._manager, force=force, dry_run=dry_run),
+            lambda: self._store.apply(
+                dict(obj), self._manager, force=force, dry_run=dry_run, strict=True
+            ),
         )
 
     def create(self, obj: KubeObject) -> KubeObject:
         """Creates."""
-        return self._write("create", obj, lambda: self._store.create(dict(obj), self._manager))
+        return self._write(
+            "create", obj, lambda: self._store.create(dict(obj), self._manager, strict=True)
+        )
 
     def replace(self, obj: KubeObject, *, subresource: str | None) -> KubeObject:
         """Replaces."""
-        return self._write(
-            "update",
-            obj,
-            lambda: self._store.replace(dict(obj), self._manager, subresource=subresource),
-        )
+        ref = ObjectRef.of(obj)
+        try:
+            return self._write(
+                "update",
+                obj,
+                lambda: self._store.replace(
+                    dict(obj), self._manager, subresource=subresource, strict=True
+                ),
+            )
+        except Missing as error:
+            raise Conflict(str(ref), "it cannot be replaced", "it is not there any more") from error
 
     def delete(
         self, ref: ObjectRef, *, uid: str, resource_version: str, propagation: Propagation
@@ -126,22 +153,21 @@ class MemoryKube:
             "metadata": {"namespace": ref.namespace, "name": ref.name},
         }
         kind = self._kind(ref.api_version, ref.kind)
+        self._before("delete", ref.kind)
         try:
-            self._write(
-                "delete",
-                named,
-                lambda: self._store.delete(
-                    kind,
-                    ref.namespace,
-                    ref.name,
-                    uid=uid,
-                    version=resource_version,
-                    orphan=propagation is Propagation.ORPHAN,
-                ),
+            self._store.delete(
+                kind,
+                ref.namespace,
+                ref.name,
+                uid=uid,
+                version=resource_version,
+                orphan=propagation is Propagation.ORPHAN,
             )
-        except Refused as refusal:
-            if "not found" not in refusal.why:
-                raise
+        except Answer as answer:
+            if answer.code == 404:
+                return
+            raise translated(str(ref), answer) from answer
+        self._wrote("delete", named)
 
     def _write(self, verb: str, obj: KubeObject, do: Callable[[], Object]) -> KubeObject:
         self._before(verb, str(obj.get("kind")))
@@ -156,15 +182,26 @@ class MemoryKube:
     def _kind(self, api_version: str, kind: str) -> Kind:
         found = self._store.served(api_version, kind)
         if found is None:
-            why = f"the cluster does not serve {kind} of {api_version}"
-            raise Refused(kind, "it cannot be read", why, "install its CRD")
+            why = "the cluster does not serve this kind"
+            raise NotServed(f"{kind} of {api_version}", "it cannot be read", why, "install its CRD")
         return found
 
 
 def translated(subject: str, answer: Answer) -> ReconcilerError:
     """Returns the error that an adapter makes of a refusal."""
     what, why = "the API server refused", answer.message
+    causes = {str(cause.get("reason")) for cause in answer.details.get("causes") or ()}
     match answer.code:
+        case 403 if "NamespaceTerminating" in causes:
+            return TransientError(subject, what, why, "it can come back once the namespace is gone")
+        case 400 | 403 | 422 if "denied the request" in why:
+            return AdmissionDenied(subject, what, why, "change the object, or the rule")
+        case 404 if not answer.reason:
+            return NotServed(subject, what, "the cluster does not serve this kind")
+        case 404 if answer.details.get("kind") == "namespaces":
+            return TransientError(subject, what, why, "make the namespace")
+        case 404:
+            return Missing(subject, what, why)
         case 401 | 403:
             return Denied(subject, what, why, "give the reconciler this right")
         case 409:

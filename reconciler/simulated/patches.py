@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.diff.list_keys import item_key, list_key
 from reconciler.simulated.answers import bad_request
-from reconciler.simulated.store import Object
+from reconciler.simulated.shelf import Object
 
 
 def patched(was: Object, patch: Any, content_type: str) -> Object:

@@ -1,20 +1,32 @@
-"""The fronts of a cluster that the same checks are run against."""
+"""The fronts of a cluster that the same checks are run against: in memory, over HTTP, and a real control plane."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig
+from reconciler.adapters.render.kustomize import find_kubectl
+from reconciler.model.objects import KubeObject
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.runner import SystemClock
 from reconciler.simulated.behaviour import Pace
 from reconciler.simulated.cluster import SimulatedCluster
 from reconciler.simulated.faults import WireFaults
 from reconciler.simulated.http_front import ClusterServer
+from tests.controlplane.cluster import ControlPlane
+
+SOMEBODY = "somebody"
+"""The field manager of everyone else."""
+
+REQUEST_S = 5.0
+
+PACE = Pace(ready_after_s=0.2, crash_every_s=0.1, pull_every_s=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +34,17 @@ class Front:
     """One cluster to check.
 
     Attributes:
-        other: A second client, whose field manager is another.
+        api: The cluster as the daemon sees it.
+        somebody_replaces: Writes an object as another manager.
+        forget_history: Makes every watch from before now too old, where that can be done.
+        step: Lets the controllers work, where they do not by themselves.
         kubeconfig: For kubectl; None where there is nothing to connect to.
     """
 
     api: KubeApi
-    simulated: SimulatedCluster
+    somebody_replaces: Callable[[KubeObject], None]
+    forget_history: Callable[[], None]
+    step: Callable[[], None]
     kubeconfig: Path | None
 
 
@@ -35,31 +52,97 @@ class Front:
 def memory(folder: Path) -> Iterator[Front]:
     """A simulated cluster behind the port itself."""
     del folder
-    cluster = SimulatedCluster("memory", clock=SystemClock(), pace=Pace())
-    yield Front(cluster.client(), cluster, None)
+    cluster = SimulatedCluster("memory", clock=SystemClock(), pace=PACE)
+    yield Front(
+        cluster.client(),
+        lambda obj: _store(cluster, obj),
+        cluster.store.forget,
+        cluster.step,
+        None,
+    )
 
 
 @contextmanager
-def http(folder: Path, token: str = "a-token") -> Iterator[Front]:
-    """A simulated cluster over loopback HTTP, through the ordinary adapter."""
-    cluster = SimulatedCluster("http", clock=SystemClock(), pace=Pace())
-    with ClusterServer(cluster.store, token=token) as server:
-        path = folder / "kubeconfig"
-        path.write_text(json.dumps(server.kubeconfig("http")))
-        api = from_kubeconfig(path, "http", name="http", allow=Allowances(), request_timeout_s=5)
-        yield Front(api, cluster, path)
+def http(folder: Path) -> Iterator[Front]:
+    """A simulated cluster over loopback HTTP, through the ordinary adapter and with the real kubectl."""
+    with simulated(folder) as made:
+        cluster = made.cluster
+        yield Front(
+            made.api,
+            lambda obj: _store(cluster, obj),
+            cluster.store.forget,
+            cluster.step,
+            made.kubeconfig,
+        )
 
 
-FRONTS = {"memory": memory, "http": http}
+def _store(cluster: SimulatedCluster, obj: KubeObject) -> None:
+    cluster.store.replace(dict(obj), SOMEBODY)
+
+
+def real(plane: ControlPlane, folder: Path) -> Front:
+    """Returns the front of a real control plane, which other tests share."""
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(plane.kubeconfig("admin")))
+    path.chmod(0o600)
+    api = from_kubeconfig(
+        path, plane.name, name=plane.name, allow=Allowances(), request_timeout_s=REQUEST_S
+    )
+
+    def replace(obj: KubeObject) -> None:
+        kubectl(path, "replace", f"--field-manager={SOMEBODY}", "-f", "-", text=json.dumps(obj))
+
+    def restart() -> None:
+        # What a new API server remembers of changes begins with its start.
+        plane.stop_server()
+        plane.start_server()
+
+    return Front(api, replace, restart, lambda: None, path)
+
+
+def kubectl(kubeconfig: Path | None, *arguments: str, text: str = "") -> str:
+    """Runs the real kubectl and returns what it prints."""
+    done = subprocess.run(
+        [str(find_kubectl()), "--kubeconfig", str(kubeconfig), *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulated cluster over HTTP with all that a test may turn at."""
+
+    api: KubeClient
+    cluster: SimulatedCluster
+    server: ClusterServer
+    faults: WireFaults
+    kubeconfig: Path
 
 
 @contextmanager
-def serve_with_faults(folder: Path, rule: Callable[[str, list[str]], None]) -> Iterator[Front]:
-    """As `http`, with a fault that requests meet."""
-    cluster = SimulatedCluster("faulty", clock=SystemClock(), pace=Pace())
-    faults = WireFaults(rules=[rule])
-    with ClusterServer(cluster.store, token="a-token", faults=faults) as server:
+def simulated(
+    folder: Path, *, token: str = "", skew_s: float = 0.0, request_timeout_s: float = REQUEST_S
+) -> Iterator[Simulated]:
+    """Serves a simulated cluster.
+
+    Args:
+        folder: For its kubeconfig.
+        token: That it asks for; kubectl sends none over plain HTTP.
+        skew_s: Seconds that its clock is ahead.
+        request_timeout_s: Of the adapter.
+    """
+    cluster = SimulatedCluster("http", clock=SystemClock(), pace=PACE, skew_s=skew_s)
+    faults = WireFaults()
+    with ClusterServer(cluster.store, token=token, faults=faults, skew_s=skew_s) as server:
         path = folder / "kubeconfig"
         path.write_text(json.dumps(server.kubeconfig("http")))
-        api = from_kubeconfig(path, "http", name="http", allow=Allowances(), request_timeout_s=5)
-        yield Front(api, cluster, path)
+        api = from_kubeconfig(
+            path, "http", name="http", allow=Allowances(), request_timeout_s=request_timeout_s
+        )
+        yield Simulated(api, cluster, server, faults, path)

@@ -3,47 +3,66 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.adapters.render.kustomize import find_kubectl
-from reconciler.errors import Conflict, Denied, Expired, Refused, Throttled, Unreachable
-from reconciler.model.objects import ObjectRef
+from reconciler.errors import Conflict, Expired, NotServed, Refused, TransientError
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
-from reconciler.ports.kube import Change, Propagation
+from reconciler.ports.kube import Change, Propagation, WatchEvent
 from reconciler.schema.records import service_record_object, service_record_status
 from reconciler.shell.engine import bootstrap
-from reconciler.simulated.faults import HalfPage, Refuse, answering
-from tests.contract.kube_fronts import FRONTS, Front, http, serve_with_faults
+from reconciler.simulated.behaviour import Fate, digest_for
+from tests.conftest import PLANES
+from tests.contract.kube_fronts import SOMEBODY, Front, http, kubectl, memory, real
 from tests.fakes.records import revision
 
-NAMESPACE = "contract"
+WAIT_S = 30.0
+"""What a busy machine's controllers may take; they need a fraction of a second."""
+
+Object = dict[str, Any]
 
 
-@pytest.fixture(params=sorted(FRONTS))
+@pytest.fixture(
+    params=[
+        "memory",
+        "http",
+        pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
+    ]
+)
 def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Front]:
-    with FRONTS[request.param](tmp_path) as made:
-        made.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    if request.param == "real":
+        yield real(request.getfixturevalue(PLANES)["dev-1"], tmp_path)
+        return
+    with (memory if request.param == "memory" else http)(tmp_path) as made:
         yield made
 
 
-def config_map(name: str = "one", **data: str) -> dict[str, Any]:
+@pytest.fixture
+def space(front: Front) -> str:
+    """A namespace of the test's own, since a real cluster outlives it."""
+    name = f"contract-{uuid.uuid4().hex[:8]}"
+    front.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+def config_map(space: str, name: str = "one", **data: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"a": "b"}},
+        "metadata": {"name": name, "namespace": space, "labels": {"a": "b"}},
         "data": data,
     }
 
 
-def deployment(*, replicas: int | None = 2, image: str = "example.com/a:1") -> dict[str, Any]:
-    spec: dict[str, Any] = {
+def deployment(space: str, *, replicas: int | None = 2, image: str = "example.com/a:1") -> Object:
+    spec: Object = {
         "selector": {"matchLabels": {"app": "a"}},
         "template": {
             "metadata": {"labels": {"app": "a"}},
@@ -57,13 +76,74 @@ def deployment(*, replicas: int | None = 2, image: str = "example.com/a:1") -> d
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "a", "namespace": NAMESPACE},
+        "metadata": {"name": "a", "namespace": space},
         "spec": spec,
     }
 
 
-def ref(obj: dict[str, Any]) -> ObjectRef:
+def definition(group: str, plural: str = "things", kind: str = "Thing") -> Object:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {"size": {"type": "integer", "minimum": 1, "maximum": 9}},
+            }
+        },
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+def thing(space: str, group: str, **spec: Any) -> Object:
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "Thing",
+        "metadata": {"name": "one", "namespace": space},
+        "spec": spec,
+    }
+
+
+def ref(obj: KubeObject) -> ObjectRef:
     return ObjectRef.of(obj)
+
+
+def delete(front: Front, obj: KubeObject, *, version: bool = False) -> None:
+    meta = obj["metadata"]
+    front.api.delete(
+        ref(obj),
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"] if version else "",
+        propagation=Propagation.BACKGROUND,
+    )
+
+
+def until(front: Front, holds: Callable[[], bool]) -> None:
+    """Waits until something holds, and lets the simulated controllers work."""
+    end = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < end, "it never came about"
+        front.step()
+        time.sleep(0.02)
+
+
+# Kinds.
 
 
 def test_a_kind_that_is_served_is_described(front: Front) -> None:
@@ -77,215 +157,539 @@ def test_a_kind_that_is_not_served_is_none(front: Front) -> None:
     assert front.api.kind("v1", "Nothing") is None
 
 
-def test_what_is_not_there_is_none(front: Front) -> None:
-    assert front.api.get(ref(config_map())) is None
+def test_an_object_of_a_kind_that_is_not_served_is_refused(front: Front, space: str) -> None:
+    for write in (front.api.create, lambda o: front.api.apply(o, force=False, dry_run=False)):
+        with pytest.raises(NotServed):
+            write(thing(space, "unserved.example.com"))
+    with pytest.raises(NotServed):
+        front.api.list("unserved.example.com/v1", "Thing", namespace=None, label_selector="")
 
 
-def test_what_was_created_is_read_back_and_is_not_created_twice(front: Front) -> None:
-    front.api.create(config_map(x="1"))
-    found = front.api.get(ref(config_map()))
+def test_a_kind_comes_and_goes_with_its_definition(front: Front, space: str) -> None:
+    group = f"g{uuid.uuid4().hex[:8]}.example.com"
+    version = f"{group}/v1"
+    assert front.api.kind(version, "Thing") is None
+    defined = front.api.apply(definition(group), force=False, dry_run=False)
+    until(front, lambda: front.api.kind(version, "Thing") is not None)
+    until(front, lambda: _is_listed(front, version))
+    front.api.create(thing(space, group, size=3))
+    assert len(front.api.list(version, "Thing", namespace=space, label_selector="").items) == 1
+    delete(front, defined)
+    until(front, lambda: not _is_listed(front, version))
+    assert front.api.kind(version, "Thing") is None
+    # It comes back under another name of its own.
+    other = front.api.apply(definition(group, plural="items"), force=False, dry_run=False)
+    until(front, lambda: front.api.kind(version, "Thing") is not None)
+    assert front.api.kind(version, "Thing").plural == "items"  # type: ignore[union-attr]
+    until(front, lambda: _is_listed(front, version))
+    listing = front.api.list(version, "Thing", namespace=space, label_selector="")
+    assert not listing.items
+    delete(front, other)
+
+
+def _is_listed(front: Front, version: str) -> bool:
+    try:
+        front.api.list(version, "Thing", namespace=None, label_selector="")
+    except NotServed:
+        return False
+    return True
+
+
+# Reads and plain writes.
+
+
+def test_what_is_not_there_is_none(front: Front, space: str) -> None:
+    assert front.api.get(ref(config_map(space))) is None
+
+
+def test_what_was_created_is_read_back_and_is_not_created_twice(front: Front, space: str) -> None:
+    front.api.create(config_map(space, x="1"))
+    found = front.api.get(ref(config_map(space)))
     assert found is not None and found["data"] == {"x": "1"}
     with pytest.raises(Conflict):
-        front.api.create(config_map(x="2"))
+        front.api.create(config_map(space, x="2"))
 
 
-def test_a_namespace_that_is_not_there_is_refused(front: Front) -> None:
-    obj = config_map()
-    obj["metadata"]["namespace"] = "nowhere"
-    with pytest.raises(Refused):
-        front.api.create(obj)
+def test_a_namespace_that_is_not_there_may_come(front: Front) -> None:
+    for write in (front.api.create, lambda o: front.api.apply(o, force=False, dry_run=False)):
+        with pytest.raises(TransientError) as caught:
+            write(config_map("nowhere"))
+        assert "nowhere" in str(caught.value)
 
 
-def test_a_replace_counts_only_on_the_version_it_names(front: Front) -> None:
-    was = front.api.create(config_map(x="1"))
+def test_a_replace_of_what_is_gone_comes_too_late(front: Front, space: str) -> None:
+    made = front.api.create(config_map(space))
+    delete(front, made)
+    with pytest.raises(Conflict):
+        front.api.replace(made, subresource=None)
+
+
+def test_a_replace_counts_only_on_the_version_it_names(front: Front, space: str) -> None:
+    was = front.api.create(config_map(space, x="1"))
     now = front.api.replace({**was, "data": {"x": "2"}}, subresource=None)
     assert now["data"] == {"x": "2"}
     with pytest.raises(Conflict):
         front.api.replace({**was, "data": {"x": "3"}}, subresource=None)
 
 
-def test_a_field_left_out_of_an_apply_is_removed(front: Front) -> None:
-    front.api.apply(config_map(x="1", y="2"), force=False, dry_run=False)
-    now = front.api.apply(config_map(x="1"), force=False, dry_run=False)
+def test_a_replace_counts_only_for_the_object_it_names(front: Front, space: str) -> None:
+    was = front.api.create(config_map(space, x="1"))
+    delete(front, was)
+    front.api.create(config_map(space, x="1"))
+    meta = {k: v for k, v in was["metadata"].items() if k != "resourceVersion"}
+    with pytest.raises(Conflict):
+        front.api.replace({**was, "metadata": meta}, subresource=None)
+
+
+def test_a_replace_of_the_same_changes_nothing(front: Front, space: str) -> None:
+    was = front.api.create(config_map(space, x="1"))
+    now = front.api.replace(was, subresource=None)
+    assert now["metadata"]["resourceVersion"] == was["metadata"]["resourceVersion"]
+
+
+def test_text_of_a_secret_is_stored_as_data(front: Front, space: str) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "one", "namespace": space},
+        "stringData": {"x": "hello"},
+    }
+    stored = front.api.apply(secret, force=False, dry_run=False)
+    assert stored["data"] == {"x": "aGVsbG8="}
+    assert stored["type"] == "Opaque"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        pytest.param({"data": {"x": "y" * 1_500_000}}, "Too long", id="it is 1.5 MB"),
+        pytest.param({"metadata": {"name": "Not A Name"}}, "metadata.name", id="its name"),
+    ],
+)
+def test_an_object_that_cannot_be_is_refused(
+    wrong: Object, why: str, front: Front, space: str
+) -> None:
+    obj = config_map(space)
+    obj["data"] = wrong.get("data", {})
+    obj["metadata"] |= wrong.get("metadata", {})
+    for write in (front.api.create, lambda o: front.api.apply(o, force=False, dry_run=False)):
+        with pytest.raises(Refused) as caught:
+            write(obj)
+        assert why in str(caught.value)
+
+
+# Server-side apply.
+
+
+def test_a_field_left_out_of_an_apply_is_removed(front: Front, space: str) -> None:
+    front.api.apply(config_map(space, x="1", y="2"), force=False, dry_run=False)
+    now = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
     assert now["data"] == {"x": "1"}
 
 
-def test_an_apply_of_the_same_changes_nothing(front: Front) -> None:
-    once = front.api.apply(deployment(), force=False, dry_run=False)
-    again = front.api.apply(deployment(), force=False, dry_run=False)
+def test_an_apply_of_the_same_changes_nothing(front: Front, space: str) -> None:
+    once = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
+    again = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
     assert once["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
 
 
-def test_lists_are_applied_by_their_keys(front: Front) -> None:
-    front.api.apply(deployment(), force=False, dry_run=False)
-    wanted = deployment()
+def test_lists_are_applied_by_their_keys(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+    wanted = deployment(space)
     container = wanted["spec"]["template"]["spec"]["containers"][0]
     container["env"] = [{"name": "Y", "value": "2"}, {"name": "X", "value": "3"}]
     now = front.api.apply(wanted, force=False, dry_run=False)
     env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert {e["name"]: e["value"] for e in env} == {"X": "3", "Y": "2"}
+    assert [(e["name"], e["value"]) for e in env] == [("Y", "2"), ("X", "3")]
     del container["env"][0]
     now = front.api.apply(wanted, force=False, dry_run=False)
     env = now["spec"]["template"]["spec"]["containers"][0]["env"]
     assert [e["name"] for e in env] == ["X"]
 
 
-def test_another_managers_field_is_a_conflict_unless_forced(front: Front) -> None:
-    stored = front.api.apply(deployment(replicas=2), force=False, dry_run=False)
-    _other_writes(front, {**stored, "spec": {**stored["spec"], "replicas": 5}})
+def test_another_managers_field_is_a_conflict_unless_forced(front: Front, space: str) -> None:
+    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
     with pytest.raises(Conflict) as caught:
-        front.api.apply(deployment(replicas=3), force=False, dry_run=False)
+        front.api.apply(deployment(space, replicas=3), force=False, dry_run=False)
     assert "replicas" in str(caught.value)
-    assert "somebody" in str(caught.value)
-    now = front.api.apply(deployment(replicas=3), force=True, dry_run=False)
+    assert SOMEBODY in str(caught.value)
+    now = front.api.apply(deployment(space, replicas=3), force=True, dry_run=False)
     assert now["spec"]["replicas"] == 3
 
 
-def test_a_field_we_do_not_name_stays_with_its_manager(front: Front) -> None:
-    stored = front.api.apply(deployment(replicas=None), force=False, dry_run=False)
-    _other_writes(front, {**stored, "spec": {**stored["spec"], "replicas": 5}})
+def test_two_managers_who_agree_share_a_field_and_neither_removes_it_alone(
+    front: Front, space: str
+) -> None:
+    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
+    now = front.api.apply(deployment(space, replicas=5), force=False, dry_run=False)
+    assert now["spec"]["replicas"] == 5
+    now = front.api.apply(deployment(space, replicas=None), force=False, dry_run=False)
+    assert now["spec"]["replicas"] == 5
+
+
+def test_a_field_we_do_not_name_stays_with_its_manager(front: Front, space: str) -> None:
+    front.api.apply(deployment(space, replicas=None), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
     now = front.api.apply(
-        deployment(replicas=None, image="example.com/a:2"), force=False, dry_run=False
+        deployment(space, replicas=None, image="example.com/a:2"), force=False, dry_run=False
     )
     assert now["spec"]["replicas"] == 5
 
 
-def _other_writes(front: Front, obj: dict[str, Any]) -> None:
-    front.simulated.store.replace(dict(obj), "somebody")
+def test_an_item_that_another_added_to_a_list_by_keys_stays(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+
+    def add() -> bool:
+        found = json.loads(json.dumps(front.api.get(ref(deployment(space)))))
+        env = found["spec"]["template"]["spec"]["containers"][0]["env"]
+        env.append({"name": "THEIRS", "value": "1"})
+        return _written_by_somebody(front, found)
+
+    until(front, add)
+    now = front.api.apply(deployment(space, image="example.com/a:2"), force=False, dry_run=False)
+    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {e["name"] for e in env} == {"X", "THEIRS"}
 
 
-def test_a_dry_run_tells_and_changes_nothing(front: Front) -> None:
-    stored = front.api.apply(deployment(), force=False, dry_run=False)
-    would_be = front.api.apply(deployment(replicas=7), force=True, dry_run=True)
-    assert would_be["spec"]["replicas"] == 7
-    found = front.api.get(ref(deployment()))
+def _scaled_by_somebody(front: Front, space: str, replicas: int) -> None:
+    def scale() -> bool:
+        found = front.api.get(ref(deployment(space)))
+        assert found is not None
+        return _written_by_somebody(
+            front, {**found, "spec": {**found["spec"], "replicas": replicas}}
+        )
+
+    until(front, scale)
+
+
+def _written_by_somebody(front: Front, obj: KubeObject) -> bool:
+    """A controller may have written since it was read; whoever writes by hand tries again."""
+    try:
+        front.somebody_replaces(obj)
+    except AssertionError as error:
+        assert "the object has been modified" in str(error)
+        return False
+    return True
+
+
+def test_who_owns_a_field_is_told(front: Front, space: str) -> None:
+    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
+    found = front.api.get(ref(deployment(space)))
+    assert found is not None
+    owners = {
+        entry["manager"]: entry
+        for entry in found["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    }
+    assert set(owners) == {SOMEBODY}
+    assert owners[SOMEBODY]["operation"] == "Update"
+    assert owners[SOMEBODY]["time"].endswith("Z")
+
+
+def test_a_dry_run_tells_and_changes_nothing(front: Front, space: str) -> None:
+    stored = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
+    would_be = front.api.apply(config_map(space, x="7"), force=True, dry_run=True)
+    assert would_be["data"] == {"x": "7"}
+    found = front.api.get(ref(config_map(space)))
     assert found is not None
     assert found["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
 
 
-def test_an_object_that_is_wrong_is_refused_with_its_field(front: Front) -> None:
-    wrong = deployment()
+def test_a_dry_run_of_what_is_wrong_is_refused(front: Front, space: str) -> None:
+    wrong = deployment(space)
+    del wrong["spec"]["template"]["spec"]["containers"][0]["name"]
+    wrong["spec"]["template"]["spec"]["containers"] = []
+    with pytest.raises(Refused):
+        front.api.apply(wrong, force=False, dry_run=True)
+
+
+def test_an_object_that_is_wrong_is_refused_with_its_field(front: Front, space: str) -> None:
+    wrong = deployment(space)
     del wrong["spec"]["template"]["spec"]["containers"][0]["image"]
     with pytest.raises(Refused) as caught:
         front.api.apply(wrong, force=False, dry_run=False)
     assert "image" in str(caught.value)
 
 
-def test_an_immutable_field_is_refused(front: Front) -> None:
-    front.api.apply(deployment(), force=False, dry_run=False)
-    other = deployment()
+def test_an_immutable_field_is_refused(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+    other = deployment(space)
     other["spec"]["selector"] = {"matchLabels": {"app": "b"}}
     other["spec"]["template"]["metadata"]["labels"] = {"app": "b"}
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as caught:
         front.api.apply(other, force=True, dry_run=False)
+    assert "immutable" in str(caught.value)
 
 
-def test_a_delete_counts_only_for_the_object_it_names(front: Front) -> None:
-    made = front.api.create(config_map())
-    meta = made["metadata"]
+# Deleting.
+
+
+def test_a_delete_counts_only_for_the_object_it_names(front: Front, space: str) -> None:
+    made = front.api.create(config_map(space))
     with pytest.raises(Conflict):
-        front.api.delete(
-            ref(config_map()),
-            uid="another",
-            resource_version="",
-            propagation=Propagation.BACKGROUND,
-        )
-    front.api.delete(
-        ref(config_map()),
-        uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
-        propagation=Propagation.BACKGROUND,
-    )
-    assert front.api.get(ref(config_map())) is None
+        delete(front, {**made, "metadata": {**made["metadata"], "uid": str(uuid.uuid4())}})
+    now = front.api.replace({**made, "data": {"x": "2"}}, subresource=None)
+    with pytest.raises(Conflict):
+        delete(front, made, version=True)
+    delete(front, now, version=True)
+    assert front.api.get(ref(made)) is None
     # Once more is nothing to do.
-    front.api.delete(
-        ref(config_map()), uid=meta["uid"], resource_version="", propagation=Propagation.BACKGROUND
+    delete(front, now)
+
+
+def test_a_recreated_object_is_another_and_is_not_deleted_in_the_place_of_the_first(
+    front: Front, space: str
+) -> None:
+    first = front.api.create(config_map(space))
+    delete(front, first)
+    second = front.api.create(config_map(space))
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    with pytest.raises(Conflict):
+        delete(front, first)
+    assert front.api.get(ref(second)) is not None
+
+
+def test_a_finalizer_holds_what_is_deleted_until_it_is_taken_off(front: Front, space: str) -> None:
+    obj = config_map(space)
+    obj["metadata"]["finalizers"] = ["example.com/hold"]
+    made = front.api.create(obj)
+    delete(front, made)
+    found = front.api.get(ref(obj))
+    assert found is not None and "deletionTimestamp" in found["metadata"]
+    front.api.replace(
+        {**found, "metadata": {**found["metadata"], "finalizers": []}}, subresource=None
     )
+    assert front.api.get(ref(obj)) is None
 
 
-def test_a_list_is_whole_and_chosen_by_labels(front: Front) -> None:
+def test_nothing_new_comes_into_a_namespace_that_is_on_its_way_out(
+    front: Front, space: str
+) -> None:
+    held = config_map(space, "held")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    front.api.create(held)
+    whole = front.api.get(ObjectRef("v1", "Namespace", "", space))
+    assert whole is not None
+    delete(front, whole)
+    for write in (front.api.create, lambda o: front.api.apply(o, force=True, dry_run=False)):
+        with pytest.raises(TransientError) as caught:
+            write(config_map(space, "late"))
+        assert not isinstance(caught.value, Conflict)
+        assert "terminated" in str(caught.value)
+    stuck = front.api.get(ObjectRef("v1", "Namespace", "", space))
+    assert stuck is not None and stuck["status"]["phase"] == "Terminating"
+
+    def freed() -> bool:
+        found = front.api.get(ref(held))
+        if found is None:
+            return True
+        meta = {**found["metadata"], "finalizers": []}
+        front.api.replace({**found, "metadata": meta}, subresource=None)
+        return False
+
+    until(front, freed)
+    until(front, lambda: front.api.get(ObjectRef("v1", "Namespace", "", space)) is None)
+
+
+# Lists and watches.
+
+
+def test_a_list_is_whole_and_chosen_by_labels(front: Front, space: str) -> None:
     for number in range(7):
-        front.api.create(config_map(f"map-{number}"))
-    other = config_map("other")
+        front.api.create(config_map(space, f"map-{number}"))
+    other = config_map(space, "other")
     other["metadata"]["labels"] = {"a": "c"}
     front.api.create(other)
-    listing = front.api.list("v1", "ConfigMap", namespace=NAMESPACE, label_selector="a=b")
+    listing = front.api.list("v1", "ConfigMap", namespace=space, label_selector="a=b")
     assert [o["metadata"]["name"] for o in listing.items] == [f"map-{n}" for n in range(7)]
+    assert {o["kind"] for o in listing.items} == {"ConfigMap"}
     everywhere = front.api.list("v1", "ConfigMap", namespace=None, label_selector="a")
     assert len(everywhere.items) >= 8
 
 
-def test_a_watch_tells_what_happened_since(front: Front) -> None:
-    listing = front.api.list("v1", "ConfigMap", namespace=NAMESPACE, label_selector="")
-    front.api.create(config_map(x="1"))
-    front.api.apply(config_map(x="2"), force=True, dry_run=False)
-    seen = _watch(front, listing.resource_version, 2)
-    assert [e[0] for e in seen] == [Change.ADDED, Change.MODIFIED]
-    assert [e[1]["data"]["x"] for e in seen] == ["1", "2"]
-
-
-def test_a_watch_from_too_long_ago_has_expired(front: Front) -> None:
-    front.api.create(config_map())
-    front.simulated.store.forget()
-    with pytest.raises(Expired):
-        _watch(front, "1", 1)
-
-
-def _watch(front: Front, version: str, count: int) -> list[tuple[Change, Any]]:
-    found: list[tuple[Change, Any]] = []
+def watched(
+    front: Front, space: str, version: str, count: int, *, selector: str = "", timeout_s: float = 20
+) -> list[WatchEvent]:
+    """Returns the first events of a watch; bookmarks do not count."""
+    found: list[WatchEvent] = []
     events = front.api.watch(
         "v1",
         "ConfigMap",
-        namespace=NAMESPACE,
-        label_selector="",
+        namespace=space,
+        label_selector=selector,
         resource_version=version,
-        timeout_s=5,
+        timeout_s=timeout_s,
     )
     for event in events:
         if event.change is not Change.BOOKMARK:
-            found.append((event.change, event.object))
+            found.append(event)
         if len(found) == count:
             break
     return found
 
 
-def record(**changes: Any) -> dict[str, Any]:
+def test_a_watch_tells_what_happened_since(front: Front, space: str) -> None:
+    listing = front.api.list("v1", "ConfigMap", namespace=space, label_selector="")
+    front.api.create(config_map(space, x="1"))
+    last = front.api.apply(config_map(space, x="2"), force=True, dry_run=False)
+    delete(front, last)
+    seen = watched(front, space, listing.resource_version, 3)
+    assert [e.change for e in seen] == [Change.ADDED, Change.MODIFIED, Change.DELETED]
+    assert [e.object["data"]["x"] for e in seen] == ["1", "2", "2"]
+    versions = [int(e.object["metadata"]["resourceVersion"]) for e in seen]
+    assert versions == sorted(set(versions))
+
+
+def test_an_object_leaves_a_watch_with_the_label_that_chose_it(front: Front, space: str) -> None:
+    listing = front.api.list("v1", "ConfigMap", namespace=space, label_selector="a=b")
+    made = front.api.create(config_map(space, x="1"))
+    meta = {**made["metadata"], "labels": {}}
+    without = front.api.replace({**made, "metadata": meta}, subresource=None)
+    meta = {**without["metadata"], "labels": {"a": "b"}}
+    front.api.replace({**without, "metadata": meta}, subresource=None)
+    seen = watched(front, space, listing.resource_version, 3, selector="a=b")
+    assert [e.change for e in seen] == [Change.ADDED, Change.DELETED, Change.ADDED]
+    assert seen[1].object["metadata"]["resourceVersion"] == without["metadata"]["resourceVersion"]
+
+
+def test_a_watch_ends_by_itself_and_its_last_bookmark_is_a_place_to_go_on_from(
+    front: Front, space: str
+) -> None:
+    made = front.api.create(config_map(space, x="1"))
+    seen: list[WatchEvent] = []
+
+    def follow() -> None:
+        version = made["metadata"]["resourceVersion"]
+        seen.extend(
+            front.api.watch(
+                "v1",
+                "ConfigMap",
+                namespace=space,
+                label_selector="",
+                resource_version=version,
+                timeout_s=5,
+            )
+        )
+
+    watching = threading.Thread(target=follow)
+    watching.start()
+    # A bookmark is sent only where there is news: that something happens elsewhere.
+    watching.join(0.3)
+    elsewhere = front.api.create(config_map("default", f"of-{space}"))
+    while watching.is_alive():
+        written = config_map("default", f"of-{space}", at=str(time.monotonic()))
+        elsewhere = front.api.apply(written, force=True, dry_run=False)
+        watching.join(0.3)
+    assert {e.change for e in seen} == {Change.BOOKMARK}
+    place = seen[-1].object["metadata"]["resourceVersion"]
+    assert int(place) >= int(made["metadata"]["resourceVersion"])
+    delete(front, elsewhere)
+    front.api.apply(config_map(space, x="2"), force=True, dry_run=False)
+    (event,) = watched(front, space, place, 1)
+    assert event.object["data"] == {"x": "2"}
+
+
+def test_a_watch_from_too_long_ago_has_expired(front: Front, space: str) -> None:
+    front.api.create(config_map(space))
+    front.forget_history()
+    with pytest.raises(Expired):
+        watched(front, space, "1", 1)
+
+
+def test_a_watch_from_a_version_yet_to_come_is_silent(front: Front, space: str) -> None:
+    """As after a restored backup: no event, no bookmark and no error; only its silence tells."""
+    version = front.api.create(config_map(space))["metadata"]["resourceVersion"]
+    events = front.api.watch(
+        "v1",
+        "ConfigMap",
+        namespace=space,
+        label_selector="",
+        resource_version=str(int(version) + 1_000_000),
+        timeout_s=4,
+    )
+    assert not list(events)
+
+
+# Records.
+
+
+def record(space: str, **changes: Any) -> Object:
     made = ServiceRecord("web", "dev", revision(), "web", epoch=2, holder="me")  # type: ignore[arg-type]
-    obj = service_record_object(made, namespace=NAMESPACE)
+    obj = service_record_object(made, namespace=space)
     obj["spec"].update(changes)
     return obj
 
 
-def test_a_record_refuses_a_lower_epoch_and_another_holder(front: Front) -> None:
+@pytest.fixture
+def installed(front: Front) -> Front:
     bootstrap(front.api, "reconciler-system")
-    stored = front.api.create(record())
+    version, kind = "reconciler.dev/v1alpha1", "ServiceRecord"
+
+    def served() -> bool:
+        if front.api.kind(version, kind) is None:
+            return False
+        try:
+            front.api.list(version, kind, namespace=None, label_selector="")
+        except Refused:
+            return False
+        return True
+
+    until(front, served)
+    return front
+
+
+def test_a_record_refuses_a_lower_epoch_and_another_holder(installed: Front, space: str) -> None:
+    stored = installed.api.create(record(space))
     for changes in ({"epoch": 1}, {"holder": "another"}):
-        with pytest.raises(Refused):
-            front.api.replace({**stored, "spec": {**stored["spec"], **changes}}, subresource=None)
+        with pytest.raises(Refused) as caught:
+            installed.api.replace(
+                {**stored, "spec": {**stored["spec"], **changes}}, subresource=None
+            )
+        assert "epoch" in str(caught.value)
     higher = {**stored["spec"], "epoch": 3, "holder": "another"}
-    assert front.api.replace({**stored, "spec": higher}, subresource=None)
+    assert installed.api.replace({**stored, "spec": higher}, subresource=None)
 
 
-def test_a_status_is_written_apart_and_bumps_no_generation(front: Front) -> None:
-    bootstrap(front.api, "reconciler-system")
-    stored = front.api.create(record())
+def test_a_record_holds_all_that_was_written_and_nothing_that_is_unknown(
+    installed: Front, space: str
+) -> None:
+    wanted = record(space)
+    stored = installed.api.create(wanted)
+    assert stored["spec"] == wanted["spec"]
+    with pytest.raises(Refused) as caught:
+        installed.api.create(record(space, nonsense=1))
+    assert "nonsense" in str(caught.value)
+
+
+def test_a_status_is_written_apart_and_bumps_no_generation(installed: Front, space: str) -> None:
+    stored = installed.api.create(record(space))
     made = ServiceRecord("web", "dev", revision(), "web", observed_generation=1)  # type: ignore[arg-type]
     status = service_record_status(made)
-    now = front.api.replace({**stored, "status": status}, subresource="status")
+    now = installed.api.replace({**stored, "status": status}, subresource="status")
     assert now["metadata"]["generation"] == stored["metadata"]["generation"] == 1
     assert now["status"]["state"] == "Pending"
-    again = front.api.replace({**now, "spec": {**now["spec"], "epoch": 9}}, subresource=None)
+    again = installed.api.replace({**now, "spec": {**now["spec"], "epoch": 9}}, subresource=None)
     assert again["metadata"]["generation"] == 2
     assert again["status"] == now["status"]
 
 
-def test_two_writers_never_both_win(front: Front) -> None:
-    front.api.create(config_map(x="0"))
+def test_a_status_cannot_change_a_spec(installed: Front, space: str) -> None:
+    stored = installed.api.create(record(space))
+    other = {**stored["spec"], "epoch": 1}
+    now = installed.api.replace({**stored, "spec": other, "status": {}}, subresource="status")
+    assert now["spec"]["epoch"] == 2
+
+
+def test_two_writers_never_both_win(front: Front, space: str) -> None:
+    front.api.create(config_map(space, x="0"))
     won: list[int] = []
 
     def add() -> None:
         for _ in range(10):
-            found = front.api.get(ref(config_map()))
+            found = front.api.get(ref(config_map(space)))
             assert found is not None
             value = str(int(found["data"]["x"]) + 1)
             try:
@@ -299,117 +703,81 @@ def test_two_writers_never_both_win(front: Front) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = front.api.get(ref(config_map()))
+    found = front.api.get(ref(config_map(space)))
     assert found is not None and int(found["data"]["x"]) == len(won)
 
 
-# What only a connection can show.
+# Workloads.
+
+
+def waiting(front: Front, space: str) -> set[tuple[str, int]]:
+    """Returns why containers wait, and how often each was started again."""
+    pods = front.api.list("v1", "Pod", namespace=space, label_selector="app=a")
+    return {
+        (container["state"]["waiting"]["reason"], container["restartCount"])
+        for pod in pods.items
+        for container in pod.get("status", {}).get("containerStatuses") or ()
+        if "waiting" in container["state"]
+    }
+
+
+def test_pods_become_ready(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+
+    def available() -> bool:
+        found = front.api.get(ref(deployment(space)))
+        assert found is not None
+        status = found.get("status") or {}
+        current = status.get("observedGeneration") == found["metadata"]["generation"]
+        return bool(current and status.get("availableReplicas") == 2)
+
+    until(front, available)
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "error"),
+    ("fate", "reasons", "restarts"),
     [
-        (401, "Unauthorized", Denied),
-        (403, "Forbidden", Denied),
-        (409, "Conflict", Conflict),
-        (410, "Expired", Expired),
-        (422, "Invalid", Refused),
-        (429, "TooManyRequests", Throttled),
-        (500, "InternalError", Unreachable),
-        (503, "ServiceUnavailable", Unreachable),
+        pytest.param(Fate.CRASH, {"CrashLoopBackOff"}, 2, id="they crash"),
+        pytest.param(Fate.NO_IMAGE, {"ErrImagePull", "ImagePullBackOff"}, 0, id="no such image"),
+        pytest.param(Fate.NO_CONFIG, {"CreateContainerConfigError"}, 0, id="no such ConfigMap"),
     ],
 )
-def test_every_refusal_has_its_error(
-    code: int, reason: str, error: type[Exception], tmp_path: Path
+def test_pods_fail_as_their_image_says(
+    fate: Fate, reasons: set[str], restarts: int, front: Front, space: str
 ) -> None:
-    def refuse(verb: str, steps: list[str]) -> None:
-        if "configmaps" in steps:
-            raise answering(code, reason)
+    image = f"example.com/a@{digest_for(fate)}"
+    front.api.apply(deployment(space, image=image, replicas=1), force=False, dry_run=False)
 
-    with serve_with_faults(tmp_path, refuse) as front, pytest.raises(error):
-        front.api.list("v1", "ConfigMap", namespace=None, label_selector="")
+    def seen() -> bool:
+        return any(why in reasons and count >= restarts for why, count in waiting(front, space))
 
-
-@pytest.mark.parametrize("fault", [HalfPage, Refuse])
-def test_an_answer_that_breaks_off_is_no_answer(fault: type[Exception], tmp_path: Path) -> None:
-    def break_off(verb: str, steps: list[str]) -> None:
-        if "configmaps" in steps:
-            raise fault
-
-    with serve_with_faults(tmp_path, break_off) as front, pytest.raises(Unreachable):
-        front.api.list("v1", "ConfigMap", namespace=None, label_selector="")
-
-
-def test_a_server_that_asks_for_less_says_for_how_long(tmp_path: Path) -> None:
-    def throttle(verb: str, steps: list[str]) -> None:
-        if "configmaps" in steps:
-            raise answering(429, "TooManyRequests", seconds=7)
-
-    with serve_with_faults(tmp_path, throttle) as front, pytest.raises(Throttled) as caught:
-        front.api.list("v1", "ConfigMap", namespace=None, label_selector="")
-    assert caught.value.retry_after_s == 7
-
-
-def test_an_error_of_discovery_is_not_a_kind_that_is_not_served(tmp_path: Path) -> None:
-    def forbid(verb: str, steps: list[str]) -> None:
-        raise answering(403, "Forbidden")
-
-    with serve_with_faults(tmp_path, forbid) as front, pytest.raises(Denied):
-        front.api.kind("apps/v1", "Deployment")
-
-
-def test_a_page_of_many_is_one_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.adapters.kube.client.PAGE_ITEMS", 3)
-    with FRONTS["http"](tmp_path) as front:
-        front.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        for number in range(10):
-            front.api.create(config_map(f"map-{number}"))
-        listing = front.api.list("v1", "ConfigMap", namespace=NAMESPACE, label_selector="")
-        assert len(listing.items) == 10
+    until(front, seen)
 
 
 # What people see with kubectl.
 
 
-def kubectl(front: Front, *arguments: str, text: str = "") -> str:
-    done = subprocess.run(
-        [str(find_kubectl()), "--kubeconfig", str(front.kubeconfig), *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_kubectl_reads_records_and_applies(tmp_path: Path) -> None:
-    with http(tmp_path, token="") as front:
-        front.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        bootstrap(front.api, "reconciler-system")
-        front.api.create(record())
-        lines = kubectl(front, "get", "servicerecords", "-A").splitlines()
-        assert "VERSION" in lines[0] and "STATE" in lines[0]
-        assert lines[1].split()[:4] == [NAMESPACE, "web.dev", "web", "dev"]
-        text = json.dumps(deployment())
-        told = kubectl(front, "apply", "--server-side", "-f", "-", text=text)
-        assert told.strip() == "deployment.apps/a serverside-applied"
-        kubectl(front, "annotate", "-n", NAMESPACE, "deployment/a", "note=hello")
-        found = front.api.get(ref(deployment()))
-        assert found is not None and found["metadata"]["annotations"]["note"] == "hello"
-
-
-def test_pods_become_ready_in_real_time(tmp_path: Path) -> None:
-    with FRONTS["memory"](tmp_path) as front:
-        front.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        front.api.apply(deployment(), force=False, dry_run=False)
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            front.simulated.step()
-            found = front.api.get(ref(deployment()))
-            assert found is not None
-            if (found.get("status") or {}).get("availableReplicas") == 2:
-                return
-            time.sleep(0.05)
-        raise AssertionError("the Deployment never became available")
+def test_kubectl_reads_records_and_applies(front: Front, space: str) -> None:
+    if front.kubeconfig is None:
+        return
+    bootstrap(front.api, "reconciler-system")
+    until(front, lambda: front.api.kind("reconciler.dev/v1alpha1", "ServiceRecord") is not None)
+    made = front.api.create(record(space))
+    lines = kubectl(front.kubeconfig, "get", "servicerecords", "-A").splitlines()
+    assert lines[0].split() == [
+        *("NAMESPACE", "NAME", "SERVICE", "ENVIRONMENT", "VERSION", "STATE", "REASON", "AGE")
+    ]
+    (row,) = [line.split() for line in lines if line.startswith(f"{space} ")]
+    assert row[:5] == [space, "web.dev", "web", "dev", "1.0.0"]
+    assert row[-1].endswith("s")
+    text = json.dumps(deployment(space))
+    told = kubectl(front.kubeconfig, "apply", "--server-side", "-f", "-", text=text)
+    assert told.strip() == "deployment.apps/a serverside-applied"
+    kubectl(front.kubeconfig, "annotate", "-n", space, "deployment/a", "note=hello")
+    kubectl(front.kubeconfig, "scale", "-n", space, "deployment/a", "--replicas=3")
+    found = front.api.get(ref(deployment(space)))
+    assert found is not None and found["metadata"]["annotations"]["note"] == "hello"
+    assert found["spec"]["replicas"] == 3
+    kubectl(front.kubeconfig, "delete", "-n", space, "deployment/a", "--wait=false")
+    until(front, lambda: front.api.get(ref(deployment(space))) is None)
+    delete(front, made)

@@ -11,15 +11,25 @@ from urllib.parse import urlsplit
 import yaml
 from kubernetes import client, config
 from kubernetes.config import ConfigException
+from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME
+from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
 from reconciler.adapters.kube.client import KubeClient
+from reconciler.adapters.kube.following import Followed, Made
 from reconciler.errors import InvalidInput
 
 KUBECONFIG_BYTES_MAX = 1024 * 1024
 """A hundred clusters with their certificates."""
 
 POOL_CONNECTIONS = 32
-"""Each watched kind holds one connection open; the rest are for requests."""
+"""Connections kept open between requests. It limits nothing: a watch has its own until it ends, and
+when more requests run at once than are kept, those beyond are closed after their answer."""
+
+KEEPALIVE = (10, 5, 3)
+"""Idle seconds, seconds between probes, probes: a peer that is gone is known after 25 s of silence,
+which is sooner than a watch would miss its bookmark."""
+
+_FILES = ("client-certificate", "client-key", "tokenFile", "certificate-authority")
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -37,15 +47,31 @@ class Allowances:
 def from_kubeconfig(
     path: Path, context: str, *, name: str, allow: Allowances, request_timeout_s: float
 ) -> KubeClient:
-    """Returns a client for a context of a kubeconfig.
+    """Returns a client for a context of a kubeconfig, which is read again whenever it changes.
 
     Raises:
         InvalidInput: The file, the context or what it asks for is not acceptable; names all of it.
     """
+    followed = Followed(lambda: _from_file(path, context, allow), name=name)
+    return KubeClient(followed, name=name, request_timeout_s=request_timeout_s)
+
+
+def in_cluster(*, name: str, request_timeout_s: float) -> KubeClient:
+    """Returns a client with the Pod's own service account, which is read again whenever it changes.
+
+    Raises:
+        InvalidInput: This is no Pod, or it has no service account.
+    """
+    followed = Followed(lambda: _from_pod(name), name=name)
+    return KubeClient(followed, name=name, request_timeout_s=request_timeout_s)
+
+
+def _from_file(path: Path, context: str, allow: Allowances) -> Made:
     tree = _read(path)
     user, cluster = _chosen(path, tree, context)
     _refuse(path, context, user, cluster, allow)
-    configuration = client.Configuration()
+    files = [_absolute(path, where, key) for where in (user, cluster) for key in _FILES]
+    configuration = _configuration()
     try:
         config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
             tree,
@@ -56,34 +82,48 @@ def from_kubeconfig(
     except (ConfigException, ValueError, TypeError, KeyError, OSError) as error:
         why = f"the client cannot use it ({type(error).__name__})"
         raise InvalidInput(f"{path}: context {context}", "it cannot be used", why) from error
-    return _client(configuration, name, request_timeout_s)
+    return _made(configuration, (path, *filter(None, files)), f"{path}: context {context}")
 
 
-def in_cluster(*, name: str, request_timeout_s: float) -> KubeClient:
-    """Returns a client with the Pod's own service account, whose token is read again as it changes.
-
-    Raises:
-        InvalidInput: This is no Pod, or it has no service account.
-    """
-    configuration = client.Configuration()
+def _from_pod(name: str) -> Made:
+    configuration = _configuration()
     try:
         config.load_incluster_config(  # type: ignore[no-untyped-call]
             client_configuration=configuration
         )
-    except ConfigException as error:
+    except (ConfigException, OSError) as error:
         fix = "run in a Pod, or give a kubeconfig"
         raise InvalidInput(
             f"cluster {name}", "there is no service account", str(error), fix
         ) from error
-    return _client(configuration, name, request_timeout_s)
+    files = (Path(SERVICE_TOKEN_FILENAME), Path(SERVICE_CERT_FILENAME))
+    return _made(configuration, files, f"cluster {name}")
 
 
-def _client(configuration: client.Configuration, name: str, request_timeout_s: float) -> KubeClient:
+def _configuration() -> client.Configuration:
+    configuration = client.Configuration()
     configuration.connection_pool_maxsize = POOL_CONNECTIONS
     configuration.retries = False
-    return KubeClient(
-        client.ApiClient(configuration), name=name, request_timeout_s=request_timeout_s
-    )
+    configuration.socket_options = tcp_keepalive_socket_options(*KEEPALIVE)
+    return configuration
+
+
+def _made(configuration: client.Configuration, files: tuple[Path, ...], subject: str) -> Made:
+    try:
+        return Made(client.ApiClient(configuration), files)
+    except (OSError, ValueError) as error:
+        # Its own text may quote a certificate or a key.
+        why = f"its certificates or key cannot be read ({type(error).__name__})"
+        raise InvalidInput(subject, "it cannot be used", why) from None
+
+
+def _absolute(path: Path, where: Mapping[str, Any], key: str) -> Path | None:
+    """Makes a file that a kubeconfig names absolute, from its own folder as kubectl does."""
+    name = where.get(key)
+    if not isinstance(name, str) or not name or not isinstance(where, dict):
+        return None
+    where[key] = str(path.parent / name)
+    return Path(where[key])
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -162,8 +202,7 @@ def _refuse(
         refused.append("it uses a credential provider (allow.auth_provider)")
     if cluster.get("insecure-skip-tls-verify") and not allow.insecure_tls:
         refused.append("it skips the check of the server's certificate (allow.insecure_tls)")
-    files = [k for k in ("client-certificate", "client-key", "tokenFile") if k in user]
-    files += ["certificate-authority"] if "certificate-authority" in cluster else []
+    files = [key for key in _FILES if key in user or key in cluster]
     if files and not allow.file_references:
         refused.append(f"it names files: {', '.join(files)} (allow.file_references)")
     if cluster.get("proxy-url"):

@@ -14,10 +14,12 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from reconciler.errors import (
+    AdmissionDenied,
     Conflict,
     Denied,
     Expired,
     InvalidInput,
+    NotServed,
     ReconcilerError,
     Refused,
     Throttled,
@@ -54,7 +56,10 @@ _MISCONFIGURED = (
 )
 
 _ADMISSION_WORDS = ("denied the request", "violates PodSecurity", "ValidatingAdmissionPolicy")
-"""A 403 in these words judges the object; any other 403 judges us."""
+"""A refusal in these words is a rule's of the cluster; any other 403 judges us."""
+
+_AUDIT_ID = "Audit-Id"
+"""Source: k8s.io/apiserver, audit.k8s.io `HeaderAuditID`, set on every response."""
 
 _CLIENT_CERTIFICATE_ALERTS = ("ALERT_BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA")
 
@@ -81,7 +86,11 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, read to its end."""
+    """An HTTP answer, read to its end.
+
+    Attributes:
+        headers: By name, in whatever case.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -95,6 +104,36 @@ class Answer:
             return {}
         is_status = isinstance(body, dict) and body.get("kind") == "Status"
         return body if is_status else {}
+
+    @property
+    def says_no_such_path(self) -> bool:
+        """Whether an API server says that it serves nothing under a path.
+
+        It says so in plain words, and so does many a proxy that does not know it. Only an API
+        server marks its answer with the name of its audit entry.
+        """
+        plain = self.status == 404 and b"404 page not found" in self.body
+        return plain and _AUDIT_ID in self.headers
+
+    @property
+    def says_missing(self) -> bool:
+        """Whether a 404 says that something is not there; one of a proxy says nothing at all."""
+        named = self.status == 404 and self.status_object().get("reason") == "NotFound"
+        return named or self.says_no_such_path
+
+    def tree(self, doing: Doing) -> dict[str, Any]:
+        """Returns the JSON object in the body.
+
+        Raises:
+            Unreachable: There is none.
+        """
+        try:
+            tree = orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise Unreachable(doing.subject, doing.what, "the answer is no JSON") from error
+        if not isinstance(tree, dict):
+            raise Unreachable(doing.subject, doing.what, "the answer is no object")
+        return tree
 
 
 def from_answer(doing: Doing, answer: Answer) -> ReconcilerError:
@@ -113,32 +152,49 @@ def from_status(
         code: HTTP status, or the Status's own code in a watch.
         status: The Status; empty when the body was something else.
         retry_after_s: Seconds of the Retry-After header.
+
+    Returns:
+        Refused, which may be the object's own fault, only where an API server says so: whatever
+        stands between may answer anything with a code of four hundred.
     """
     subject, what, why = doing.subject, doing.what, _why(doing, code, status)
     retry_after_s = _seconds(_details(status).get("retryAfterSeconds")) or retry_after_s
+    namespace_fix = _about_namespace(code, status)
+    if namespace_fix:
+        return TransientError(subject, what, why, namespace_fix)
     match code:
-        case 403 | 409 if "NamespaceTerminating" in _cause_reasons(status):
-            return TransientError(subject, what, why, "it can come back once the namespace is gone")
         case 401:
             return Denied(subject, what, why, "check the credentials that the settings name")
-        case 403 if any(words in str(status.get("message")) for words in _ADMISSION_WORDS):
-            return Refused(subject, what, why, "change the object, or the rule that refuses it")
+        case 400 | 403 | 422 if any(w in str(status.get("message")) for w in _ADMISSION_WORDS):
+            fix = "change the object, or the rule that refuses it"
+            return AdmissionDenied(subject, what, why, fix)
         case 403:
             return Denied(subject, what, why, "grant the right by RBAC")
         case 409:
             return Conflict(subject, what, why)
         case 410:
             return Expired(subject, what, why)
-        case 429:
+        case 429 | 503 if code == 429 or retry_after_s is not None:
             return Throttled(subject, what, why, retry_after_s=retry_after_s)
-        case 503 if retry_after_s is not None:
-            return Throttled(subject, what, why, retry_after_s=retry_after_s)
-        case 408:
-            return Unreachable(subject, what, why, retry_after_s=retry_after_s)
-        case _ if 400 <= code < 500:
+        case _ if 400 <= code < 500 and code != 408 and status:
             return Refused(subject, what, why)
         case _:
             return Unreachable(subject, what, why, retry_after_s=retry_after_s)
+
+
+def _about_namespace(code: int, status: Mapping[str, Any]) -> str:
+    """Returns what may help where a refusal is about the namespace, or nothing."""
+    if code in (403, 409) and "NamespaceTerminating" in _cause_reasons(status):
+        return "it can come back once the namespace is gone"
+    if code == 404 and _details(status).get("kind") == "namespaces":
+        return "make the namespace"
+    return ""
+
+
+def not_served(doing: Doing) -> NotServed:
+    """Returns the error for a kind that the server does not have."""
+    why = "the server does not serve this kind"
+    return NotServed(doing.subject, doing.what, why, "install its CRD, or wait for it")
 
 
 def from_library(doing: Doing, error: BaseException) -> ReconcilerError:
@@ -150,7 +206,8 @@ def from_library(doing: Doing, error: BaseException) -> ReconcilerError:
         return InvalidInput(doing.subject, doing.what, why, "check server and proxy addresses")
     for cause in _chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = clean(f"the server's certificate is not trusted: {cause.verify_message}")
+            said = getattr(cause, "verify_message", "") or "it could not be verified"
+            why = clean(f"the server's certificate is not trusted: {said}")
             fix = "check the certificate authority and the server's name"
             return Denied(doing.subject, doing.what, why, fix)
         if isinstance(cause, ssl.SSLError) and _is_about_our_certificate(cause):
@@ -212,7 +269,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_about_our_certificate(error: ssl.SSLError) -> bool:
-    reason = str(error.reason)
+    # Set by the C library; an error that Python's own code raises has none.
+    reason = str(getattr(error, "reason", ""))
     return "ALERT" in reason and any(words in reason for words in _CLIENT_CERTIFICATE_ALERTS)
 
 
@@ -220,6 +278,6 @@ def _transport_why(error: BaseException) -> str:
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.strerror:
             return clean(f"no answer: {cause.strerror}")
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return "no answer in time"
     return f"the answer broke off ({type(error).__name__})"

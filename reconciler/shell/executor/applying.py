@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL, layers
 from reconciler.core.judging import APPLY_REFUSED
-from reconciler.errors import Conflict, Denied, ReconcilerError, Refused, Unreachable
+from reconciler.errors import (
+    AdmissionDenied,
+    Conflict,
+    Denied,
+    NotServed,
+    ReconcilerError,
+    Refused,
+    Unreachable,
+)
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.orders import CellKey
+
+ADMISSION_DENIED = "AdmissionDenied"
+"""A rule of the cluster's refuses an object. Whose fault that is nobody can say: it is held, not bad."""
 
 FIELD_CONFLICT = "FieldConflict"
 FORBIDDEN = "Forbidden"
@@ -92,6 +103,10 @@ def apply_one(
     _check_owner(ref, known(ref), key)
     try:
         return api.apply(obj, force=force, dry_run=False)
+    except NotServed as error:
+        raise _not_served(ref) from error
+    except AdmissionDenied as error:
+        raise CannotApply(ADMISSION_DENIED, error) from error
     except Refused as error:
         raise CannotApply(APPLY_REFUSED, error) from error
     except Denied as error:
@@ -109,18 +124,22 @@ def _check_scope(api: KubeApi, ref: ObjectRef) -> None:
     """Refuses an object whose scope the server sees otherwise, before it lands where nobody looks."""
     info = api.kind(ref.api_version, ref.kind)
     if info is None:
-        # A CRD of the same release may take a moment until it is served, so this is tried again.
-        raise Unreachable(
-            str(ref),
-            "it cannot be applied yet",
-            f"the cluster does not serve {ref.kind} of {ref.api_version}",
-            "install its CRD, or wait for it",
-        )
+        raise _not_served(ref)
     if info.namespaced != bool(ref.namespace):
         scope = "namespaced" if info.namespaced else "cluster-scoped"
         fix = "name it in `cluster_scoped` of service.yaml" if not info.namespaced else ""
         error = Refused(str(ref), "it cannot be applied", f"the cluster says it is {scope}", fix)
         raise CannotApply(WRONG_SCOPE, error)
+
+
+def _not_served(ref: ObjectRef) -> Unreachable:
+    """A CRD of the same release may take a moment until it is served, so this is tried again."""
+    return Unreachable(
+        str(ref),
+        "it cannot be applied yet",
+        f"the cluster does not serve {ref.kind} of {ref.api_version}",
+        "install its CRD, or wait for it",
+    )
 
 
 def _check_owner(ref: ObjectRef, seen: KubeObject | None, key: CellKey) -> None:

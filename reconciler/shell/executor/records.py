@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.errors import Conflict, Refused
+from reconciler.errors import AdmissionDenied, Conflict, NotServed, Refused
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.kube import KubeApi
@@ -41,6 +41,8 @@ class ServiceRecords:
         try:
             obj = self._object(replace(wanted, version=was.version))
             return self._read(self._api.replace(obj, subresource=None))
+        except (NotServed, AdmissionDenied):
+            raise
         except Refused as error:
             # The definition's rule: a lower epoch, or another holder of this one.
             raise Fenced(error.object, "the claim was refused", error.why, error.fix) from error

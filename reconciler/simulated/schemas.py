@@ -1,0 +1,117 @@
+"""A custom object against the schema of its definition: types, bounds, pruning, and CEL rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from reconciler.simulated.answers import bad_request
+
+Object = dict[str, Any]
+Cause = tuple[str, str]
+"""Field and message."""
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+}
+
+
+def faults(schema: Object, value: Any, was: Any, path: str) -> Iterator[Cause]:
+    """Yields what is wrong with a value, and drops what the schema does not name from it.
+
+    Args:
+        schema: Structural, as definitions hold it.
+        value: Changed in place: defaults are written in, and what is unknown is pruned.
+        was: The former value, for rules about changes; None where there was none.
+        path: Of the value, for people.
+    """
+    wanted = _TYPES.get(str(schema.get("type")))
+    is_bool = isinstance(value, bool) and wanted is not bool
+    if wanted is not None and (not isinstance(value, wanted) or is_bool):
+        yield path, f"Invalid value: {path} in body must be of type {schema['type']}"
+        return
+    yield from _bounds(schema, value, path)
+    if isinstance(value, dict):
+        yield from _members(schema, value, was if isinstance(was, dict) else {}, path)
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            yield from faults(schema["items"], item, None, f"{path}[{index}]")
+    for rule in schema.get("x-kubernetes-validations") or ():
+        yield from _rule(rule, value, was, path)
+
+
+def unknown(schema: Object, value: Any, path: str) -> Iterator[str]:
+    """Yields the fields of a value that its schema does not name, and that would be dropped."""
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            yield from unknown(schema["items"], item, f"{path}[{index}]")
+    if not isinstance(value, dict) or schema.get("x-kubernetes-preserve-unknown-fields"):
+        return
+    properties: Object = schema.get("properties") or {}
+    others = schema.get("additionalProperties")
+    for key, item in value.items():
+        at = f"{path}.{key}" if path else key
+        inner = properties.get(key) or others
+        if isinstance(inner, dict):
+            yield from unknown(inner, item, at)
+        elif properties and not inner:
+            yield at
+
+
+def _bounds(schema: Object, value: Any, path: str) -> Iterator[Cause]:
+    if "enum" in schema and value not in schema["enum"]:
+        yield path, f'Unsupported value: "{value}"'
+    if isinstance(value, str):
+        if len(value) > schema.get("maxLength", len(value)):
+            yield path, f"Too long: may not be more than {schema['maxLength']} bytes"
+        if "pattern" in schema and not re.search(schema["pattern"], value):
+            yield path, f"Invalid value: {path} in body should match '{schema['pattern']}'"
+    elif isinstance(value, int | float) and value < schema.get("minimum", value):
+        least = schema["minimum"]
+        yield path, f"Invalid value: {path} in body should be greater than or equal to {least}"
+
+
+def _members(schema: Object, value: Object, was: Object, path: str) -> Iterator[Cause]:
+    properties: Object = schema.get("properties") or {}
+    others = schema.get("additionalProperties")
+    for key, inner in properties.items():
+        if key not in value and "default" in inner:
+            value[key] = inner["default"]
+    if properties and not others and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        for key in [k for k in value if k not in properties]:
+            del value[key]
+    for key, item in value.items():
+        inner = properties.get(key) or (others if isinstance(others, dict) else None)
+        if inner:
+            yield from faults(inner, item, was.get(key), f"{path}.{key}" if path else key)
+    for key in schema.get("required") or ():
+        if key not in value:
+            yield f"{path}.{key}" if path else key, "Required value"
+
+
+def _rule(rule: Object, value: Any, was: Any, path: str) -> Iterator[Cause]:
+    """A rule that names oldSelf speaks of changes alone."""
+    if "oldSelf" in rule["rule"] and was is None:
+        return
+    try:
+        answer = _program(rule["rule"]).eval(data={"self": value, "oldSelf": was})
+        held = answer.plain_value() is True
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise bad_request(f"the rule {rule['rule']!r} could not be evaluated: {error}") from error
+    if not held:
+        yield path, f"Invalid value: {rule.get('message') or 'failed rule: ' + rule['rule']}"
+
+
+@cache
+def _program(rule: str) -> Any:
+    environment = cel.NewEnv(variables={"self": cel.Type.DYN, "oldSelf": cel.Type.DYN})
+    return environment.compile(rule)

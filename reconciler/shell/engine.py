@@ -278,6 +278,7 @@ class Engine:
     ) -> Watched:
         is_ours = kind[0].startswith("reconciler.dev/")
         namespace = self._settings.namespace if is_ours else None
+        pulse = self.pulses[cluster]
         watch = KindWatch(
             self._ports.clusters[cluster],
             kind,
@@ -289,9 +290,8 @@ class Engine:
             on_fresh=self._touch_all,
             jitter=self._ports.jitter,
             again_s=self._ports.watch_again_s,
-            empty_if_not_served=is_ours,
+            on_not_served=pulse.prepare_again if is_ours else None,
         )
-        pulse = self.pulses[cluster]
 
         def step() -> float:
             # A watch waits while its cluster does not answer: one question at a time is enough.

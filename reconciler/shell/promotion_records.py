@@ -194,12 +194,12 @@ class PromotionRecords:
         key = (record.service, record.environment)
         with self._lock:
             was = self._records.get(key)
+            if was is not None and _version(was) > _version(record):
+                return
             if event.change is Change.DELETED:
                 self._records.pop(key, None)
-            elif was is None or _version(was) <= _version(record):
-                self._records[key] = record
             else:
-                return
+                self._records[key] = record
         self._on_change(key)
 
 

@@ -20,6 +20,12 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.2, 30.0
 DENIED_S = 15.0
 """A right that is missing is looked for again, but not often: a person must give it."""
 
+HASTY_S = 1.0
+"""A server that ends a watch sooner than this is asked again with a back-off, not at once."""
+
+NOTHING = "reconciler.dev/no-object-has-this-label"
+"""Selects nothing: the cheapest question after the version that a kind is at."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -39,8 +45,9 @@ class KindWatch:
         on_fresh: Called when what was seen counts again: after the first list, and after a gap.
         jitter: Spreads retries.
         again_s: Seconds between two sessions; above zero only where a session ends at once.
-        empty_if_not_served: A kind that the server does not serve has no objects: for our own
-            records where nothing has been installed yet.
+        on_not_served: For our own records, where a kind that the server does not serve has no
+            objects: called then, so that it can be installed. None for every other kind, of which
+            the same is an error.
     """
 
     def __init__(
@@ -56,7 +63,7 @@ class KindWatch:
         on_fresh: Callable[[], None],
         jitter: random.Random,
         again_s: float = 0.0,
-        empty_if_not_served: bool = False,
+        on_not_served: Callable[[], None] | None = None,
     ) -> None:
         self._api = api
         self._kind = kind
@@ -68,20 +75,26 @@ class KindWatch:
         self._on_fresh = on_fresh
         self._jitter = jitter
         self._again_s = again_s
-        self._empty_if_not_served = empty_if_not_served
+        self._on_not_served = on_not_served
         self._lock = threading.Lock()
         self._known: dict[ObjectRef, KubeObject] = {}
         self._version = ""
+        self._is_listed = False
         self._seen_s: float | None = None
         self._failures = 0
         self._stopped = False
         self.error = ""
 
     @property
+    def heard_s(self) -> float | None:
+        """Monotonic time of the last word from the server; None before the first list."""
+        with self._lock:
+            return self._seen_s
+
+    @property
     def is_fresh(self) -> bool:
         """Whether it has been listed whole, and the last contact is not long ago."""
-        with self._lock:
-            seen_s = self._seen_s
+        seen_s = self.heard_s
         return seen_s is not None and self._clock.monotonic_s() - seen_s <= self._fresh_s
 
     def stop(self) -> None:
@@ -92,42 +105,56 @@ class KindWatch:
         """Lists if need be, then watches for one session; returns seconds until the next."""
         if self._stopped:
             return SESSION_S
+        began_s = self._clock.monotonic_s()
         try:
-            if self._empty_if_not_served and self._api.kind(*self._kind) is None:
-                self._seen()
+            if self._on_not_served is not None and self._api.kind(*self._kind) is None:
+                self._not_served(self._on_not_served)
                 return DENIED_S
-            if not self._version:
+            if not self._is_listed:
                 self._list()
-            self._watch()
-        except Expired:
-            self._version = ""
-            return 0.0
+            heard = self._watch()
+            if not heard and not self._stopped:
+                self._probe()
+        except Expired as error:
+            # Once is what happens after a while away; again and again is a broken server.
+            self._is_listed = False
+            return self._failed(error) if self._failures else self._hasty()
         except OperatorError as error:
             self._failed(error)
-            self._version = ""
+            self._is_listed = False
             return DENIED_S
         except TransientError as error:
             return self._failed(error)
-        self._failures, self.error = 0, ""
-        return self._again_s
+        self.error = ""
+        is_hasty = self._clock.monotonic_s() - began_s < HASTY_S and not self._again_s
+        if is_hasty and not heard:
+            return self._hasty()
+        self._failures = 0
+        return RETRY_FIRST_S if is_hasty else self._again_s
 
     def _list(self) -> None:
         listing = self._api.list(
             *self._kind, namespace=self._namespace, label_selector=self._selector
         )
         found = {ObjectRef.of(self._typed(obj)): self._typed(obj) for obj in listing.items}
-        gone = [obj for ref, obj in self._known.items() if ref not in found]
-        for obj in gone:
-            self._note(WatchEvent(Change.DELETED, obj))
+        if _number(listing.resource_version) < _number(self._version):
+            # The server was restored from a backup: what is known is of another history, and no
+            # version of the one can be compared with a version of the other.
+            self._forget(self._version)
+        for ref in [ref for ref in self._known if ref not in found]:
+            self._gone(ref, listing.resource_version)
         for ref, obj in found.items():
             was = self._known.get(ref)
             if was is None or _version(was) != _version(obj):
                 change = Change.ADDED if was is None else Change.MODIFIED
                 self._note(WatchEvent(change, obj))
         self._version = listing.resource_version
+        self._is_listed = True
         self._seen()
 
-    def _watch(self) -> None:
+    def _watch(self) -> bool:
+        """Watches for one session; returns whether anything was heard."""
+        heard = False
         events = self._api.watch(
             *self._kind,
             namespace=self._namespace,
@@ -136,13 +163,43 @@ class KindWatch:
             timeout_s=SESSION_S,
         )
         for event in events:
+            heard = True
             if event.change is not Change.BOOKMARK:
                 event = WatchEvent(event.change, self._typed(event.object))  # noqa: PLW2901
                 self._note(event)
             self._version = _version(event.object) or self._version
             self._seen()
             if self._stopped:
-                return
+                break
+        return heard
+
+    def _probe(self) -> None:
+        """After a silent session: asks whether the server's history is still the one we know.
+
+        A server has no bookmark to send where nothing happened. It has none either where it was
+        restored from a backup and is behind us; then nothing that happens there is told.
+        """
+        probe = self._api.list(*self._kind, namespace=self._namespace, label_selector=NOTHING)
+        if _number(probe.resource_version) < _number(self._version):
+            self._is_listed = False
+        else:
+            self._seen()
+
+    def _not_served(self, tell: Callable[[], None]) -> None:
+        """Without its definition there is no object of a kind: the server has just said so."""
+        self._forget(self._version)
+        self._version, self._is_listed = "", False
+        self._seen()
+        tell()
+
+    def _forget(self, version: str) -> None:
+        for ref in list(self._known):
+            self._gone(ref, version)
+
+    def _gone(self, ref: ObjectRef, version: str) -> None:
+        obj = self._known[ref]
+        metadata = {**obj["metadata"], "resourceVersion": version}
+        self._note(WatchEvent(Change.DELETED, {**obj, "metadata": metadata}))
 
     def _note(self, event: WatchEvent) -> None:
         ref = ObjectRef.of(event.object)
@@ -169,12 +226,25 @@ class KindWatch:
         if str(error) != self.error:
             _log.warning("watch-failed", kind=self._kind[1], error=str(error))
         self.error = str(error)
-        self._failures += 1
-        wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(self._failures - 1, 10))
+        wait_s = self._hasty()
         if isinstance(error, TransientError) and error.retry_after_s:
             wait_s = max(wait_s, min(error.retry_after_s, RETRY_MAX_S))
+        return wait_s
+
+    def _hasty(self) -> float:
+        """Returns a longer wait each time, until a session goes well."""
+        self._failures += 1
+        wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(self._failures - 1, 10))
         return float(wait_s * (0.5 + self._jitter.random()))
 
 
 def _version(obj: KubeObject) -> str:
     return str(obj["metadata"].get("resourceVersion", ""))
+
+
+def _number(version: str) -> int:
+    """resourceVersions of one kind can be compared as numbers.
+
+    Source: Kubernetes 1.35, KEP-5504 "Comparable Resource Version".
+    """
+    return int(version) if version.isdecimal() else 0

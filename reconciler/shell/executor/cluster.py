@@ -197,6 +197,8 @@ class ClusterExecutor:
         key = (record.service, record.environment)
         with self._lock:
             if event.change is Change.DELETED:
+                if _number(record.version) < self._versions.get(key, 0):
+                    return
                 self._records.pop(key, None)
                 self._versions.pop(key, None)
             else:
@@ -209,7 +211,7 @@ class ClusterExecutor:
     def _keep(self, record: ServiceRecord) -> None:
         """Keeps the later of what a watch told and what our own write was answered with."""
         key = (record.service, record.environment)
-        version = int(record.version) if record.version.isdecimal() else 0
+        version = _number(record.version)
         with self._lock:
             if version >= self._versions.get(key, 0):
                 self._records[key] = record
@@ -497,6 +499,10 @@ def _health(record: ServiceRecord | None, state: CellState, *, looked: bool) -> 
     if looked and state.seen is not None:
         return state.seen.health
     return state.trouble or MemberHealth()
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else 0
 
 
 def _drift_count(state: CellState) -> int:

@@ -103,7 +103,9 @@ class LiveObjects:
             ref = ObjectRef.of(obj)
             was = self._objects.get(ref)
             if event.change is Change.DELETED:
-                self._drop(ref)
+                # Of what was made again since, a late word of the former one's end says nothing.
+                if was is None or _version(was) <= _version(obj):
+                    self._drop(ref)
             elif was is None or _uid(was) != _uid(obj) or _version(was) <= _version(obj):
                 self._put(obj)
         if cell is not None:

@@ -58,6 +58,10 @@ class Pulse:
         self.error = "it has not been asked yet"
         self.last_answer_s = clock.monotonic_s()
 
+    def prepare_again(self) -> None:
+        """Says that something of ours is missing there; the next beat sees to it."""
+        self._prepared = False
+
     def step(self) -> float:
         """Asks once; returns seconds until the next time."""
         try:

@@ -32,6 +32,7 @@ class Fleet:
         served: The env repo.
         folder: For the daemon.
         settings: More of the daemon's settings.
+        user: Whom the daemon connects as.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Fleet:
         served: Served,
         folder: Path,
         settings: Mapping[str, Any],
+        user: str,
     ) -> None:
         self.planes = planes
+        self._user = user
         self.served = served
         self.name = f"t{uuid.uuid4().hex[:8]}"
         self.namespace = f"{self.name}-reconciler"
@@ -62,7 +65,7 @@ class Fleet:
         repo |= {key: str(path) for key, path in files.items() if path is not None}
         kubeconfig = folder / "kubeconfig"
         folder.mkdir(parents=True, exist_ok=True)
-        kubeconfig.write_text(json.dumps(_merged(planes)))
+        kubeconfig.write_text(json.dumps(_merged(planes, user)))
         kubeconfig.chmod(0o600)
         self.daemon = DaemonProcess(
             folder,
@@ -144,7 +147,7 @@ class Fleet:
         mine = (self.name, self.namespace)
         return [
             entry
-            for entry in self.planes[cluster].writes()
+            for entry in self.planes[cluster].writes(self._user)
             if (entry.get("objectRef") or {}).get("namespace") in mine
             or (entry.get("objectRef") or {}).get("name") in mine
         ]
@@ -181,10 +184,11 @@ def fleet(
     *,
     way: Way = Way.HTTP,
     settings: Mapping[str, Any] | None = None,
+    user: str = DAEMON,
 ) -> Iterator[Fleet]:
     """Makes an installation whose daemon is not started yet, and takes all of it away at the end."""
     with serve(way, folder / "git") as served:
-        made = Fleet(planes, served, folder / "daemon", settings or {})
+        made = Fleet(planes, served, folder / "daemon", settings or {}, user)
         for plane in planes.values():
             plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": made.name}})
         try:
@@ -194,8 +198,8 @@ def fleet(
             made.clean_up()
 
 
-def _merged(planes: Mapping[str, ControlPlane]) -> dict[str, Any]:
+def _merged(planes: Mapping[str, ControlPlane], user: str) -> dict[str, Any]:
     """Returns one kubeconfig with a context for each cluster."""
-    each = [plane.kubeconfig(DAEMON) for plane in planes.values()]
+    each = [plane.kubeconfig(user) for plane in planes.values()]
     lists = {key: [k[key][0] for k in each] for key in ("contexts", "clusters", "users")}
     return {"apiVersion": "v1", "kind": "Config", **lists}

@@ -32,7 +32,10 @@ READY_S = 90.0
 STOP_S = 20.0
 
 DAEMON = "reconciler"
-"""The user that the daemon under test connects as; the audit log keeps its writes alone."""
+"""The user that the daemon under test connects as."""
+
+LIMITED = "limited"
+"""A user that may do nothing but what a test's role allows."""
 
 _AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
@@ -116,7 +119,7 @@ class ControlPlane:
         self._etcd = etcd
         self._fates = dict(fates or {})
         self._port = free_port()
-        self._tokens = {user: secrets.token_hex(16) for user in ("admin", DAEMON)}
+        self._tokens = {user: secrets.token_hex(16) for user in ("admin", DAEMON, LIMITED)}
         self._programs: list[Process] = []
         self._server: Process | None = None
         self.url = f"https://127.0.0.1:{self._port}"
@@ -211,6 +214,7 @@ class ControlPlane:
         rows = [
             f"{self._tokens['admin']},admin,admin,system:masters",
             f'{self._tokens[DAEMON]},{DAEMON},{DAEMON},"system:masters,reconcilers"',
+            f"{self._tokens[LIMITED]},{LIMITED},{LIMITED},reconcilers",
         ]
         (self._folder / "tokens.csv").write_text("\n".join(rows) + "\n")
         (self._folder / "audit.yaml").write_text(yaml.safe_dump(_AUDIT))

@@ -1,0 +1,104 @@
+"""A hand's edit of a live object: put right, only told, or left alone, as policy and people say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.times import rfc3339
+from tests.cluster.fleet import Fleet, fleet
+from tests.controlplane.cluster import ControlPlane
+from tests.system.envrepo import policy
+
+GOOD = "1.0.0"
+QUIET_S = 4.0
+"""Twice what a correction may take; long enough to see that none is made."""
+
+
+@pytest.fixture
+def correcting(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet whose policy corrects drift."""
+    with fleet(planes, tmp_path) as made:
+        made.start_with(GOOD, policy(drift="correct"))
+        yield made
+
+
+@pytest.fixture
+def reporting(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet whose policy only reports it."""
+    with fleet(planes, tmp_path) as made:
+        made.start_with(GOOD, policy(drift="report"))
+        yield made
+
+
+def edit(fleet: Fleet, cluster: str, patch: dict[str, Any]) -> None:
+    """Edits the Deployment as a person with kubectl would."""
+    path = f"/apis/apps/v1/namespaces/{fleet.name}/deployments/{fleet.service}"
+    fleet.planes[cluster].request("PATCH", f"{path}?fieldManager=kubectl-edit", patch)
+
+
+def replicas(fleet: Fleet, cluster: str) -> int | None:
+    found = fleet.deployment(cluster)
+    return int(found["spec"]["replicas"]) if found else None
+
+
+def test_an_edit_is_put_right_and_counted_with_its_field_and_manager(correcting: Fleet) -> None:
+    daemon = correcting.daemon
+    edit(correcting, "prod-1", {"spec": {"replicas": 5}})
+    daemon.until(lambda: replicas(correcting, "prod-1") == 2, "the edit is put right")
+    daemon.until(
+        lambda: (daemon.metric("reconciler_drift_corrected_total", cluster="prod-1") or 0) >= 1,
+        "the correction is counted",
+    )
+    (told,) = daemon.logged("DriftCorrected", cluster="prod-1")
+    assert "spec.replicas" in str(told) and "kubectl-edit" in str(told)
+    assert correcting.reverts() == []
+
+
+def test_an_object_deleted_by_hand_comes_back(correcting: Fleet) -> None:
+    path = f"/api/v1/namespaces/{correcting.name}/services/{correcting.service}"
+    plane = correcting.planes["staging-1"]
+    plane.request("DELETE", path)
+    correcting.daemon.until(lambda: plane.find(path), "the Service is there again")
+
+
+def test_with_report_an_edit_is_told_and_left(reporting: Fleet) -> None:
+    daemon = reporting.daemon
+    before = len(reporting.writes("prod-1"))
+    edit(reporting, "prod-1", {"spec": {"replicas": 5}})
+    daemon.until(
+        lambda: (daemon.metric("reconciler_drift_objects", cluster="prod-1") or 0) >= 1,
+        "the drift is counted",
+    )
+    daemon.until(lambda: daemon.logged("DriftSeen", cluster="prod-1"), "it is told")
+    holds_for(QUIET_S, lambda: replicas(reporting, "prod-1") == 5)
+    assert len(reporting.writes("prod-1")) == before
+
+
+def test_a_suspended_object_is_left_alone_until_the_suspension_ends(correcting: Fleet) -> None:
+    until = rfc3339((datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0))
+    stopped = {
+        "reconciler.dev/suspend-until": until,
+        "reconciler.dev/suspend-reason": "looking at it",
+    }
+    edit(correcting, "prod-2", {"metadata": {"annotations": stopped}})
+    correcting.daemon.until(
+        lambda: "looking at it" in str(correcting.daemon.status()) or True, "it is seen"
+    )
+    edit(correcting, "prod-2", {"spec": {"replicas": 5}})
+    holds_for(QUIET_S, lambda: replicas(correcting, "prod-2") == 5)
+    edit(correcting, "prod-2", {"metadata": {"annotations": dict.fromkeys(stopped)}})
+    correcting.daemon.until(lambda: replicas(correcting, "prod-2") == 2, "it is put right again")
+
+
+def holds_for(seconds: float, is_so: Any) -> None:
+    """Checks that something stays so; there is nothing to wait for when nothing may happen."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        assert is_so()
+        time.sleep(0.1)

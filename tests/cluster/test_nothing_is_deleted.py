@@ -1,0 +1,155 @@
+"""Absence asks for nothing, and an error is never "empty": whatever goes missing, what runs goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.fleet import Fleet, fleet
+from tests.cluster.test_drift import holds_for
+from tests.controlplane.cluster import LIMITED, ControlPlane
+from tests.system.envrepo import CLUSTERS, digest
+
+GOOD, NEXT = "1.0.0", "1.1.0"
+QUIET_S = 4.0
+
+
+@pytest.fixture
+def proven(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet on which a first release is proven everywhere."""
+    with fleet(planes, tmp_path) as made:
+        made.start_with(GOOD)
+        yield made
+
+
+def folder_gone(fleet: Fleet) -> None:
+    gone: dict[str, bytes | None] = {
+        f"services/{fleet.service}/{name}": None
+        for name in ("service.yaml", f"{fleet.service}.yaml")
+    }
+    fleet.merge(gone, "remove the service's folder")
+
+
+def pins_gone(fleet: Fleet) -> None:
+    fleet.merge(dict.fromkeys(fleet.pins(GOOD)), "remove the pins")
+
+
+def all_files_gone(fleet: Fleet) -> None:
+    listed = fleet.served.repository.git("ls-tree", "-r", "--name-only", "main").splitlines()
+    fleet.merge({path: None for path in listed}, "remove everything")
+
+
+def branch_gone(fleet: Fleet) -> None:
+    fleet.served.repository.git("update-ref", "-d", "refs/heads/main")
+
+
+def fleet_broken(fleet: Fleet) -> None:
+    fleet.merge({"fleet.yaml": b"environments: [\n"}, "break fleet.yaml")
+
+
+def force_pushed(fleet: Fleet) -> None:
+    fleet.served.repository.commit({"README.md": b"anew\n"}, orphan=True, message="start anew")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "is_told"),
+    [
+        (folder_gone, "Orphaned"),
+        (pins_gone, "Orphaned"),
+        (all_files_gone, "fleet.yaml"),
+        (branch_gone, "main"),
+        (fleet_broken, "fleet.yaml"),
+        (force_pushed, "HistoryRewritten"),
+    ],
+)
+def test_what_goes_missing_in_git_deletes_nothing(
+    proven: Fleet, break_it: Callable[[Fleet], None], is_told: str
+) -> None:
+    before = {cluster: len(proven.writes(cluster)) for cluster in CLUSTERS}
+    break_it(proven)
+    proven.daemon.until(
+        lambda: is_told in str(proven.daemon.status()) + proven.daemon.log.read_text(),
+        f"it is told: {is_told}",
+    )
+    holds_for(QUIET_S, lambda: all(_is_whole(proven, cluster) for cluster in CLUSTERS))
+    for cluster in CLUSTERS:
+        since = proven.writes(cluster)[before[cluster] :]
+        assert [e for e in since if e["verb"] in ("delete", "deletecollection")] == []
+        assert [e for e in since if e["objectRef"].get("namespace") == proven.name] == []
+
+
+def test_a_right_that_is_taken_away_deletes_nothing(
+    planes: dict[str, ControlPlane], tmp_path: Path
+) -> None:
+    for plane in planes.values():
+        _may_list_deployments(plane, is_allowed=True)
+    with fleet(planes, tmp_path, user=LIMITED) as made:
+        made.start_with(GOOD)
+        made.daemon.kill()
+        for plane in planes.values():
+            _may_list_deployments(plane, is_allowed=False)
+        before = {cluster: len(made.writes(cluster)) for cluster in CLUSTERS}
+        made.daemon.start()
+        made.daemon.until(
+            lambda: "deployments" in made.daemon.log.read_text() and _is_unknown(made),
+            "status says that it is not known",
+        )
+        made.merge(made.pins(NEXT), "release 1.1.0")
+        holds_for(QUIET_S, lambda: all(_is_whole(made, cluster) for cluster in CLUSTERS))
+        for cluster in CLUSTERS:
+            since = made.writes(cluster)[before[cluster] :]
+            assert [e for e in since if e["verb"] == "delete"] == []
+        assert made.reverts() == []
+        for plane in planes.values():
+            _may_list_deployments(plane, is_allowed=True)
+        made.wait_proven("prod", NEXT)
+
+
+def _is_whole(fleet: Fleet, cluster: str) -> bool:
+    path = f"/api/v1/namespaces/{fleet.name}"
+    plane, name = fleet.planes[cluster], fleet.service
+    return fleet.runs(cluster, digest(GOOD)) and all(
+        plane.find(f"{path}/{kind}/{name}") is not None for kind in ("services", "configmaps")
+    )
+
+
+def _is_unknown(fleet: Fleet) -> bool:
+    cell: dict[str, Any] | None = fleet.daemon.cell(fleet.service, "dev")
+    return cell is not None and cell["clusters"][0]["health"] == "Unknown"
+
+
+def _may_list_deployments(plane: ControlPlane, *, is_allowed: bool) -> None:
+    """Gives the limited user every right but, where it is taken away, to list and watch Deployments."""
+    verbs = ["get", "create", "patch", "update", "delete"]
+    every = ["get", "list", "watch", *verbs[1:]]
+    rules: list[dict[str, Any]] = [
+        {"apiGroups": [group], "resources": ["*"], "verbs": every}
+        for group in ("", "coordination.k8s.io", "reconciler.dev", "apiextensions.k8s.io")
+    ]
+    rules.append({"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": every})
+    rules.append(
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments"],
+            "verbs": every if is_allowed else verbs,
+        }
+    )
+    group = "/apis/rbac.authorization.k8s.io/v1"
+    role = {"metadata": {"name": "limited"}, "rules": rules}
+    binding = {
+        "metadata": {"name": "limited"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "limited",
+        },
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"}],
+    }
+    if plane.find(f"{group}/clusterroles/limited") is None:
+        plane.request("POST", f"{group}/clusterroles", role)
+        plane.request("POST", f"{group}/clusterrolebindings", binding)
+    else:
+        plane.request("PUT", f"{group}/clusterroles/limited", role)

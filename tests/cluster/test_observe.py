@@ -1,0 +1,81 @@
+"""`mode: observe` does everything but write, and an idle daemon writes nothing but its lease."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fleet import Fleet, fleet
+from tests.cluster.test_drift import edit, holds_for
+from tests.controlplane.cluster import DAEMON, ControlPlane
+from tests.system import envrepo
+from tests.system.envrepo import CLUSTERS, digest
+
+GOOD, NEXT = "1.0.0", "1.1.0"
+QUIET_S = 8.0
+MINUTE_S = 60.0
+
+
+@pytest.fixture
+def made(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet whose daemon is not started."""
+    with fleet(planes, tmp_path) as it:
+        yield it
+
+
+def test_observe_writes_nothing_from_the_first_turn_on(made: Fleet) -> None:
+    made.daemon.settings["mode"] = "observe"
+    before = {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS}
+    made.merge({**envrepo.env_repo([made.service], made.name), **made.pins(GOOD)})
+    made.daemon.start()
+    made.daemon.until(lambda: made.daemon.cell(made.service, "dev"), "it has looked")
+    holds_for(QUIET_S, lambda: all(made.image(c) is None for c in CLUSTERS))
+    assert {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS} == before
+
+
+def test_observe_over_what_runs_sees_drift_and_new_pins_and_writes_nothing(made: Fleet) -> None:
+    made.start_with(GOOD, envrepo.policy(drift="correct"))
+    assert made.daemon.stop() == 0
+    made.daemon.settings["mode"] = "observe"
+    before = {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS}
+    made.daemon.start()
+    made.daemon.until(
+        lambda: (cell := made.daemon.cell(made.service, "prod")) and cell["phase"] == "Proven",
+        "it knows what is proven",
+    )
+    edit(made, "prod-1", {"spec": {"replicas": 5}})
+    made.merge(made.pins(NEXT), "release 1.1.0")
+    made.daemon.until(
+        lambda: (made.daemon.metric("reconciler_drift_objects", cluster="prod-1") or 0) >= 1,
+        "it sees the drift",
+    )
+    plan = subprocess.run(
+        [sys.executable, "-m", "reconciler", "plan", "--config", made.daemon.settings_file],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "Admit" in plan.stdout and NEXT in plan.stdout, plan.stdout + plan.stderr
+    holds_for(QUIET_S, lambda: made.image("dev-1") == digest(GOOD))
+    assert {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS} == before
+
+
+def test_with_nothing_to_do_for_a_minute_only_the_lease_is_written(made: Fleet) -> None:
+    made.start_with(GOOD)
+    made.daemon.until(
+        lambda: (c := made.daemon.cell(made.service, "prod")) and c["phase"] == "Proven", "settled"
+    )
+    before = {c: len(made.writes(c)) for c in CLUSTERS}
+    holds_for(MINUTE_S, lambda: made.daemon.is_running)
+    for cluster in CLUSTERS:
+        since = made.writes(cluster)[before[cluster] :]
+        others = [e["objectRef"] for e in since if e["objectRef"]["resource"] != "leases"]
+        assert others == []
+    assert any(
+        e["objectRef"]["resource"] == "leases" for e in made.writes("dev-1")[before["dev-1"] :]
+    )

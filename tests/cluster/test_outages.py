@@ -1,0 +1,102 @@
+"""What does not answer delays only what waits for it, and nobody mistakes it for a bad release."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fleet import Fleet, fleet
+from tests.cluster.test_drift import holds_for
+from tests.conftest import CRASHES_IN_STAGING
+from tests.controlplane.cluster import ControlPlane
+from tests.gitservers.http import HangUp
+from tests.system.envrepo import digest
+
+GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
+QUIET_S = 5.0
+
+
+@pytest.fixture
+def proven(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet on which a first release is proven everywhere."""
+    with fleet(planes, tmp_path) as made:
+        made.start_with(GOOD)
+        yield made
+
+
+def test_a_cluster_that_refuses_connections_holds_only_its_own_wave(proven: Fleet) -> None:
+    daemon, plane = proven.daemon, proven.planes["prod-2"]
+    plane.stop_server()
+    try:
+        daemon.until(
+            lambda: daemon.metric("reconciler_cluster_reachable", cluster="prod-2") == 0,
+            "the metric says that it does not answer",
+        )
+        proven.merge(proven.pins(NEXT), "release 1.1.0")
+        for cluster in ("dev-1", "staging-1", "prod-1"):
+            daemon.until(lambda c=cluster: proven.runs(c, digest(NEXT)), f"{cluster} has it")  # type: ignore[misc]
+        daemon.until(lambda: _reason(proven) == "ClusterUnreachable", "status says why prod waits")
+        cell = daemon.cell(proven.service, "prod")
+        assert cell is not None
+        reachable = {c["name"]: c["reachable"] for c in cell["clusters"]}
+        assert reachable == {"prod-1": True, "prod-2": False}
+        holds_for(QUIET_S, lambda: proven.reverts() == [])
+        assert all((r := proven.record(e)) and not r.rejections for e in ("dev", "staging", "prod"))
+    finally:
+        plane.start_server()
+    daemon.until(lambda: proven.runs("prod-2", digest(NEXT)), "it has caught up")
+    proven.wait_proven("prod", NEXT)
+
+
+def _reason(fleet: Fleet) -> str | None:
+    cell = fleet.daemon.cell(fleet.service, "prod")
+    return cell["reason"] if cell else None
+
+
+def test_a_cluster_that_hangs_holds_only_its_own_wave(proven: Fleet) -> None:
+    plane = proven.planes["prod-2"]
+    plane.freeze_server()
+    try:
+        proven.merge(proven.pins(NEXT), "release 1.1.0")
+        for cluster in ("dev-1", "staging-1", "prod-1"):
+            proven.daemon.until(
+                lambda c=cluster: proven.runs(c, digest(NEXT)),  # type: ignore[misc]
+                f"{cluster} has it",
+            )
+        assert proven.reverts() == []
+    finally:
+        plane.thaw_server()
+    proven.wait_proven("prod", NEXT)
+
+
+def test_without_forge_and_disk_the_clusters_go_back_and_the_revert_follows(proven: Fleet) -> None:
+    daemon, http = proven.daemon, proven.served.http
+    assert http is not None
+    bad, good = digest(BAD, marker=CRASHES_IN_STAGING), digest(GOOD)
+    proven.merge(proven.pins(BAD, marker=CRASHES_IN_STAGING), "release 1.2.0")
+    daemon.until(lambda: proven.image("staging-1") == bad, "the bad release is in staging")
+    daemon.kill()
+
+    def is_out(service: str) -> None:
+        raise HangUp(service)
+
+    http.at_info_refs = is_out
+    head = proven.head()
+    shutil.rmtree(daemon.settings["state_dir"])
+    daemon.start()
+    daemon.until(lambda: proven.runs("staging-1", good), "staging is back from stored objects")
+    daemon.until(lambda: _is_back(proven), "the roll-back is recorded")
+    assert proven.head() == head
+    assert proven.runs("dev-1", bad)
+    http.at_info_refs = None
+    daemon.until(proven.reverts, "the revert is on the branch")
+    assert len(proven.reverts()) == 1
+    assert bad not in str(proven.writes("prod-1")) + str(proven.writes("prod-2"))
+
+
+def _is_back(fleet: Fleet) -> bool:
+    record = fleet.record("staging")
+    return bool(record and record.rejections and record.rejections[0].rolled_back_at)

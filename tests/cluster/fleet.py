@@ -143,13 +143,16 @@ class Fleet:
         )
 
     def writes(self, cluster: str) -> list[dict[str, Any]]:
-        """Returns the daemon's writes to this installation's namespaces, by the cluster's own audit."""
-        mine = (self.name, self.namespace)
+        """Returns the daemon's writes to this installation's namespaces, by the cluster's own audit.
+
+        A dry run is none: the API server keeps nothing of it.
+        """
+        mine = {self.name, self.namespace}
         return [
             entry
             for entry in self.planes[cluster].writes(self._user)
-            if (entry.get("objectRef") or {}).get("namespace") in mine
-            or (entry.get("objectRef") or {}).get("name") in mine
+            if "dryRun=All" not in entry["requestURI"]
+            and {entry["objectRef"].get("namespace"), entry["objectRef"].get("name")} & mine
         ]
 
     def head(self) -> str:

@@ -434,10 +434,15 @@ class ClusterExecutor:
             stopped = self._pulse.suspended or self._record_suspended.get(key, "")
             if stopped or not state.is_fresh or state.objects is None:
                 continue
-            correct = record.drift is DriftMode.CORRECT and self._may_write()
-            wait_s = min(
-                wait_s, self._repairs.step(record, state, self._deliveries.records, correct=correct)
+            may_write = self._may_write()
+            again_s = self._repairs.step(
+                record,
+                state,
+                self._deliveries.records,
+                correct=record.drift is DriftMode.CORRECT and may_write,
+                may_ask=may_write,
             )
+            wait_s = min(wait_s, again_s)
         return wait_s
 
     # Telling.

@@ -49,7 +49,7 @@ class Repairs:
         self._live = live
         self._clock = clock
         self._on_event = on_event
-        self._told: dict[ObjectRef, str] = {}
+        self._told: dict[ObjectRef, Drifted] = {}
         self._corrected_s: dict[ObjectRef, list[float]] = {}
 
     def step(
@@ -59,21 +59,31 @@ class Repairs:
         records: ServiceRecords,
         *,
         correct: bool,
+        may_ask: bool,
     ) -> float:
-        """Deals with the drift of one cell; returns seconds until it should be looked at again."""
+        """Deals with the drift of one cell; returns seconds until it should be looked at again.
+
+        Args:
+            record: Of the cell here.
+            state: What was seen of it.
+            records: Where a batch of writes is claimed.
+            correct: Whether drift is put right.
+            may_ask: Whether the server may be asked what an apply would change. A dry run keeps
+                nothing, but it needs the right to write, which observing does without.
+        """
         wait_s = 3600.0
         claimed = False
         for drifted in state.seen.drift if state.seen is not None else ():
             seen = self._live.get(drifted.ref)
             desired = _desired(state, drifted.ref)
-            version = str(seen["metadata"].get("resourceVersion")) if seen else "missing"
             if desired is None:
                 continue
-            if self._told.get(drifted.ref) != version:
-                if seen is not None and self._is_none(desired, seen, state):
+            if self._told.get(drifted.ref) != drifted:
+                # A status that moves on makes a new version of the object, and no new difference.
+                if may_ask and seen is not None and self._is_none(desired, seen, state):
                     continue
                 self._tell(EventKind.DRIFT_SEEN, record, drifted)
-                self._told[drifted.ref] = version
+                self._told[drifted.ref] = drifted
             if not correct or suspended(seen, self._clock.now()):
                 continue
             if self._is_fight(drifted.ref):
@@ -114,6 +124,7 @@ class Repairs:
         self._live.note_written(stored)
         self._corrected_s.setdefault(drifted.ref, []).append(self._clock.monotonic_s())
         self._tell(EventKind.DRIFT_CORRECTED, record, drifted)
+        self._told.pop(drifted.ref, None)
 
     def _tell(self, kind: EventKind, record: ServiceRecord, drifted: Drifted) -> None:
         fields = drifted.fields or (None,)

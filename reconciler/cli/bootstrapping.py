@@ -16,7 +16,7 @@ from reconciler.cli.opening import (
 from reconciler.cli.output import Document, end, error_document, fail, output_option, table
 from reconciler.core.reporting import blank
 from reconciler.errors import ReconcilerError
-from reconciler.shell.engine import bootstrap as bootstrap_cluster
+from reconciler.shell.clusters import bootstrap as bootstrap_cluster
 
 
 @click.command()

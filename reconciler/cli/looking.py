@@ -78,7 +78,9 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
             time.sleep(POLL_S)
         if engine.view is None:
             raise Unreachable("fleet", "it could not be looked at", "nothing answered in time")
-        late = tuple(sorted(n for n in engine.executors if not _is_cluster_read(engine, n)))
+        late = tuple(
+            sorted(n for n in engine.clusters.executors if not _is_cluster_read(engine, n))
+        )
         return Look(engine, replace(engine.view, mode=settings.mode), late)
     finally:
         runner.stop(0.0)
@@ -93,12 +95,16 @@ def _is_read(engine: Engine) -> bool:
     head = engine.heads.head
     if engine.view is None or (head.snapshot is None and not head.error):
         return False
-    if not all(_is_cluster_read(engine, name) for name in engine.executors):
+    clusters = engine.clusters
+    # They join right after HEAD is known.
+    if not all(name in clusters.pulses or name in clusters.unusable for name in head.clusters):
+        return False
+    if not all(_is_cluster_read(engine, name) for name in clusters.executors):
         return False
     return engine.records.is_known or not engine.home_answers
 
 
 def _is_cluster_read(engine: Engine, name: ClusterName) -> bool:
     """Whether a cluster was read whole, or is known not to answer."""
-    pulse = engine.pulses[name]
-    return engine.executors[name].is_settled if pulse.is_reachable else pulse.was_asked
+    pulse = engine.clusters.pulses[name]
+    return engine.clusters.executors[name].is_settled if pulse.is_reachable else pulse.was_asked

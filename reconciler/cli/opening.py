@@ -26,8 +26,8 @@ from reconciler.model.fleet import Fleet
 from reconciler.model.names import ClusterName
 from reconciler.model.view import View
 from reconciler.ports.git import History
-from reconciler.ports.kube import KubeApi
 from reconciler.schema.snapshot import read_snapshot
+from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine, Ports
 from reconciler.shell.runner import Runner, SystemClock
 
@@ -180,44 +180,18 @@ def _fleet(settings: Settings, repo: GitRepository) -> Fleet:
     return read_snapshot(repo, repo.fetch(), root=settings.repo.path).fleet
 
 
-def home_of(settings: Settings, names: tuple[str, ...]) -> ClusterName:
+def home_of(settings: Settings) -> ClusterName:
     """Returns the home; there is no guess.
 
     Raises:
-        InvalidInput: Nothing says which cluster it is.
+        InvalidInput: Nothing says which cluster it is, or how it is reached.
     """
     inside = [name for name, chosen in settings.clusters.items() if chosen.in_cluster]
     home = settings.home or (inside[0] if len(inside) == 1 else None)
-    if home is None or home not in names:
-        why = (
-            "none is named"
-            if home is None
-            else f"{home} is no cluster of these: {', '.join(names)}"
-        )
-        raise InvalidInput(
-            "home", "the home cluster is not known", why, "set `home`, or give --home"
-        )
+    if home is None:
+        fix = "set `home`, or give --home"
+        raise InvalidInput("home", "the home cluster is not known", "none is named", fix)
     return ClusterName(home)
-
-
-def _clients(
-    settings: Settings, names: tuple[str, ...], home: ClusterName
-) -> tuple[dict[ClusterName, KubeApi], dict[ClusterName, str]]:
-    """Returns a client for each cluster, and why some have none: one cluster must not stop the others.
-
-    Raises:
-        InvalidInput: The home has none.
-    """
-    clients: dict[ClusterName, KubeApi] = {}
-    unusable: dict[ClusterName, str] = {}
-    for name in map(ClusterName, names):
-        try:
-            clients[name] = cluster_client(settings, name)
-        except InvalidInput as error:
-            if name == home:
-                raise
-            unusable[name] = str(error)
-    return clients, unusable
 
 
 def open_engine(
@@ -243,19 +217,18 @@ def open_engine(
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
     repo = repository(settings)
-    names = cluster_names(settings, repo)
-    home = home_of(settings, names)
-    clusters, unusable = _clients(settings, names, home)
     ports = Ports(
         clock=SystemClock(),
         runner=runner,
         remote=repo,
         history=JoinedHistory(repo, local) if local is not None else repo,
         builder=ServiceBuilder(),
-        clusters=clusters,
-        unusable=unusable,
-        home=home,
-        jitter=random.Random(),  # noqa: S311  # spreads retries, and is no secret
+        reach=Reach(
+            lambda name: cluster_client(settings, name),
+            jitter=random.Random(),  # noqa: S311  # spreads retries, and is no secret
+        ),
+        home=home_of(settings),
+        named=tuple(map(ClusterName, sorted(settings.clusters))),
     )
     holder = f"{socket.gethostname()}-{os.getpid()}"
     return Engine(settings, current, ports, holder=holder, on_event=on_event, on_view=on_view)

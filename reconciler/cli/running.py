@@ -102,7 +102,7 @@ class Daemon:
         self._stopping = threading.Event()
         self._metrics = Metrics(
             fetched_s=lambda: self.engine.heads.head.fetched_s,
-            clusters=lambda: tuple(str(name) for name in self.engine.executors),
+            clusters=lambda: tuple(str(name) for name in self.engine.clusters.executors),
         )
         self._turned_s = time.monotonic()
         self._stack = ExitStack()

@@ -25,6 +25,7 @@ class Head:
         fetched_s: The same by the monotonic clock.
         error: Why the last fetch failed, or HEAD is not accepted; empty when all is well.
         halted: Set while HEAD may not be followed at all.
+        clusters: Of the accepted fleet.yaml, or as the home remembers them while no commit could be read.
     """
 
     commit: CommitId | None = None
@@ -33,6 +34,7 @@ class Head:
     fetched_s: float | None = None
     error: str = ""
     halted: Reason | None = None
+    clusters: tuple[ClusterName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reconciler.model.names import CommitId
+from reconciler.model.names import ClusterName, CommitId
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.heads import LastAccepted
@@ -32,7 +32,8 @@ class AcceptedHead:
         kept = found.get("data") or {}
         commit, word = str(kept.get("commit") or ""), str(kept.get("acceptedHistory") or "")
         version = str(found["metadata"]["resourceVersion"])
-        return LastAccepted(CommitId(commit) if commit else None, word, version)
+        clusters = tuple(map(ClusterName, str(kept.get("clusters") or "").split()))
+        return LastAccepted(CommitId(commit) if commit else None, word, version, clusters)
 
     def save(self, accepted: LastAccepted) -> None:
         """Remembers a commit, if nobody remembered another one since `accepted.version` was read.
@@ -47,7 +48,11 @@ class AcceptedHead:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata,
-            "data": {"commit": accepted.commit or "", "acceptedHistory": accepted.word},
+            "data": {
+                "commit": accepted.commit or "",
+                "acceptedHistory": accepted.word,
+                "clusters": " ".join(accepted.clusters),
+            },
         }
         if not accepted.version:
             self._api.create(obj)

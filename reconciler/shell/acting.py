@@ -79,7 +79,7 @@ class Actor:
     Args:
         clock: Time.
         records: The promotion records.
-        executors: By cluster.
+        executors: By cluster, as they are now; clusters join.
         leadership: In whose name records are written.
         revert: Takes a commit that Git is owed, to be made by another task.
         on_event: Told of what was done.
@@ -90,7 +90,7 @@ class Actor:
         *,
         clock: Clock,
         records: Store,
-        executors: Mapping[ClusterName, Orders],
+        executors: Callable[[], Mapping[ClusterName, Orders]],
         leadership: Callable[[], Leadership],
         revert: Callable[[CommitRevert], None],
         on_event: Callable[[Event], None],
@@ -170,7 +170,7 @@ class Actor:
         return True
 
     def _deliver(self, action: Deliver, asker: Asker | None, claim: Claim) -> None:
-        executor = self._executors.get(action.cluster)
+        executor = self._executors().get(action.cluster)
         if executor is None:
             return
         found = asker.snapshot.services.get(action.service) if asker is not None else None
@@ -192,7 +192,7 @@ class Actor:
             return None
 
     def _examine(self, action: Examine, asker: Asker | None) -> None:
-        executor = self._executors.get(action.cluster)
+        executor = self._executors().get(action.cluster)
         cluster = _cluster(asker.snapshot, action.cluster) if asker is not None else None
         if executor is None or cluster is None or asker is None:
             return

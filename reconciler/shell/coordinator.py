@@ -104,7 +104,7 @@ class Coordinator:
         head: HEAD as last accepted.
         asker: Makes what turns a head's snapshot into Asks.
         records: The promotion records.
-        executors: By cluster.
+        executors: By cluster, as they are now; clusters join.
         leadership: Whether we lead.
         fuses: Rejections believed, of one service and of the fleet, in an hour.
         act: Carries out actions.
@@ -121,7 +121,7 @@ class Coordinator:
         head: Callable[[], Head],
         asker: Callable[[Head], Asker | None],
         records: Records,
-        executors: Mapping[ClusterName, Observer],
+        executors: Callable[[], Mapping[ClusterName, Observer]],
         leadership: Callable[[], Leadership],
         fuses: Callable[[], tuple[int, int]],
         act: Act,
@@ -212,7 +212,7 @@ class Coordinator:
 
     def _services(self) -> set[ServiceName]:
         recorded = {service for service, _ in self._records.cells()}
-        seen = {s for e in self._executors.values() for s, _ in e.known_cells()}
+        seen = {s for e in self._executors().values() for s, _ in e.known_cells()}
         asked = set(self._asker.services()) if self._asker is not None else set()
         return recorded | seen | asked
 
@@ -294,7 +294,7 @@ class Coordinator:
 
     def _facts_of(self, service: ServiceName) -> ServiceFacts:
         recorded = [e for s, e in self._records.cells() if s == service]
-        seen = [e for x in self._executors.values() for s, e in x.known_cells() if s == service]
+        seen = [e for x in self._executors().values() for s, e in x.known_cells() if s == service]
         environments = sorted({*recorded, *seen})
         asker = self._asker
         if asker is None:
@@ -359,12 +359,12 @@ class Coordinator:
         self, key: CellKey, asker: Asker | None, wanted: RevisionId | None
     ) -> tuple[Member, ...]:
         if asker is None:
-            names = [n for n, e in self._executors.items() if key in e.known_cells()]
+            names = [n for n, e in self._executors().items() if key in e.known_cells()]
         else:
             names = [cluster.name for cluster in asker.clusters(key[1])]
         return tuple(
-            self._executors[name].member(key, wanted)
-            if name in self._executors
+            self._executors()[name].member(key, wanted)
+            if name in self._executors()
             else Member(name, reachable=False, synced=False, record=None)
             for name in names
         )

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from reconciler.config.settings import Settings
-from reconciler.core.diff import differences
-from reconciler.errors import Refused
 from reconciler.model.env_repo import Snapshot
-from reconciler.model.events import Event, EventKind
+from reconciler.model.events import Event
 from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, CommitId, ServiceName
-from reconciler.model.objects import ObjectRef
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, Remote
-from reconciler.ports.kube import KubeApi, WatchEvent
+from reconciler.ports.kube import KubeApi
 from reconciler.ports.render import Builder
-from reconciler.schema.crds import crds
 from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.clusters import Clusters, Heard, Reach
 from reconciler.shell.coordinator import Act, Coordinator, Leadership, Observe
-from reconciler.shell.executor.cluster import ClusterExecutor
-from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.executor.orders import CellKey, Claim
-from reconciler.shell.executor.pulse import Pulse
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import Runner, Wake
-from reconciler.shell.watching import KindWatch
 
 _log = structlog.get_logger(__name__)
 
@@ -54,11 +46,9 @@ class Ports:
     """Everything the engine touches the world by.
 
     Attributes:
-        clusters: By the names of fleet.yaml.
-        unusable: Clusters of the fleet without a client, and why.
+        reach: How clusters are reached, by the names of fleet.yaml.
         home: Which of them holds the lease and the promotion records.
-        watch_again_s: Seconds between two sessions of a watch; above zero only where a session
-            ends at once, as in virtual time.
+        named: Clusters that are known before any fleet.yaml was read; the home need not be among them.
     """
 
     clock: Clock
@@ -66,11 +56,9 @@ class Ports:
     remote: Remote
     history: History
     builder: Builder
-    clusters: Mapping[ClusterName, KubeApi]
+    reach: Reach
     home: ClusterName
-    jitter: random.Random
-    watch_again_s: float = 0.0
-    unusable: Mapping[ClusterName, str] = field(default_factory=dict)
+    named: tuple[ClusterName, ...] = ()
 
 
 class Engine:
@@ -100,11 +88,21 @@ class Engine:
         self._ports = ports
         self._on_event = on_event
         self._on_view = on_view
-        self._uids: dict[str, ClusterName] = {}
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
-        home = ports.clusters[ports.home]
         namespace = settings.namespace
+        self.clusters = Clusters(
+            settings,
+            ports.reach,
+            clock=ports.clock,
+            runner=ports.runner,
+            heard=Heard(self._touch, self._touch_all, on_event),
+            may_write=self._may_write,
+            may_prune=lambda: self.lease.leads,
+        )
+        self.clusters.add(ports.home)
+        self.clusters.join(ports.named)
+        home = self.clusters.api(ports.home)
         self.lease = Lease(
             home,
             namespace,
@@ -116,14 +114,10 @@ class Engine:
             on_change=self._touch_all,
             on_event=on_event,
         )
-        self.pulses: dict[ClusterName, Pulse] = {}
-        self.executors: dict[ClusterName, ClusterExecutor] = {}
-        for name, api in ports.clusters.items():
-            self._add_cluster(name, api)
         self.records = PromotionRecords(
             home,
             namespace,
-            lambda kind, selector, on: self._watch(ports.home, kind, selector, on),
+            lambda kind, selector, on: self.clusters.watch(ports.home, kind, selector, on),
             on_change=self._touch,
         )
         self._sources = Sources(ports.history, settings.repo.path)
@@ -158,7 +152,7 @@ class Engine:
         actor = Actor(
             clock=ports.clock,
             records=self.records,
-            executors=self.executors,
+            executors=lambda: self.clusters.executors,
             leadership=self._leadership,
             revert=self.reverter.take,
             on_event=on_event,
@@ -169,25 +163,19 @@ class Engine:
 
     def start(self) -> Wake:
         """Hands every task to the runner; returns what makes it fetch at once."""
-        for cluster, why in self._ports.unusable.items():
-            kind = EventKind.CLUSTER_UNREACHABLE
-            now = self._ports.clock.now()
-            self._on_event(Event(now, kind, "Unusable", why, cluster=cluster))
         runner = self._ports.runner
         assert self._coordinator is not None
         if self._may_write():
             runner.spawn("lease", self.lease.step)
         wake_fetch = runner.spawn("fetch", self.heads.step)
         self.reverter.on_wake(runner.spawn("revert", self.reverter.step))
-        for name, executor in self.executors.items():
-            runner.spawn(f"pulse {name}", self.pulses[name].step)
-            executor.on_wake(runner.spawn(f"cluster {name}", executor.step))
+        self.clusters.start()
         self._coordinator.on_wake(runner.spawn("coordinator", self._coordinator.step))
         return wake_fetch
 
     def api(self, cluster: str) -> KubeApi:
         """Returns a cluster's API."""
-        return self._ports.clusters[ClusterName(cluster)]
+        return self.clusters.api(ClusterName(cluster))
 
     @property
     def history(self) -> History:
@@ -202,7 +190,7 @@ class Engine:
     @property
     def home_answers(self) -> bool:
         """Whether the home cluster answers."""
-        return self.pulses[self._ports.home].is_reachable
+        return self.clusters.pulses[self._ports.home].is_reachable
 
     def turn(self) -> None:
         """Makes one more turn over everything, in the caller's own thread."""
@@ -221,85 +209,10 @@ class Engine:
 
     def stop(self) -> None:
         """Writes down what only this process knows, and gives the lease up; tasks must have ended."""
-        for executor in self.executors.values():
+        for executor in self.clusters.executors.values():
             executor.flush()
         if self._may_write():
             self.lease.release()
-
-    # Clusters.
-
-    def _add_cluster(self, name: ClusterName, api: KubeApi) -> None:
-        pulse = Pulse(
-            name,
-            api,
-            clock=self._ports.clock,
-            namespace=self._settings.namespace,
-            on_change=self._touch_all,
-            on_event=self._on_event,
-            prepare=lambda: self._prepare(name, api),
-        )
-        self.pulses[name] = pulse
-        self.executors[name] = ClusterExecutor(
-            name,
-            api,
-            clock=self._ports.clock,
-            namespace=self._settings.namespace,
-            start_watch=lambda kind, selector, on: self._watch(name, kind, selector, on),
-            pulse=pulse,
-            may_write=self._may_write,
-            may_prune=lambda: self.lease.leads,
-            on_change=self._touch,
-            on_event=self._on_event,
-        )
-
-    def _prepare(self, name: ClusterName, api: KubeApi) -> None:
-        """Sees that a name is one cluster, always the same, and that it has what we keep there."""
-        found = api.get(ObjectRef("v1", "Namespace", "", "kube-system"))
-        uid = str(found["metadata"].get("uid", "")) if found else ""
-        wanted = self._settings.clusters.get(name)
-        subject = f"cluster {name}"
-        if wanted is not None and wanted.uid is not None and wanted.uid != uid:
-            why = f"its kube-system namespace has the UID {uid or 'unknown'}, not {wanted.uid}"
-            fix = "correct its credentials, or `uid` in the settings"
-            raise Refused(subject, "it is another cluster", why, fix)
-        other = self._uids.setdefault(uid, name) if uid else name
-        if other != name:
-            why = f"{other} is the same cluster"
-            raise Refused(subject, "it cannot be used", why, "give each cluster one name")
-        if self._may_write() and self._settings.bootstrap:
-            bootstrap(api, self._settings.namespace)
-
-    def _watch(
-        self,
-        cluster: ClusterName,
-        kind: Kind,
-        selector: str,
-        on_event: Callable[[WatchEvent], None],
-    ) -> Watched:
-        is_ours = kind[0].startswith("reconciler.dev/")
-        namespace = self._settings.namespace if is_ours else None
-        pulse = self.pulses[cluster]
-        watch = KindWatch(
-            self._ports.clusters[cluster],
-            kind,
-            namespace=namespace,
-            label_selector=selector,
-            clock=self._ports.clock,
-            fresh_s=self._settings.fresh_s,
-            on_event=on_event,
-            on_fresh=self._touch_all,
-            jitter=self._ports.jitter,
-            again_s=self._ports.watch_again_s,
-            on_not_served=pulse.prepare_again if is_ours else None,
-        )
-
-        def step() -> float:
-            # A watch waits while its cluster does not answer: one question at a time is enough.
-            return watch.step() if pulse.is_reachable else UNREACHABLE_S
-
-        name = f"watch {cluster} {kind[1]}"
-        self._ports.runner.spawn(name, step, is_waited_for=False)
-        return watch
 
     # What the parts ask of each other.
 
@@ -312,7 +225,7 @@ class Engine:
             head=head,
             asker=self._asker,
             records=self.records,
-            executors=self.executors,
+            executors=lambda: self.clusters.executors,
             leadership=self._leadership,
             fuses=lambda: (
                 self._current().fuses.service_an_hour,
@@ -357,11 +270,9 @@ class Engine:
 
     def _unreachable(self) -> Mapping[ClusterName, str]:
         """Returns each cluster of the fleet that nothing is known of, and why."""
-        silent = {n: p.error for n, p in self.pulses.items() if not p.is_reachable}
         snapshot = self.heads.head.snapshot
         fleet = snapshot.fleet.clusters() if snapshot is not None else ()
-        added = {c.name: NOT_CONNECTED for c in fleet if c.name not in self.pulses}
-        return {**added, **self._ports.unusable, **silent}
+        return self.clusters.unreachable(cluster.name for cluster in fleet)
 
     def _asker(self, head: Head) -> Asker | None:
         return self.asker_of(head.snapshot) if head.snapshot is not None else None
@@ -391,20 +302,5 @@ class Engine:
             self._coordinator.touch()
 
     def _head_changed(self) -> None:
+        self.clusters.join(self.heads.head.clusters)
         self._touch_all()
-
-
-def bootstrap(api: KubeApi, namespace: str) -> None:
-    """Makes the reconciler's namespace and the definitions of its records; safe to do again."""
-    wanted = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        *crds(),
-    ]
-    for obj in wanted:
-        there = api.get(ObjectRef.of(obj))
-        if there is None or _differs(obj, there):
-            api.apply(obj, force=True, dry_run=False)
-
-
-def _differs(wanted: Mapping[str, object], there: Mapping[str, object]) -> bool:
-    return bool(differences(wanted, there))

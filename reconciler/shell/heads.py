@@ -11,7 +11,7 @@ from typing import Protocol
 from reconciler.errors import Conflict, InvalidInput, OperatorError, ReconcilerError
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
-from reconciler.model.names import CommitId
+from reconciler.model.names import ClusterName, CommitId
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Head
 from reconciler.ports.clock import Clock
@@ -32,11 +32,13 @@ class LastAccepted:
         commit: The last accepted HEAD.
         word: The operator's `accept_history` that was used up: it allows one rewrite, not every later one.
         version: Of the stored object; empty before it was first stored.
+        clusters: Of that commit's fleet.yaml: what a start without Git puts back bad releases on.
     """
 
     commit: CommitId | None = None
     word: str = ""
     version: str = ""
+    clusters: tuple[ClusterName, ...] = ()
 
 
 class Accepted(Protocol):
@@ -121,7 +123,8 @@ class Heads:
             try:
                 commit = self._remote.fetch()
             except ReconcilerError as error:
-                self._publish(replace(self.head, error=str(error)), EventKind.FETCH_FAILED)
+                failed = replace(self.head, error=str(error), clusters=self._known_clusters())
+                self._publish(failed, EventKind.FETCH_FAILED)
                 raise
             was = self.head
             now = replace(
@@ -144,19 +147,38 @@ class Heads:
                 last = self._accepted.load()
                 refusal = self._refusal(now, last, commit)
                 if refusal is not None:
-                    kept = replace(now, snapshot=now.snapshot or self._former(last))
+                    kept = self._kept(now, last)
                     refused = replace(kept, error=refusal, halted=Reason.HISTORY_REWRITTEN)
                     return self._publish(refused, EventKind.HEAD_REFUSED)
                 snapshot = self._read(commit)
-                if self._remember(last, commit):
-                    followed = replace(now, snapshot=snapshot, halted=None)
+                if self._remember(last, snapshot):
+                    named = _named(snapshot)
+                    followed = replace(now, snapshot=snapshot, halted=None, clusters=named)
                     return self._publish(followed, EventKind.FETCHED)
             raise Conflict("the accepted HEAD", "cannot be written", "others write it")
         except InvalidInput as error:
-            kept = replace(now, snapshot=now.snapshot or self._former(last))
+            kept = self._kept(now, last)
             return self._publish(replace(kept, error=str(error)), EventKind.HEAD_REFUSED)
         except ReconcilerError as error:
-            return self._publish(replace(now, error=str(error)), EventKind.FETCH_FAILED)
+            known = replace(now, error=str(error), clusters=self._known_clusters())
+            return self._publish(known, EventKind.FETCH_FAILED)
+
+    def _kept(self, now: Head, last: LastAccepted | None) -> Head:
+        """Returns what is followed while HEAD itself may not be: what was accepted before."""
+        snapshot = now.snapshot or self._former(last)
+        remembered = last.clusters if last is not None else ()
+        clusters = _named(snapshot) if snapshot is not None else remembered
+        return replace(now, snapshot=snapshot, clusters=clusters)
+
+    def _known_clusters(self) -> tuple[ClusterName, ...]:
+        """Returns the clusters known so far; after a start without Git the home remembers them."""
+        if self.head.clusters:
+            return self.head.clusters
+        try:
+            last = self._accepted.load()
+        except ReconcilerError:
+            return ()
+        return last.clusters if last is not None else ()
 
     def _refusal(self, now: Head, last: LastAccepted | None, commit: CommitId) -> str | None:
         """Returns why a commit may not follow what was accepted, or None when it may."""
@@ -171,13 +193,14 @@ class Heads:
             f"`repo.accept_history: {commit}` if the branch was rewritten on purpose"
         )
 
-    def _remember(self, last: LastAccepted | None, commit: CommitId) -> bool:
+    def _remember(self, last: LastAccepted | None, snapshot: Snapshot) -> bool:
         """Writes what is accepted before anything follows from it; False when another was first."""
         word = self._accept_history() or ""
         used = last.word if last is not None else self._word
-        if word and self._contains(commit, word):
+        if word and self._contains(snapshot.commit, word):
             used = word
-        wanted = LastAccepted(commit, used, last.version if last else "")
+        version = last.version if last else ""
+        wanted = LastAccepted(snapshot.commit, used, version, _named(snapshot))
         try:
             if wanted != last:
                 self._accepted.save(wanted)
@@ -216,3 +239,7 @@ class Heads:
             self._head = head
         if changed:
             self._on_change()
+
+
+def _named(snapshot: Snapshot) -> tuple[ClusterName, ...]:
+    return tuple(cluster.name for cluster in snapshot.fleet.clusters())

@@ -17,7 +17,7 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.kube import Change, Propagation, WatchEvent
 from reconciler.schema.records import service_record_object, service_record_status
-from reconciler.shell.engine import bootstrap
+from reconciler.shell.clusters import bootstrap
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.conftest import PLANES
 from tests.contract.kube_fronts import SOMEBODY, Front, http, kubectl, memory, real

@@ -14,6 +14,7 @@ from reconciler.model.objects import ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
 from reconciler.schema.records import read_promotion_record, read_service_record
+from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine, Ports
 from reconciler.shell.runner import SeededRunner, Step, VirtualClock, Wake
 from reconciler.simulated.behaviour import Fate, Pace, digest_for
@@ -157,10 +158,12 @@ class World:
             remote=self.git,
             history=self.git,
             builder=ServiceBuilder(),
-            clusters={ClusterName(n): c.client() for n, c in self.clusters.items()},
+            reach=Reach(
+                lambda name: self.clusters[name].client(),
+                jitter=random.Random(1),
+                watch_again_s=0.2,
+            ),
             home=ClusterName("dev-1"),
-            jitter=random.Random(1),
-            watch_again_s=0.2,
         )
         engine = Engine(
             self.settings,

@@ -29,7 +29,7 @@ class Measured:
         self.world = World(drift=drift, mode=mode, on_view=self._view)
         self.metrics = Metrics(
             fetched_s=lambda: None,
-            clusters=lambda: tuple(map(str, self.world.engine.executors)),
+            clusters=lambda: tuple(map(str, self.world.engine.clusters.executors)),
         )
         self._told = 0
         self.world.git.merge(pins(GOOD))

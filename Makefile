@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test demo sim chart lock
+.PHONY: setup fmt check test demo sim chart lock docs
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests
+
+# What is made from the code: schemas, and tables in the pages.
+docs: setup
+	$(BIN)/python -m tests.house.generated
 
 # The main job on simulated clusters and a local Git remote; stays up until Ctrl-C.
 demo: setup

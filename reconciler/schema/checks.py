@@ -11,7 +11,7 @@ from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Service, Serv
 from reconciler.model.fleet import Fleet
 from reconciler.model.names import EnvironmentName, PolicyName, ServiceName
 from reconciler.model.policy import Policy
-from reconciler.schema.files import PinFile, PolicyFile
+from reconciler.schema.files import PinFile, PolicyFile, ReleaseFile
 from reconciler.schema.yaml_text import Document, Path, dotted
 
 NOT_SUPPORTED = "NotSupported"
@@ -101,6 +101,8 @@ def pin(path: str, file: PinFile, document: Document) -> Iterator[Fault]:
     """Checks what a pin's values may not hold."""
     if file.release == "absent":
         yield not_supported(path, document, ("release",))
+    elif isinstance(file.release, ReleaseFile):
+        yield from _tags(path, file.release, document)
     places: list[tuple[Path, Mapping[str, object]]] = [(("values",), file.values)]
     places += [(("clusters", c, "values"), v.values) for c, v in file.clusters.items()]
     for at, values in places:
@@ -128,6 +130,25 @@ def pin(path: str, file: PinFile, document: Document) -> Iterator[Fault]:
                 "this key cannot be a value",
                 fix,
                 dotted((*at, "clusters")),
+            )
+
+
+def _tags(path: str, release: ReleaseFile, document: Document) -> Iterator[Fault]:
+    """Warns of images that are named by a tag: no registry is asked for the digest yet."""
+    for repository, reference in release.images.items():
+        if not reference.startswith("sha256:"):
+            at: Path = ("release", "images", repository)
+            place = document.place(at)
+            yield Fault(
+                path,
+                place.line,
+                place.column,
+                "Unpinned",
+                f"{dotted(at)} is a tag",
+                "whoever pushes the tag again changes what runs, and proof says nothing of it",
+                "write the digest, sha256:…",
+                dotted(at),
+                Severity.WARNING,
             )
 
 

@@ -19,13 +19,15 @@ Reference = Annotated[
     str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$")
 ]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,40}$")]
-Later = Annotated[Any, Field(None, description="Parsed, and not supported yet.")]
+Later = Annotated[Any, Field(None, description="Parsed, and not supported yet: it holds its user.")]
 
 
 class _File(BaseModel):
     """A file, or a part of one; what it names in LATER holds whoever uses it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
     LATER: ClassVar[tuple[str, ...]] = ()
 
@@ -38,37 +40,47 @@ class ClusterFile(_File):
     """One cluster; no credentials and no address."""
 
     name: Name
+    """What the daemon's settings map to credentials, and what waves name."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """For `${cluster.labels.x}` in values."""
     state: Literal["active", "joining", "draining"] = "active"
+    """Only `active` is supported yet."""
 
 
 class EnvironmentFile(_File):
     """A step of the promotion order."""
 
     name: Name
+    """What paths, pins and overlays name."""
     clusters: list[ClusterFile] = Field(min_length=1, max_length=500)
+    """Every cluster of it."""
 
 
 class AllowFile(_File):
     """What services may touch; a list that is left out allows everything."""
 
     namespaces: list[Text] | None = None
+    """Names or shell patterns."""
     kinds: list[Text] | None = None
+    """`Deployment`, or `apps/Deployment` where two groups have one."""
 
 
 class FleetFile(_File):
-    """fleet.yaml."""
+    """`fleet.yaml`: every environment and cluster, in promotion order."""
 
     LATER: ClassVar[tuple[str, ...]] = ("freezes",)
 
     environments: list[EnvironmentFile] = Field(min_length=1, max_length=100)
+    """In promotion order."""
     mode: Literal["observe", "enforce"] = "observe"
+    """`observe` writes nothing; the strictest of this, the daemon's and the service's counts."""
     allow: AllowFile = AllowFile()
+    """What services may touch at all."""
     freezes: Later = None
 
 
 class ServiceFile(_File):
-    """services/<svc>/service.yaml."""
+    """`services/<service>/service.yaml`: what a service is, wherever it runs."""
 
     LATER: ClassVar[tuple[str, ...]] = (
         "checks",
@@ -80,14 +92,23 @@ class ServiceFile(_File):
     )
 
     source: Literal["manifests", "kustomize", "helm"]
+    """How the folder becomes objects; `helm` is not supported yet."""
     policy: Text
+    """The name of a file in `policies/`, or `builtin:<name>`."""
     namespace: Name
+    """Where objects go that name no namespace."""
     namespaces: dict[Name, Name] = Field(default_factory=dict)
+    """Another namespace for an environment."""
     depends_on: list[Name] = Field(default_factory=list, max_length=50)
+    """Services whose pinned release must be proven in an environment before this one enters it."""
     owners: list[Text] = Field(default_factory=list, max_length=50)
+    """Whom to ask; no part of what is proven."""
     cluster_scoped: list[Text] = Field(default_factory=list, max_length=200)
+    """`Kind/name` of each object outside of a namespace that it may own."""
     immediate: list[Text] = Field(default_factory=list, max_length=50)
+    """Dotted keys of values that do not wait for a pending release."""
     mode: Literal["observe", "enforce"] = "enforce"
+    """`observe` writes nothing for this service."""
     checks: Later = None
     formerly: Later = None
     health: Later = None
@@ -100,14 +121,18 @@ class ReleaseFile(_File):
     """What moves from environment to environment."""
 
     version: Text
+    """What people call it, in quotes; it says nothing about what runs."""
     images: dict[Repository, Reference] = Field(default_factory=dict)
+    """A digest for each image repository that a container uses; a tag is used as it is, and warned of."""
     source: Commit | None = None
+    """The commit whose `services/<service>` is used; left out, it follows what earlier environments proved."""
 
 
 class ClusterValuesFile(_File):
     """What one cluster has instead of the pin's values."""
 
     values: dict[str, Any] = Field(default_factory=dict)
+    """Merged over the pin's."""
 
 
 def _form(value: object) -> str:
@@ -116,7 +141,7 @@ def _form(value: object) -> str:
 
 
 class PinFile(_File):
-    """environments/<env>/<svc>.yaml."""
+    """`environments/<environment>/<service>.yaml`: what an environment should run of a service."""
 
     LATER: ClassVar[tuple[str, ...]] = ("approved", "promote")
 
@@ -124,11 +149,17 @@ class PinFile(_File):
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
         Discriminator(_form),
     ]
+    """What it should run; `absent` is not supported yet."""
     values: dict[str, Any] = Field(default_factory=dict)
+    """This environment's own, such as `replicas`; they cannot set images."""
     clusters: dict[Name, ClusterValuesFile] = Field(default_factory=dict)
+    """What differs by cluster."""
     paused: bool = False
+    """No forward moves; a roll-back goes through."""
     adopt: Literal["overwrite"] | None = None
+    """Write over what was live before the first delivery, although it differs."""
     reason: Text | None = None
+    """Why, for those who come after."""
     approved: Later = None
     promote: Later = None
 
@@ -147,13 +178,18 @@ class EnvironmentPolicyFile(_File):
     )
 
     soak_s: Seconds
+    """Seconds a wave must be observed healthy before the next wave, and before proof."""
     watch_for_s: Seconds
+    """Seconds after proof in which a failure is still rolled back by itself."""
     progress_deadline_s: Seconds
+    """Seconds a wave may take to become current; then a person is told."""
     waves: Annotated[
         Annotated[list[list[Name]], Tag("tree")] | Annotated[Literal["all", "each"], Tag("word")],
         Discriminator(_form),
     ]
+    """Clusters that change together, in order; `all` at once, or `each` after the other."""
     drift: Literal["report", "correct"]
+    """Whether a hand edit is told, or put right."""
     after: Later = None
     approval: Later = None
     checks: Later = None
@@ -164,12 +200,14 @@ class EnvironmentPolicyFile(_File):
 
 
 class PolicyFile(_File):
-    """policies/<name>.yaml."""
+    """`policies/<name>.yaml`: how services are promoted."""
 
     LATER: ClassVar[tuple[str, ...]] = ("newer_commits",)
 
     path: list[Name] = Field(min_length=1, max_length=100)
+    """The environments that a service passes, in order."""
     environments: dict[Name, EnvironmentPolicyFile]
+    """The rules of each environment on the path."""
     newer_commits: Later = None
 
 
@@ -177,19 +215,31 @@ class EntryFile(_File):
     """One rejected part of a service."""
 
     revision: Digest
+    """What failed."""
     identity: Digest
+    """Its identity."""
     version: Text
+    """What people called it."""
     part: Literal["images", "tree", "values"]
+    """The part that changed against what was proven before."""
     part_digest: Digest
+    """Whatever repeats this part is held."""
     environments: list[Name] = Field(min_length=1)
+    """Where it may not come back."""
     reason: Text
+    """Why it was rejected."""
     evidence: list[Text] = Field(default_factory=list, max_length=20)
+    """What was seen."""
     commit: Commit
+    """The commit that asked for it."""
     rejected_at: Text
+    """When, UTC."""
     lifted: Text | None = None
+    """A person's reason to let it in again; the only thing that lifts an entry."""
 
 
 class QuarantineFile(_File):
-    """quarantine/<svc>.yaml; written by the daemon, lifted by a person."""
+    """`quarantine/<service>.yaml`: what failed; written by the daemon, lifted by a person."""
 
     entries: list[EntryFile] = Field(max_length=500)
+    """In the order in which they were rejected."""

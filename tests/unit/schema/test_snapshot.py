@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import InvalidInput
+from reconciler.model.env_repo import Severity
 from reconciler.model.names import EnvironmentName, PolicyName, ServiceName
 from reconciler.schema.snapshot import BrokenEnvRepo, Reading, read_all, read_snapshot
 from reconciler.shell.runner import VirtualClock
@@ -206,3 +207,12 @@ def test_an_empty_commit_is_no_env_repo() -> None:
     empty = git.merge({"README.md": None})
     with pytest.raises(InvalidInput, match="holds no files"):
         read_snapshot(git, empty)
+
+
+def test_an_image_by_tag_is_warned_of_and_used() -> None:
+    text = 'release: {version: "1", images: {registry.example.com/web: v1}}\n'
+    reading = read({PIN: text})
+    (fault,) = reading.faults
+    assert (fault.code, fault.severity, fault.line) == ("Unpinned", Severity.WARNING, 1)
+    assert fault.field == "release.images.registry.example.com/web"
+    assert reading.snapshot is not None and (DEV, WEB) in reading.snapshot.pins

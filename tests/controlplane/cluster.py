@@ -47,6 +47,8 @@ _AUDIT = {
             "userGroups": ["reconcilers"],
             "verbs": ["create", "update", "patch", "delete", "deletecollection"],
         },
+        # What a service account asked for, and was refused: no controller here has one.
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
         {"level": "None"},
     ],
 }

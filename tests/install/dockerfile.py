@@ -63,6 +63,13 @@ def user() -> tuple[int, int]:
     return int(uid), int(gid)
 
 
+def environment(prefix: Path) -> dict[str, str]:
+    """Returns the image's own variables, with a prefix in the place of its own."""
+    (text,) = [i.text for i in stages()[-1] if i.name == "ENV"]
+    found = dict(word.split("=", 1) for word in text.split())
+    return {name: value.replace(PREFIX, str(prefix)) for name, value in found.items()}
+
+
 def build(source: Path, dist: Path, prefix: Path) -> None:
     """Does what the build stage does: copies what it copies, and runs what it runs.
 

@@ -101,13 +101,6 @@ def fixture_container(installed: Installed) -> Iterator[Container]:
     shutil.rmtree(settings)
 
 
-def environment(installed: Installed) -> dict[str, str]:
-    """Returns the image's own variables, with the prefix where it is here."""
-    (text,) = [i.text for i in dockerfile.stages()[-1] if i.name == "ENV"]
-    found = dict(word.split("=", 1) for word in text.split())
-    return {k: v.replace(dockerfile.PREFIX, str(installed.prefix)) for k, v in found.items()}
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("install")
 def test_nothing_can_be_written_to_but_the_volumes(
@@ -117,7 +110,7 @@ def test_nothing_can_be_written_to_but_the_volumes(
     code = _WRITABLE.replace("VOLUMES", repr(container.volumes))
     done = subprocess.run(
         container.command(python, "-c", code),
-        env=environment(installed),
+        env=dockerfile.environment(installed.prefix),
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -146,7 +139,7 @@ def test_the_daemon_does_its_main_job_from_a_root_that_nobody_can_write_to(
             folder,
             container,
             (*program, str(folder / "settings.yaml")),
-            environment(installed),
+            dockerfile.environment(installed.prefix),
             settings,
         ) as daemon:
             daemon.wait_ready()

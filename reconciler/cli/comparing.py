@@ -15,11 +15,10 @@ from reconciler.cli.output import Document, end, error_document, fail, output_op
 from reconciler.core.diff import MASKED, differences, is_copy
 from reconciler.core.pruning import plan_prune
 from reconciler.core.reporting import blank, unseen
-from reconciler.core.stored import render_digest
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.facts import Cell
 from reconciler.model.names import ClusterName, ServiceName
-from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.release import Revision
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.live import cell_of
@@ -85,9 +84,9 @@ class _Comparing:
             )
             return
         try:
-            for cluster, objects in rendered(self._seen, service, cell, revision):
+            for cluster, found in rendered(self._seen, service, cell, revision):
                 if cluster not in self._seen.view.unreachable:
-                    self._cluster(service, cell, cluster, objects)
+                    self._cluster(service, cell, cluster, found.objects)
         except ReconcilerError as error:
             self._fault(error)
 
@@ -164,8 +163,10 @@ def _order(obj: Document) -> tuple[str, ...]:
 
 def rendered(
     seen: Look, service: ServiceName, cell: Cell, revision: Revision
-) -> Iterator[tuple[ClusterName, tuple[KubeObject, ...]]]:
+) -> Iterator[tuple[ClusterName, Rendered]]:
     """Yields what a revision renders to on each cluster of a cell.
+
+    What another version rendered cannot be rendered again; it is stored where it was applied.
 
     Raises:
         InvalidInput: It does not render, or there is nothing to render it from.
@@ -176,12 +177,17 @@ def rendered(
     asker = seen.engine.asker_of(head.snapshot)
     for cluster in asker.clusters(cell.environment):
         found = asker.rendered(service, cell.environment, cluster, revision)
+        if found is None and cluster.name in seen.view.unreachable:
+            continue
         if found is None:
-            why = f"commit {revision.release.source} or services/{service} in it is not there"
+            found = seen.engine.stored(cluster.name, service, cell.environment, revision.id)
+        if found is None:
+            why = f"commit {revision.release.source} or services/{service} in it is not there, or "
+            why += "another version rendered it and it is not stored on the cluster"
             raise InvalidInput(
                 f"service {service} in {cell.environment}", "it cannot be rendered", why
             )
-        yield cluster.name, found.objects
+        yield cluster.name, found
 
 
 @click.command()
@@ -201,10 +207,10 @@ def render(service: str, environment: str, output: str, **flags: Any) -> None:
         items = [
             {
                 "cluster": cluster,
-                "render_digest": render_digest(objects),
-                "objects": [masked(obj) for obj in objects],
+                "render_digest": found.digest,
+                "objects": [masked(obj) for obj in found.objects],
             }
-            for cluster, objects in rendered(seen, name, cell, cell.ask.wanted)
+            for cluster, found in rendered(seen, name, cell, cell.ask.wanted)
         ]
     except ReconcilerError as error:
         fail(error, document, output)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from reconciler.core import gates, rolling
+from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Adopt, Examine, Hold
 from reconciler.model.facts import LiveState, Member
 from reconciler.model.health import HealthStatus
+from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof
 from reconciler.model.release import Revision
@@ -98,9 +100,18 @@ def _adopt(view: CellView, revision: Revision, why: str) -> Adopt:
         opens_gates=False,
         policy_digest=view.cell.ask.policy_digest,
         proven_at=view.now,
+        renders=_renders(view, revision),
     )
     message = f"adopted {revision.release.version}: {why}"
     return Adopt(view.service, view.environment, proof, "Adopted", message)
+
+
+def _renders(view: CellView, revision: Revision) -> RenderDigest | None:
+    """What is live equals what the pin renders to, or is what the clusters say they applied."""
+    ask = view.cell.ask
+    if ask.wanted is not None and ask.wanted.id == revision.id:
+        return ask.renders
+    return applied_everywhere(view.cell.members)
 
 
 def _hold(view: CellView, reason: Reason, message: str, *, page: bool = False) -> Hold:

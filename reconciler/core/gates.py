@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.core import rejections
 from reconciler.core.view import CellView
@@ -11,7 +12,7 @@ from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Proof
-from reconciler.model.release import Revision
+from reconciler.model.release import Part, Revision
 
 GateCheck = Callable[[CellView, Revision], Gate]
 
@@ -39,6 +40,23 @@ def proof_of(cell: Cell, revision: Revision) -> Proof | None:
     """Returns the proof of exactly this revision in a cell, or None."""
     proofs = cell.record.proofs if cell.record else ()
     return next((proof for proof in proofs if proof.revision.id == revision.id), None)
+
+
+def carried_proof(cell: Cell, revision: Revision) -> Proof | None:
+    """Returns the proof that carries over to what is wanted, or None.
+
+    What renders on every cluster to exactly what was proven here is proven as well; but not where
+    that has been rejected since.
+    """
+    ask, record = cell.ask, cell.record
+    if record is None or ask.renders is None or ask.wanted is None or ask.wanted.id != revision.id:
+        return None
+    bad = rejections.standing(record, ask)
+    for proof in record.proofs:
+        is_rejected = any(rejections.repeats(proof.revision, r) for r in bad)
+        if proof.renders == ask.renders and not is_rejected:
+            return replace(proof, revision=revision)
+    return None
 
 
 def _open(name: str) -> Gate:
@@ -78,8 +96,7 @@ def _not_rejected(view: CellView, wanted: Revision) -> Gate:
         name,
         Reason.REJECTED,
         f"its {rejection.part} failed in {rejection.environments[0]}: {rejection.reason}",
-        f"pin a release with other {rejection.part}, or lift the entry in "
-        f"quarantine/{view.service}.yaml with a reason",
+        f"{_other(rejection.part)}, or lift the entry in quarantine/{view.service}.yaml with a reason",
     )
 
 
@@ -97,8 +114,14 @@ def _not_quarantined(view: CellView, wanted: Revision) -> Gate:
         name,
         Reason.QUARANTINED,
         f"{file} holds its {entry.part} since {entry.rejected_at}: {entry.reason}",
-        f"pin another release, or lift the entry in {file} with a reason",
+        f"{_other(entry.part)}, or lift the entry in {file} with a reason",
     )
+
+
+def _other(part: Part) -> str:
+    if part is Part.RENDERER:
+        return "run the daemon with another version of its renderer"
+    return f"pin a release with other {part}"
 
 
 def _proven_before(view: CellView, wanted: Revision) -> Gate:
@@ -111,13 +134,9 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
                 f"what is proven in {cell.environment} could not be read",
                 "the home cluster must answer",
             )
-        if not _opens(cell, wanted):
-            return _closed(
-                name,
-                Reason.WAITING_FOR_PROOF,
-                f"{wanted.release.version} is not proven in {cell.environment}",
-                f"{cell.environment} must run it healthy for its whole soak",
-            )
+        held = _not_proven_in(cell, wanted, name)
+        if held is not None:
+            return held
         failing = _failing(cell, wanted)
         if failing is not None:
             return _closed(
@@ -130,9 +149,33 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
     return _open(name)
 
 
-def _opens(cell: Cell, wanted: Revision) -> bool:
-    proofs = cell.record.proofs if cell.record else ()
-    return any(p.revision.identity == wanted.identity and p.opens_gates for p in proofs)
+def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
+    """Returns the closed gate of a revision that one earlier environment has not proven, or None.
+
+    It is proven as this daemon renders it. Where that environment asks for something else by now it
+    can never be: there the identity must be proven, and the renderer with what followed it.
+    """
+    opening = [p.revision for p in (cell.record.proofs if cell.record else ()) if p.opens_gates]
+    same = [revision for revision in opening if revision.identity == wanted.identity]
+    version, where = wanted.release.version, cell.environment
+    if not same:
+        return _closed(
+            name,
+            Reason.WAITING_FOR_PROOF,
+            f"{version} is not proven in {where}",
+            f"{where} must run it healthy for its whole soak",
+        )
+    asked = cell.ask.wanted
+    is_asked_there = asked is not None and asked.identity == wanted.identity
+    if any(r.renderer == wanted.renderer for r in (same if is_asked_there else opening)):
+        return None
+    return _closed(
+        name,
+        Reason.RENDER_CHANGED,
+        f"{version} is proven in {where} as {same[0].renderer or 'an older version'} renders it, and not "
+        f"as {wanted.renderer} does",
+        f"{where} must run what {wanted.renderer} renders healthy for its whole soak",
+    )
 
 
 def _failing(cell: Cell, wanted: Revision) -> Member | None:

@@ -1,4 +1,4 @@
-"""What makes two releases or revisions the same: digests over images, tree, values and overlay.
+"""What makes two releases or revisions the same: digests over images, tree, values, overlay and renderer.
 
 Every digest is SHA-256 over a label and a list of fields, each written as `<length>:<bytes>,`, so
 that no two different lists give the same bytes, and no digest of one sort is ever one of another.
@@ -80,6 +80,7 @@ def revision_of(
     entries: Iterable[TreeEntry],
     service_yaml_identity: bytes,
     environment: EnvironmentName,
+    renderer: str,
 ) -> Revision:
     """Builds the revision of a release in one environment.
 
@@ -92,6 +93,7 @@ def revision_of(
         entries: Every file below `services/<svc>` at `source`.
         service_yaml_identity: See `tree_digest`.
         environment: Whose overlay counts.
+        renderer: What will turn it into objects, with versions.
 
     Raises:
         InvalidInput: The values hold a key of their own named `clusters`.
@@ -102,7 +104,7 @@ def revision_of(
     values_part = values_digest(values, cluster_values, overlay_digest(entries, environment))
     identity = identity_of(images_part, tree_part)
     return Revision(
-        id=RevisionId(_digest("revision", identity, values_part)),
+        id=RevisionId(_digest("revision", identity, values_part, renderer)),
         identity=identity,
         release=Release(version=version, images=images, source=source),
         values=_with_clusters(values, cluster_values),
@@ -110,6 +112,7 @@ def revision_of(
         tree_digest=tree_part,
         values_digest=values_part,
         unpinned=any(not is_digest(reference) for _, reference in images),
+        renderer=renderer,
     )
 
 

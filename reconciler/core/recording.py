@@ -38,7 +38,11 @@ def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionR
                 proofs=_with_proof(was.proofs, action.proof),
             )
         case Admit():
-            proofs = was.proofs if action.rollout else _newest(was.proofs, action.revision)
+            proofs = was.proofs
+            if action.carried is not None:
+                proofs = _with_proof(proofs, action.carried)
+            elif action.rollout is None:
+                proofs = _newest(proofs, action.revision)
             return replace(was, admitted=action.revision, rollout=action.rollout, proofs=proofs)
         case Prove():
             return replace(was, rollout=None, proofs=_with_proof(was.proofs, action.proof))
@@ -103,7 +107,12 @@ def with_known_reverts(record: PromotionRecord, other: PromotionRecord) -> Promo
 
 
 def _with_proof(proofs: tuple[Proof, ...], proof: Proof) -> tuple[Proof, ...]:
-    others = tuple(p for p in proofs if p.revision.id != proof.revision.id)
+    """Puts a proof first; one of the same objects gives way, since going back to it would change nothing."""
+    others = tuple(
+        p
+        for p in proofs
+        if p.revision.id != proof.revision.id and (p.renders is None or p.renders != proof.renders)
+    )
     return (proof, *others)[:PROOFS_MAX]
 
 

@@ -117,12 +117,10 @@ def held(view: CellView, admitted: Revision) -> Hold | None:
 
 
 def changed_part(bad: Revision, last_proven: Revision | None) -> Part:
-    """Returns the part that a failure is laid to: the first that changed of images, tree and values."""
-    if last_proven is None or bad.images_digest != last_proven.images_digest:
+    """Returns the part that a failure is laid to: the first that changed, the renderer last."""
+    if last_proven is None:
         return Part.IMAGES
-    if bad.tree_digest != last_proven.tree_digest:
-        return Part.TREE
-    return Part.VALUES
+    return next((p for p in Part if bad.part(p) != last_proven.part(p)), Part.IMAGES)
 
 
 def build(view: CellView, bad: Revision, member: Member, *, reason: str, message: str) -> Rejection:

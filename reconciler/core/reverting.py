@@ -11,7 +11,7 @@ from reconciler.model.facts import Cell
 from reconciler.model.health import Evidence
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.records import Rejection
-from reconciler.model.release import Revision
+from reconciler.model.release import Part, Revision
 from reconciler.model.times import rfc3339
 
 EVIDENCE_LINES_MAX = 5
@@ -51,7 +51,8 @@ def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell
         wanted = cell.ask.wanted
         if cell.environment not in rejection.environments or wanted is None:
             continue
-        if not repeats(wanted, rejection):
+        if not repeats(wanted, rejection) or rejection.part is Part.RENDERER:
+            # No pin can choose what it is rendered by.
             continue
         target = way_back(cell, wanted, rejection)
         if cell.environment == rejection.environments[0]:
@@ -89,6 +90,10 @@ def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan)
         done = (
             "No pin is edited: none asks for it any more, or nothing proven is there to go back to."
         )
+        if rejection.part is Part.RENDERER:
+            done = (
+                "No pin is edited: the release is as it was, and only rendered by another version."
+            )
     lines = evidence_lines(rejection)
     body = (
         f"{service} {version} failed in {failed_in} at "

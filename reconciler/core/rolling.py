@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import badness, is_healthy
+from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member
@@ -16,7 +17,7 @@ from reconciler.model.names import ClusterName
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
-from reconciler.model.release import Revision
+from reconciler.model.release import Part, Revision
 
 
 def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
@@ -81,23 +82,36 @@ def reject_if_bad(
 def admit(view: CellView, wanted: Revision, message: str) -> Admit:
     """Builds the admission of a wanted revision; every gate has been found open."""
     cell = view.cell
-    proven = gates.proof_of(cell, wanted) is not None
-    rollout = None
-    if not proven:
-        policy, commit = cell.ask.policy, cell.ask.commit
-        if policy is None or commit is None:
-            raise AssertionError("a wanted revision comes with its policy and commit")
-        rollout = Rollout(
-            revision=wanted,
-            restore_to=rejections.way_back(cell, wanted),
-            policy=policy,
-            policy_digest=cell.ask.policy_digest,
-            admitted_at=view.now,
-            commit=commit,
-            path=tuple(other.environment for other in view.facts.cells),
+    if gates.proof_of(cell, wanted) is not None:
+        return Admit(view.service, view.environment, wanted, None, Reason.PROVEN_HERE, message)
+    carried = gates.carried_proof(cell, wanted)
+    if carried is not None:
+        told = f"{wanted.release.version} renders to exactly what is proven here"
+        return Admit(
+            view.service, view.environment, wanted, None, Reason.SAME_RENDER, told, carried
         )
-    reason = "ProvenHere" if proven else "GatesOpen"
-    return Admit(view.service, view.environment, wanted, rollout, reason, message)
+    policy, commit = cell.ask.policy, cell.ask.commit
+    if policy is None or commit is None:
+        raise AssertionError("a wanted revision comes with its policy and commit")
+    rollout = Rollout(
+        revision=wanted,
+        restore_to=rejections.way_back(cell, wanted),
+        policy=policy,
+        policy_digest=cell.ask.policy_digest,
+        admitted_at=view.now,
+        commit=commit,
+        path=tuple(other.environment for other in view.facts.cells),
+    )
+    reason, told = "GatesOpen", message
+    if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):
+        reason, told = Reason.RENDER_CHANGED, f"it renders otherwise by {wanted.renderer}"
+    return Admit(view.service, view.environment, wanted, rollout, reason, told)
+
+
+def _is_only_rendered_anew(admitted: Revision | None, wanted: Revision) -> bool:
+    return admitted is not None and all(
+        (admitted.part(part) != wanted.part(part)) is (part is Part.RENDERER) for part in Part
+    )
 
 
 def _pre_empt(view: CellView, rollout: Rollout) -> Admit | None:
@@ -208,6 +222,7 @@ def _prove(view: CellView, rollout: Rollout) -> Prove:
         policy_digest=rollout.policy_digest,
         proven_at=view.now,
         watch_until=later(view, watch_for_s) if watch_for_s > 0 else None,
+        renders=applied_everywhere(view.cell.members),
     )
     version = rollout.revision.release.version
     message = f"{version} was healthy on every cluster for {rollout.policy.soak_s:g} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import zlib
 from collections.abc import Iterable, Sequence
@@ -38,13 +39,28 @@ def canonical(obj: KubeObject) -> bytes:
         raise ValueError(str(error)) from error
 
 
-def render_digest(objects: Iterable[KubeObject]) -> RenderDigest:
-    """Returns the digest of objects in their order."""
+def render_digest(objects: Iterable[KubeObject], key: bytes) -> RenderDigest:
+    """Returns the digest of objects in their order.
+
+    Args:
+        objects: Any.
+        key: Hides what Secrets hold: digests are shown, and a short password could be guessed from one.
+    """
     hashed = hashlib.sha256()
     for obj in objects:
-        octets = canonical(obj)
+        octets = keyed(canonical(obj), key) if is_secret(obj) else canonical(obj)
         hashed.update(b"%d:%b," % (len(octets), octets))
     return RenderDigest(f"sha256:{hashed.hexdigest()}")
+
+
+def is_secret(obj: KubeObject) -> bool:
+    """Tells whether an object is a Secret."""
+    return (obj.get("apiVersion"), obj.get("kind")) == ("v1", "Secret")
+
+
+def keyed(octets: bytes, key: bytes) -> bytes:
+    """Returns a digest of which nothing can be guessed without the key."""
+    return hmac.digest(key, octets, "sha256")
 
 
 def pack(objects: Sequence[KubeObject]) -> tuple[bytes, ...]:

@@ -52,8 +52,9 @@ class Admit:
     """Let a revision on to an environment.
 
     Attributes:
-        rollout: None when the revision is proven here already: it goes back on at once.
+        rollout: None when the revision is proven here already: it goes on at once.
         revision: What becomes admitted.
+        carried: The proof that carries over to it, since it renders to exactly what was proven here.
     """
 
     service: ServiceName
@@ -62,6 +63,7 @@ class Admit:
     rollout: Rollout | None
     reason: str
     message: str
+    carried: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)

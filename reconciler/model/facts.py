@@ -9,7 +9,14 @@ from enum import StrEnum
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import Mode
 from reconciler.model.health import Cause, Evidence, HealthStatus
-from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.names import (
+    ClusterName,
+    CommitId,
+    EnvironmentName,
+    RenderDigest,
+    RevisionId,
+    ServiceName,
+)
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, ServiceRecord
@@ -99,6 +106,7 @@ class Ask:
         commit: HEAD; None when no snapshot could be read.
         policy: The rules at HEAD; None exactly when they are not known.
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
+        renders: What `wanted` renders to on all of the environment's clusters together.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -110,6 +118,7 @@ class Ask:
     paused: bool = False
     adopt_overwrite: bool = False
     immediate: Revision | None = None
+    renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
     reason: Reason | None = None

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     FAILING_BEFORE = "FailingBefore"
     SUSPENDED = "Suspended"
     PROVEN_HERE = "ProvenHere"
+    RENDER_CHANGED = "RenderChanged"
+    SAME_RENDER = "SameRender"
     MODE_OBSERVE = "ModeObserve"
     OPEN = "Open"
 
@@ -74,11 +76,13 @@ CHANGES: Mapping[Reason, str] = {
     Reason.ROLLING_BACK: "Every reachable cluster is back, current and ready.",
     Reason.REVERT_PENDING: "The push succeeds, or a person merges the branch.",
     Reason.FUSE_BLOWN: "The rejections grow older than an hour, or a person raises the limit.",
-    Reason.PLATFORM_INCIDENT: "The services are healthy again, or get other releases.",
+    Reason.PLATFORM_INCIDENT: "The services are healthy again, or go back to releases that are proven there.",
     Reason.FAILING_AFTER_PROOF: "A newer release, or a person acts.",
     Reason.FAILING_BEFORE: "The environment before is healthy again.",
     Reason.SUSPENDED: "The annotation's time is over, or it is taken away.",
     Reason.PROVEN_HERE: "Nothing.",
+    Reason.RENDER_CHANGED: "The environments before prove it as this daemon renders it.",
+    Reason.SAME_RENDER: "Nothing.",
     Reason.MODE_OBSERVE: "`mode: enforce`, in the settings, in fleet.yaml and in service.yaml.",
     Reason.OPEN: "Nothing.",
 }

@@ -36,6 +36,7 @@ class Proof:
         opens_gates: False for an adopted revision that has not yet been observed for a whole soak.
         policy_digest: Of the rules it was proven under.
         watch_until: Until then a failure is still rolled back by itself; None: never.
+        renders: What was applied on all of `members` together; None when that is not known.
     """
 
     revision: Revision
@@ -45,6 +46,7 @@ class Proof:
     policy_digest: str
     proven_at: datetime
     watch_until: datetime | None = None
+    renders: RenderDigest | None = None
 
 
 @dataclass(frozen=True, slots=True)

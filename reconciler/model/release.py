@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Part(StrEnum):
     IMAGES = "images"
     TREE = "tree"
     VALUES = "values"
+    RENDERER = "renderer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Revision:
     """A release with one environment's values and overlay: the unit of apply, judge and roll back.
 
     Attributes:
-        id: Digest over identity, values and overlay.
+        id: Digest over identity, values, overlay and renderer.
         identity: Digest over image digests and the service's tree.
         release: The release, its `source` written out.
         values: The pin's values, cluster overrides under the key `clusters`.
@@ -83,6 +85,9 @@ class Revision:
         tree_digest: Digest of the service's tree alone.
         values_digest: Digest of the values and the overlay.
         unpinned: True when an image is named by a tag that no registry resolved.
+        renderer: What turns it into objects, with versions: `assembly/1 kubectl/1.37.0`. It is no part
+            of the identity, which must mean the same to every daemon, but it is of the revision: what
+            another renderer makes of it is another thing to prove.
     """
 
     id: RevisionId
@@ -93,6 +98,7 @@ class Revision:
     tree_digest: PartDigest
     values_digest: PartDigest
     unpinned: bool = False
+    renderer: str = ""
 
     def part(self, part: Part) -> PartDigest:
         """Returns the digest of one part."""
@@ -103,3 +109,5 @@ class Revision:
                 return self.tree_digest
             case Part.VALUES:
                 return self.values_digest
+            case Part.RENDERER:
+                return PartDigest(f"sha256:{hashlib.sha256(self.renderer.encode()).hexdigest()}")

@@ -11,6 +11,10 @@ from reconciler.model.objects import KubeObject
 class Builder(Protocol):
     """Builds a service's raw objects, before pins, values and labels are put in."""
 
+    def version(self, kind: SourceKind) -> str:
+        """Returns the outside tool that a kind is built by, as `name/version`; empty where there is none."""
+        ...
+
     def build(
         self, kind: SourceKind, files: Mapping[str, bytes], environment: EnvironmentName
     ) -> tuple[KubeObject, ...]:

@@ -220,7 +220,7 @@ class EntryFile(_File):
     """Its identity."""
     version: Text
     """What people called it."""
-    part: Literal["images", "tree", "values"]
+    part: Literal["images", "tree", "values", "renderer"]
     """The part that changed against what was proven before."""
     part_digest: Digest
     """Whatever repeats this part is held."""

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from reconciler.core.identity import revision_of
+from reconciler.core.renders import together
 from reconciler.core.resolution import resolve
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
 from reconciler.model.facts import Ask
 from reconciler.model.fleet import Cluster, Mode
-from reconciler.model.names import CommitId, EnvironmentName, ServiceName
+from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
 from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
@@ -142,14 +143,17 @@ class Asker:
     def rendered(
         self, service: ServiceName, environment: EnvironmentName, cluster: Cluster, what: Revision
     ) -> Rendered | None:
-        """Returns what a revision renders to on a cluster; None when its source is not there.
+        """Returns what a revision renders to on a cluster; None when it cannot be rendered as it was.
+
+        Its source may not be there, or it may have been rendered by another version: what this one
+        makes of it is another revision.
 
         Raises:
             InvalidInput: It does not render.
             TransientError: Try again.
         """
         found = self.sources.at(service, what.release.source)
-        if found is None:
+        if found is None or what.renderer != self.renderer.version(found.service.source):
             return None
         return self.renderer.render(
             service=found.service,
@@ -174,9 +178,19 @@ class Asker:
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
-        for cluster in self.clusters(environment):
-            self.rendered(service, environment, cluster, wanted)
-        return self._complete(service, environment, pin, wanted)
+        renders = [
+            (cluster.name, RenderDigest(rendered.digest))
+            for cluster in self.clusters(environment)
+            for rendered in [self.rendered(service, environment, cluster, wanted)]
+            if rendered is not None
+        ]
+        return replace(
+            self._rules(service, environment),
+            wanted=wanted,
+            paused=pin.paused,
+            adopt_overwrite=pin.adopt_overwrite,
+            renders=together(renders),
+        )
 
     def _blocked(
         self, service: ServiceName, environment: EnvironmentName
@@ -226,6 +240,7 @@ class Asker:
             entries=found.tree,
             service_yaml_identity=found.identity,
             environment=pin.environment,
+            renderer=self.renderer.version(found.service.source),
         )
 
     def _resolved(self, pin: Pin, earlier: Sequence[PromotionRecord | None]) -> Revision | None:
@@ -246,16 +261,7 @@ class Asker:
             entries=(),
             service_yaml_identity=b"",
             environment=pin.environment,
-        )
-
-    def _complete(
-        self, service: ServiceName, environment: EnvironmentName, pin: Pin, wanted: Revision
-    ) -> Ask:
-        return replace(
-            self._rules(service, environment),
-            wanted=wanted,
-            paused=pin.paused,
-            adopt_overwrite=pin.adopt_overwrite,
+            renderer="",
         )
 
     def _refused(

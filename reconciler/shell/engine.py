@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,14 @@ from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event
 from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import ClusterName, CommitId, ServiceName
+from reconciler.model.names import (
+    ClusterName,
+    CommitId,
+    EnvironmentName,
+    RevisionId,
+    ServiceName,
+)
+from reconciler.model.objects import Rendered
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
@@ -23,9 +31,11 @@ from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.asking import Asker, Sources
-from reconciler.shell.clusters import Clusters, Heard, Reach
+from reconciler.shell.clusters import UNREACHABLE_S, Clusters, Heard, Reach
 from reconciler.shell.coordinator import Act, Coordinator, Leadership, Observe
+from reconciler.shell.digest_key import DigestKey
 from reconciler.shell.executor.orders import CellKey, Claim
+from reconciler.shell.executor.stored import StoredObjects
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.promotion_records import PromotionRecords
@@ -34,11 +44,6 @@ from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import Runner, Wake
 
 _log = structlog.get_logger(__name__)
-
-NOT_CONNECTED = "it was added to fleet.yaml after this daemon started; start it anew"
-
-UNREACHABLE_S = 0.25
-"""How soon a watch looks whether its cluster answers again; it asks the pulse, not the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Ports:
         reach: How clusters are reached, by the names of fleet.yaml.
         home: Which of them holds the lease and the promotion records.
         named: Clusters that are known before any fleet.yaml was read; the home need not be among them.
+        entropy: Returns so many random bytes; for the one secret that we make ourselves.
     """
 
     clock: Clock
@@ -59,6 +65,7 @@ class Ports:
     reach: Reach
     home: ClusterName
     named: tuple[ClusterName, ...] = ()
+    entropy: Callable[[int], bytes] = secrets.token_bytes
 
 
 class Engine:
@@ -121,7 +128,16 @@ class Engine:
             on_change=self._touch,
         )
         self._sources = Sources(ports.history, settings.repo.path)
-        self._renderer = Renderer(ports.history, ports.builder, clock=ports.clock)
+        self.digest_key = DigestKey(
+            home,
+            namespace,
+            may_write=self._may_write,
+            entropy=ports.entropy,
+            on_known=self._touch_all,
+        )
+        self._renderer = Renderer(
+            ports.history, ports.builder, clock=ports.clock, key=self.digest_key.get
+        )
         self._parsed = Parsed()
         self.heads = Heads(
             ports.remote,
@@ -167,6 +183,7 @@ class Engine:
         assert self._coordinator is not None
         if self._may_write():
             runner.spawn("lease", self.lease.step)
+        runner.spawn("digest key", self._digest_key_step, is_waited_for=False)
         wake_fetch = runner.spawn("fetch", self.heads.step)
         self.reverter.on_wake(runner.spawn("revert", self.reverter.step))
         self.clusters.start()
@@ -176,6 +193,17 @@ class Engine:
     def api(self, cluster: str) -> KubeApi:
         """Returns a cluster's API."""
         return self.clusters.api(ClusterName(cluster))
+
+    def stored(
+        self,
+        cluster: ClusterName,
+        service: ServiceName,
+        environment: EnvironmentName,
+        revision: RevisionId,
+    ) -> Rendered | None:
+        """Returns a revision's objects as a cluster keeps them, or None."""
+        stored = StoredObjects(self.clusters.api(cluster), self._settings.namespace)
+        return stored.load((service, environment), revision)
 
     @property
     def history(self) -> History:
@@ -236,6 +264,10 @@ class Engine:
             unreachable=self._unreachable,
             publish=publish,
         )
+
+    def _digest_key_step(self) -> float:
+        # Its namespace is made when the home first answers.
+        return self.digest_key.step() if self.home_answers else UNREACHABLE_S
 
     def _may_write(self) -> bool:
         return self._current().mode is Mode.ENFORCE

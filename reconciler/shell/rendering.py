@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from reconciler.core.assembly import Unrenderable, assemble, effective_values
+from reconciler.core.assembly import ASSEMBLY, Unrenderable, assemble, effective_values
 from reconciler.core.identity import is_rendered, overlay_digest, tree_digest
 from reconciler.errors import InvalidInput, ReconcilerError
-from reconciler.model.env_repo import Service, ServiceSource
+from reconciler.model.env_repo import Service, ServiceSource, SourceKind
 from reconciler.model.fleet import Allowed, Cluster
 from reconciler.model.names import BlobId, EnvironmentName
 from reconciler.model.objects import KubeObject, Rendered
@@ -43,6 +43,7 @@ class Renderer:
         history: Where the files come from.
         builder: Makes raw objects of them.
         clock: For how long an error is kept.
+        key: Of this installation, for digests of Secrets; None while it is not known.
         cache_bytes_max: Of objects as text, for each of the two caches.
     """
 
@@ -52,14 +53,20 @@ class Renderer:
         builder: Builder,
         *,
         clock: Clock,
+        key: Callable[[], bytes | None],
         cache_bytes_max: int = CACHE_BYTES_MAX,
     ) -> None:
         self._history = history
         self._builder = builder
+        self._key = key
         self._raw: _Cache[tuple[KubeObject, ...]] = _Cache(clock, cache_bytes_max, _weight)
         self._rendered: _Cache[Rendered] = _Cache(
             clock, cache_bytes_max, lambda rendered: _weight(rendered.objects)
         )
+
+    def version(self, kind: SourceKind) -> str:
+        """Returns what renders a kind of source, with versions."""
+        return " ".join(part for part in (ASSEMBLY, self._builder.version(kind)) if part)
 
     def render(
         self,
@@ -83,8 +90,10 @@ class Renderer:
 
         Raises:
             InvalidInput: It does not render; with every fault that was found.
-            TransientError: The build ran into its time limit, or the mirror could not be read.
+            TransientError: The build ran into its time limit, the mirror could not be read, or the
+                key is needed and not known.
         """
+        secret_key = self._key()
         values = effective_values(revision, cluster)
         files = (tree_digest(source.tree, b""), overlay_digest(source.tree, environment))
 
@@ -99,11 +108,20 @@ class Renderer:
                 cluster=cluster,
                 revision=revision,
                 allowed=allowed,
+                key=secret_key,
             )
 
         # Of the revision only images and values count, and of the cluster only what is in them.
-        key = (service, environment, files, revision.release.images, values, allowed)
-        return self._rendered.get(key, rendered)
+        rests_on = (
+            service,
+            environment,
+            files,
+            revision.release.images,
+            values,
+            allowed,
+            secret_key,
+        )
+        return self._rendered.get(rests_on, rendered)
 
     def _build(
         self, service: Service, tree: Iterable[TreeEntry], environment: EnvironmentName

@@ -20,7 +20,7 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, FleetSummary, Member, MemberHealth, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.health import Cause, Evidence, HealthStatus
-from reconciler.model.names import ClusterName, CommitId, EnvironmentName, ServiceName
+from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.records import (
     ApplyState,
@@ -161,6 +161,7 @@ def carried_out(order: Deliver) -> ServiceRecord:
         rejection=order.rejection,
         state=ApplyState.APPLIED,
         applied=order.revision.id,
+        render_digest=RenderDigest(f"sha256:{order.revision.id[-8:]}"),
         generation=1,
         observed_generation=1,
     )

@@ -7,6 +7,7 @@ from reconciler.model.names import CommitId, EnvironmentName
 from reconciler.model.release import Revision, TreeEntry, Values
 
 COMMIT = CommitId("a" * 40)
+RENDERER = "assembly/1"
 
 
 def revision(
@@ -16,6 +17,7 @@ def revision(
     tree: str = "b" * 40,
     values: Values | None = None,
     source: CommitId = COMMIT,
+    renderer: str = RENDERER,
 ) -> Revision:
     """Returns a revision; another version has another image unless one is named."""
     return revision_of(
@@ -27,4 +29,5 @@ def revision(
         entries=(TreeEntry("web.yaml", 0o100644, tree),),
         service_yaml_identity=b"",
         environment=EnvironmentName("dev"),
+        renderer=renderer,
     )

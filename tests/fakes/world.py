@@ -13,6 +13,7 @@ from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine, Ports
@@ -143,6 +144,7 @@ class World:
             cluster.client().create(_namespace("web"))
             cluster.audit.clear()
             self.runner.spawn(f"controllers {cluster.name}", _paced(cluster.step))
+        self.builder: Builder = ServiceBuilder()
         self.events: list[Event] = []
         self._on_view = on_view
         self.mode = mode
@@ -157,13 +159,14 @@ class World:
             runner=alive,
             remote=self.git,
             history=self.git,
-            builder=ServiceBuilder(),
+            builder=self.builder,
             reach=Reach(
                 lambda name: self.clusters[name].client(),
                 jitter=random.Random(1),
                 watch_again_s=0.2,
             ),
             home=ClusterName("dev-1"),
+            entropy=random.Random(1).randbytes,
         )
         engine = Engine(
             self.settings,

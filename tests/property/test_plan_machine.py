@@ -16,6 +16,7 @@ from reconciler.core.fuses import plan_fleet
 from reconciler.core.plan import plan_service
 from reconciler.core.recording import recorded, with_revert
 from reconciler.core.rejections import repeats
+from reconciler.core.renders import together
 from reconciler.core.reverting import plan_revert
 from reconciler.model.actions import (
     Action,
@@ -32,13 +33,13 @@ from reconciler.model.actions import (
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, LiveState, Member, ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import ClusterName, EnvironmentName, Identity, RevisionId
+from reconciler.model.names import ClusterName, EnvironmentName, Identity, RenderDigest, RevisionId
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, RevertProgress, ServiceRecord
 from reconciler.model.release import Revision, Values
 from tests.fakes.facts import CLUSTERS, CRASHING, CURRENT, NOW, WEB, carried_out, policy
 from tests.fakes.records import COMMIT, revision
-from tests.property.worlds import PATH, REVISIONS
+from tests.property.worlds import ANEW, PATH, REVISIONS
 
 TURNS_MAX = 60
 """Plans in a row that each change something; more of them never settle."""
@@ -50,7 +51,7 @@ clusters = st.sampled_from([name for names in CLUSTERS.values() for name in name
 numbers = st.integers(0, len(REVISIONS) - 1)
 """Of a revision."""
 
-FRESH = revision("9.0.0", tree="f" * 40, values=Values.of({"replicas": 9}))
+FRESH = revision("9.0.0", tree="f" * 40, values=Values.of({"replicas": 9}), renderer="assembly/3")
 """Has no part in common with any other, so that no rejection can hold it."""
 
 
@@ -64,6 +65,8 @@ class Toy:
     def __init__(self) -> None:
         self.now: datetime = NOW
         self.pins: dict[EnvironmentName, Revision] = dict.fromkeys(PATH, REVISIONS[0])
+        self.is_upgraded = False
+        self.renders_otherwise = False
         self.paused: set[EnvironmentName] = set()
         self.quarantine: tuple[QuarantineEntry, ...] = ()
         self.records: dict[EnvironmentName, PromotionRecord] = {}
@@ -80,8 +83,11 @@ class Toy:
 
     def _cell(self, environment: EnvironmentName) -> Cell:
         held = [e for e in self.quarantine if environment in e.environments]
+        wanted = self._rendered(self.pins[environment])
+        renders = [(name, self._digest(wanted)) for name in CLUSTERS[environment]]
         ask = Ask(
-            wanted=self.pins[environment],
+            wanted=wanted,
+            renders=together(renders),
             commit=COMMIT,
             policy=policy(environment),
             policy_digest="sha256:p",
@@ -91,6 +97,19 @@ class Toy:
         )
         members = tuple(self._member(environment, name) for name in CLUSTERS[environment])
         return Cell(environment, ask, self.records.get(environment), True, members)
+
+    def _rendered(self, asked: Revision) -> Revision:
+        """Returns what a pin asks for as the present daemon renders it."""
+        if asked == FRESH:
+            return asked
+        pairs = zip(REVISIONS, ANEW, strict=True)
+        former, anew = next(pair for pair in pairs if asked in pair)
+        return anew if self.is_upgraded else former
+
+    def _digest(self, revision: Revision) -> RenderDigest:
+        """Returns a digest that speaks of the renderer only where it renders otherwise."""
+        renderer = revision.renderer if self.renders_otherwise else ""
+        return RenderDigest(f"{revision.identity} {revision.values.text} {renderer}")
 
     def _member(self, environment: EnvironmentName, name: ClusterName) -> Member:
         asked = self.asked.get(name)
@@ -115,6 +134,7 @@ class Toy:
     def settle(self) -> tuple[Action, ...]:
         """Plans and acts until nothing is left but to hold; returns the last plan."""
         for _ in range(TURNS_MAX):
+            self.now += timedelta(milliseconds=1)
             facts = self.facts()
             fleet = plan_fleet([facts], self.now, service_an_hour=1, fleet_an_hour=3)
             actions = plan_service(facts, fleet, self.now)
@@ -157,7 +177,10 @@ class Toy:
             assert identity in proven_here or all(identity in self.proven[e] for e in before)
             self.healthy_s[order.cluster] = 0.0
         self.asked[order.cluster] = replace(
-            carried_out(order), generation=generation, observed_generation=generation
+            carried_out(order),
+            render_digest=self._digest(order.revision),
+            generation=generation,
+            observed_generation=generation,
         )
 
     def _commit(self, facts: ServiceFacts, action: CommitRevert) -> None:
@@ -235,6 +258,12 @@ class Fleet(RuleBasedStateMachine):
     @rule(environment=environments)
     def lose_the_record(self, environment: EnvironmentName) -> None:
         self.toy.records.pop(environment, None)
+        self.rest()
+
+    @rule(otherwise=st.booleans())
+    def upgrade_or_downgrade(self, otherwise: bool) -> None:
+        self.toy.is_upgraded = not self.toy.is_upgraded
+        self.toy.renders_otherwise = self.toy.renders_otherwise or otherwise
         self.rest()
 
     @rule()

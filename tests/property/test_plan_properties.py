@@ -74,6 +74,24 @@ def test_nothing_moves_forward_before_it_is_proven_in_every_environment_before(
 
 @settings(max_examples=50)
 @given(services, fleets)
+def test_without_a_roll_out_only_what_is_proven_here_or_renders_to_it_is_admitted(
+    facts: ServiceFacts, fleet: FleetSummary
+) -> None:
+    for view, action in planned(facts, fleet):
+        if isinstance(action, Admit) and action.rollout is None:
+            carried = action.carried
+            if carried is None:
+                assert proof_of(view.cell, action.revision) is not None
+                continue
+            assert carried.revision == action.revision == view.cell.ask.wanted
+            assert carried.renders is not None
+            assert carried.renders == view.cell.ask.renders
+            assert view.cell.record is not None
+            assert carried.renders in {p.renders for p in view.cell.record.proofs}
+
+
+@settings(max_examples=50)
+@given(services, fleets)
 def test_nothing_moves_forward_while_all_is_halted_or_the_pin_is_paused(
     facts: ServiceFacts, fleet: FleetSummary
 ) -> None:

@@ -22,7 +22,7 @@ from reconciler.model.facts import (
 )
 from reconciler.model.fleet import Mode
 from reconciler.model.health import HealthStatus
-from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import (
     ApplyState,
@@ -58,10 +58,16 @@ REVISIONS = tuple(
     for tree in "ab"
     for replicas in (1, 2)
 )
+ANEW = tuple(
+    revision(of.release.version, tree=tree * 40, values=of.values, renderer="assembly/2")
+    for of, tree in zip(REVISIONS, "aabb" * 3, strict=True)
+)
+"""The same, by another renderer."""
 OTHER = ServiceName("api")
 UNREAD = MemberHealth(HealthStatus.UNKNOWN, "Unread", "it could not be read")
 
-revisions = st.sampled_from(REVISIONS)
+revisions = st.sampled_from((*REVISIONS, *ANEW[:4]))
+renders = st.sampled_from([None, RenderDigest("sha256:a"), RenderDigest("sha256:b")])
 healths = st.sampled_from([CURRENT, CURRENT, CURRENT, STARTING, CRASHING, STUCK, UNREAD])
 flags = st.sampled_from([True, True, True, False])
 """Mostly true, so that what is rare does not hide all else."""
@@ -78,6 +84,7 @@ def proofs(draw: st.DrawFn, environment: EnvironmentName) -> tuple[Proof, ...]:
             origin=draw(st.sampled_from(Origin)),
             opens_gates=draw(flags),
             watch_until=draw(st.sampled_from([None, BEFORE, NOW + timedelta(minutes=1)])),
+            renders=draw(renders),
         )
         for revision in found
     )
@@ -139,6 +146,7 @@ def asks(draw: st.DrawFn, at: int, known: PromotionRecord | None) -> Ask:
         paused=not draw(flags),
         adopt_overwrite=not draw(flags),
         immediate=draw(st.none() | revisions) if wanted else None,
+        renders=draw(renders) if wanted else None,
         quarantine=draw(st.sampled_from([(), (), tuple(entries), None])),
         lifted=lifted,
         reason=None if wanted else draw(st.sampled_from([Reason.ORPHANED, Reason.INVALID_PIN])),

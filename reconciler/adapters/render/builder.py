@@ -7,7 +7,7 @@ from typing import assert_never
 
 from reconciler.adapters.render.confined import Limits
 from reconciler.adapters.render.documents import refuse_pointer
-from reconciler.adapters.render.kustomize import build_kustomized
+from reconciler.adapters.render.kustomize import build_kustomized, kubectl_version
 from reconciler.adapters.render.plain import build_plain
 from reconciler.core.assembly.faults import raise_all
 from reconciler.core.identity import OVERLAYS, SERVICE_FILE, is_rendered
@@ -43,6 +43,10 @@ class ServiceBuilder:
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
+
+    def version(self, kind: SourceKind) -> str:
+        """Returns what a kind is built by; see the port."""
+        return f"kubectl/{kubectl_version()}" if kind is SourceKind.KUSTOMIZE else ""
 
     def build(
         self, kind: SourceKind, files: Mapping[str, bytes], environment: EnvironmentName

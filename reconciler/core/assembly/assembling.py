@@ -12,8 +12,8 @@ from reconciler.core.assembly.order import in_order
 from reconciler.core.assembly.pods import Tree
 from reconciler.core.assembly.shape import shaped
 from reconciler.core.assembly.values import effective_values, set_replicas
-from reconciler.core.stored import canonical, render_digest
-from reconciler.errors import InvalidInput
+from reconciler.core.stored import canonical, is_secret, render_digest
+from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.env_repo import Service
 from reconciler.model.fleet import Allowed, Cluster
 from reconciler.model.names import EnvironmentName
@@ -22,6 +22,10 @@ from reconciler.model.release import Revision
 
 SERVICE_LABEL = "reconciler.dev/service"
 ENVIRONMENT_LABEL = "reconciler.dev/environment"
+
+ASSEMBLY = "assembly/1"
+"""Counts up with every change that makes another object of the same input: what it changes is then
+`RenderChanged`, and goes through order and waves. A test holds it against what is rendered."""
 
 OBJECTS_MAX = 2_000
 """Twenty times the largest service met in practice; each costs requests to every cluster."""
@@ -38,6 +42,7 @@ def assemble(
     cluster: Cluster,
     revision: Revision,
     allowed: Allowed,
+    key: bytes | None,
 ) -> Rendered:
     """Returns what a revision renders to on one cluster, in apply order.
 
@@ -48,9 +53,11 @@ def assemble(
         cluster: Where it goes; its name and labels may stand in values.
         revision: The images and values to put in.
         allowed: What fleet.yaml lets services touch.
+        key: Of this installation, for digests of Secrets; None while it is not known.
 
     Raises:
         Unrenderable: With every fault found.
+        TransientError: It holds Secrets, and the key is not known.
     """
     subject = f"service {service.name} in {environment}"
     values = effective_values(revision, cluster)
@@ -64,9 +71,12 @@ def assemble(
         *_label(objects, {SERVICE_LABEL: service.name, ENVIRONMENT_LABEL: environment}),
     ]
     raise_all(subject, faults)
-    hash_into_templates(objects)
+    if key is None and any(is_secret(obj) for obj in objects):
+        why = "it holds Secrets, and the key for their digests is not known yet"
+        raise TransientError(subject, "it cannot be rendered", why, "the home cluster must answer")
+    hash_into_templates(objects, key or b"")
     ordered = in_order(objects)
-    return Rendered(ordered, render_digest(ordered))
+    return Rendered(ordered, render_digest(ordered, key or b""))
 
 
 def _shaped(raw: Sequence[KubeObject], subject: str) -> list[Tree]:

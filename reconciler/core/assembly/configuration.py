@@ -1,6 +1,7 @@
 """Hashes a release's ConfigMaps and Secrets into the Pod templates that use them.
 
-So a change of configuration makes new Pods, and is run and judged instead of only stored.
+So a change of configuration makes new Pods, and is run and judged instead of only stored. Whoever may
+read Pods may read the hash, so where Secrets are in it nobody can guess them from it without a key.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from reconciler.core.assembly.pods import (
     mappings,
     pod_template,
 )
-from reconciler.core.stored import canonical
+from reconciler.core.stored import canonical, keyed
 
 CONFIG_HASH = "reconciler.dev/config-hash"
 
@@ -30,8 +31,13 @@ _Key = tuple[str, str, str]
 """Kind, namespace and name."""
 
 
-def hash_into_templates(objects: Sequence[Tree]) -> None:
-    """Writes the annotation into each Pod template that uses configuration of this release, in place."""
+def hash_into_templates(objects: Sequence[Tree], key: bytes) -> None:
+    """Writes the annotation into each Pod template that uses configuration of this release, in place.
+
+    Args:
+        objects: Private copies, well shaped.
+        key: For hashes that Secrets are a part of.
+    """
     contents = {
         (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): canonical(
             {field: obj[field] for field in _CONTENT if field in obj}
@@ -48,15 +54,17 @@ def hash_into_templates(objects: Sequence[Tree]) -> None:
         if used:
             meta = template["metadata"] = mapping(template.get("metadata"))
             annotations = meta["annotations"] = mapping(meta.get("annotations"))
-            annotations[CONFIG_HASH] = _hash(contents, sorted(used))
+            annotations[CONFIG_HASH] = _hash(contents, sorted(used), key)
 
 
-def _hash(contents: dict[_Key, bytes], used: list[_Key]) -> str:
-    hashed = hashlib.sha256()
-    for kind, _, name in used:
-        for field in (kind.encode(), name.encode(), contents[kind, _, name]):
-            hashed.update(b"%d:%b," % (len(field), field))
-    return hashed.hexdigest()
+def _hash(contents: dict[_Key, bytes], used: list[_Key], key: bytes) -> str:
+    fields = [f for kind, _, name in used for f in (kind, name, contents[kind, _, name])]
+    octets = b"".join(
+        b"%d:%b," % (len(field), field)
+        for field in (f.encode() if isinstance(f, str) else f for f in fields)
+    )
+    holds_secrets = any(kind == "Secret" for kind, _, _ in used)
+    return keyed(octets, key).hex() if holds_secrets else hashlib.sha256(octets).hexdigest()
 
 
 def _references(template: Tree) -> Iterator[tuple[str, str]]:

@@ -402,7 +402,7 @@ class ClusterExecutor:
             state.trouble = MemberHealth(reason="StoredObjectsMissing", message=message)
             return None
         with self._lock:
-            state.objects = Objects(record.revision.id, stored)
+            state.objects = Objects(record.revision.id, stored.objects)
             state.seen, state.is_fresh, state.trouble = None, False, None
             state.soak = Soak(record.healthy_s)
             state.asked_s = self._clock.monotonic_s()

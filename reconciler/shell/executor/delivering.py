@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.assembly import deletion_layers
 from reconciler.core.pruning import PrunePlan, plan_prune
-from reconciler.core.stored import render_digest
 from reconciler.errors import ReconcilerError
-from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.names import RenderDigest
+from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.kube import KubeApi, Propagation
@@ -94,32 +94,34 @@ class Deliveries:
         needs_apply = not (
             is_applied(was) and was is not None and was.revision.id == order.deliver.revision.id
         )
+        needs_no_write = _renders_to_what_is_there(order, was)
         claimed = self.records.claim(asked_for(order, was), was)
         on_claimed(claimed)
         if not needs_apply:
             record = self.records.report(_current(claimed)) if _is_behind(claimed) else claimed
             return Delivered(record, None, (), self._prune(order, None))
         try:
-            objects = self._objects(order)
-            applied = self._apply(order, objects, is_first=was is None)
+            rendered = self._objects(order)
+            applied = (
+                () if needs_no_write else self._apply(order, rendered.objects, is_first=was is None)
+            )
         except CannotApply as refusal:
             self.records.report(_failed(claimed, refusal))
             raise
-        done = _done(claimed, objects, healthy_s)
-        record = self.records.report(done)
-        return Delivered(record, objects, applied, self._prune(order, objects))
+        record = self.records.report(_done(claimed, rendered, healthy_s))
+        return Delivered(record, rendered.objects, applied, self._prune(order, rendered.objects))
 
-    def _objects(self, order: Order) -> tuple[KubeObject, ...]:
+    def _objects(self, order: Order) -> Rendered:
         """Returns what to apply: on the way back what is stored, else what was rendered."""
         revision = order.deliver.revision.id
         if order.rendered is not None and not order.deliver.returning:
-            self.stored.save(order.key, revision, order.rendered.objects)
-            return order.rendered.objects
+            self.stored.save(order.key, revision, order.rendered)
+            return order.rendered
         stored = self.stored.load(order.key, revision)
         if stored is not None:
             return stored
         if order.rendered is not None:
-            return order.rendered.objects
+            return order.rendered
         why = "its objects are not stored here, and it cannot be rendered now"
         version = order.deliver.revision.release.version
         error = ReconcilerError(f"{order.deliver.service} {version}", "it cannot be applied", why)
@@ -147,9 +149,10 @@ class Deliveries:
         if not order.deliver.proven or order.deliver.returning or not self._may_prune():
             return None
         if objects is None:
-            objects = self.stored.load(order.key, order.deliver.revision.id)
-        if objects is None:
-            return None
+            stored = self.stored.load(order.key, order.deliver.revision.id)
+            if stored is None:
+                return None
+            objects = stored.objects
         self.stored.collect(order.key, order.deliver.keep)
         inventory = self.inventories.load(order.key)
         wanted = {ObjectRef.of(obj) for obj in objects}
@@ -190,12 +193,21 @@ def _current(record: ServiceRecord) -> ServiceRecord:
     return replace(record, observed_generation=record.generation)
 
 
-def _done(
-    record: ServiceRecord, objects: tuple[KubeObject, ...], healthy_s: float
-) -> ServiceRecord:
+def _renders_to_what_is_there(order: Order, was: ServiceRecord | None) -> bool:
+    """Tells whether another revision renders to exactly what was applied whole: then nothing is written."""
+    return (
+        order.rendered is not None
+        and not order.deliver.returning
+        and was is not None
+        and is_applied(was)
+        and was.render_digest == order.rendered.digest
+    )
+
+
+def _done(record: ServiceRecord, rendered: Rendered, healthy_s: float) -> ServiceRecord:
     """Equal objects are the same Pods still running, so the time they were seen healthy stays."""
-    digest = render_digest(objects)
-    same = record.applied is not None and digest == record.render_digest
+    digest = RenderDigest(rendered.digest) if rendered.digest else None
+    same = record.applied is not None and digest is not None and digest == record.render_digest
     return replace(
         _current(record),
         state=ApplyState.APPLIED,

@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.core.stored import pack, unpack
 from reconciler.errors import Conflict, InvalidInput
 from reconciler.model.names import RevisionId
-from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.ports.kube import KubeApi, Propagation
 from reconciler.shell.executor.orders import CellKey
 
@@ -20,6 +20,7 @@ SERVICE_LABEL = "reconciler.dev/stored-service"
 ENVIRONMENT_LABEL = "reconciler.dev/stored-environment"
 REVISION = "reconciler.dev/revision"
 CHUNKS = "reconciler.dev/chunks"
+RENDER_DIGEST = "reconciler.dev/render-digest"
 
 CHUNKS_MAX = 40
 """More than 32 MiB, the most that is packed; a larger number in a Secret is not ours."""
@@ -39,26 +40,26 @@ class StoredObjects:
         self._api = api
         self._namespace = namespace
 
-    def save(self, key: CellKey, revision: RevisionId, objects: tuple[KubeObject, ...]) -> None:
+    def save(self, key: CellKey, revision: RevisionId, rendered: Rendered) -> None:
         """Stores a revision; its first chunk, which counts them, is written last.
 
         Raises:
             ReconcilerError: It could not be stored whole; then it must not be applied either.
         """
-        chunks = pack(objects)
+        chunks = pack(rendered.objects)
         for index in reversed(range(len(chunks))):
-            self._write(self._secret(key, revision, index, chunks))
+            self._write(self._secret(key, revision, index, chunks, rendered.digest))
 
     def _write(self, secret: dict[str, Any]) -> None:
         there = self._api.get(ObjectRef.of(secret))
         if there is None:
             self._api.create(secret)
-        elif there.get("data") != secret["data"] or _chunks(there) != _chunks(secret):
+        elif there.get("data") != secret["data"] or _notes(there) != _notes(secret):
             version = there["metadata"]["resourceVersion"]
             meta = {**secret["metadata"], "resourceVersion": version}
             self._api.replace({**secret, "metadata": meta}, subresource=None)
 
-    def load(self, key: CellKey, revision: RevisionId) -> tuple[KubeObject, ...] | None:
+    def load(self, key: CellKey, revision: RevisionId) -> Rendered | None:
         """Returns a stored revision, or None when it is not there.
 
         Raises:
@@ -73,7 +74,8 @@ class StoredObjects:
             if chunk is None:
                 return None
             secrets.append(chunk)
-        return unpack(_content(secret, revision) for secret in secrets)
+        objects = unpack(_content(secret, revision) for secret in secrets)
+        return Rendered(objects, _notes(first)[1])
 
     def collect(self, key: CellKey, keep: Iterable[RevisionId]) -> None:
         """Deletes the cell's stored revisions that nobody goes back to any more."""
@@ -100,7 +102,12 @@ class StoredObjects:
                 continue
 
     def _secret(
-        self, key: CellKey, revision: RevisionId, index: int, chunks: tuple[bytes, ...]
+        self,
+        key: CellKey,
+        revision: RevisionId,
+        index: int,
+        chunks: tuple[bytes, ...],
+        digest: str,
     ) -> dict[str, Any]:
         service, environment = key
         ref = self._ref(key, revision, index)
@@ -111,7 +118,11 @@ class StoredObjects:
                 "name": ref.name,
                 "namespace": ref.namespace,
                 "labels": {SERVICE_LABEL: service, ENVIRONMENT_LABEL: environment},
-                "annotations": {REVISION: revision, CHUNKS: str(len(chunks))},
+                "annotations": {
+                    REVISION: revision,
+                    CHUNKS: str(len(chunks)),
+                    RENDER_DIGEST: digest,
+                },
             },
             "type": "reconciler.dev/stored-objects",
             "data": {"objects": base64.b64encode(chunks[index]).decode()},
@@ -122,6 +133,12 @@ class StoredObjects:
         digits = revision.partition(":")[2][:_REVISION_DIGITS]
         name = f"stored-{service}.{environment}-{digits}-{index}"
         return ObjectRef("v1", "Secret", self._namespace, name)
+
+
+def _notes(secret: KubeObject) -> tuple[int, str]:
+    """Returns how many chunks there are, and the digest that the objects were rendered with."""
+    annotations = secret["metadata"].get("annotations") or {}
+    return _chunks(secret), str(annotations.get(RENDER_DIGEST, ""))
 
 
 def _chunks(secret: KubeObject) -> int:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.renders import applied_everywhere
 from reconciler.model.actions import Admit, Adopt, Examine, Hold
 from reconciler.model.facts import Ask, Cell, FleetSummary, LiveState
+from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
 from tests.fakes.facts import (
@@ -208,6 +210,20 @@ def test_what_is_live_is_adopted_and_not_what_the_pin_asks_for() -> None:
     (action,) = planned(DEV_HAS_1, lost(on=EVERYWHERE_2))
     assert isinstance(action, Adopt)
     assert action.proof.revision == V2
+
+
+def test_what_is_adopted_says_what_it_renders_to_as_far_as_that_is_known() -> None:
+    asked = ask(V1, PROD, renders=RenderDigest("sha256:asked"))
+    (equal,) = planned(DEV_HAS_1, new(everywhere(**SAME), asked))
+    assert isinstance(equal, Adopt)
+    assert equal.proof.renders == "sha256:asked"
+    given = lost(asked, on=EVERYWHERE_2)
+    (agreed,) = planned(DEV_HAS_1, given)
+    assert isinstance(agreed, Adopt)
+    assert agreed.proof.renders == applied_everywhere(given.members)
+    (partly,) = planned(DEV_HAS_1, lost(on={"prod-1": V2, "prod-2": V2}))
+    assert isinstance(partly, Adopt)
+    assert partly.proof.renders is None
 
 
 def test_what_was_begun_and_not_applied_is_not_adopted() -> None:

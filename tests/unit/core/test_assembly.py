@@ -70,6 +70,7 @@ def render(
     values: Tree | None = None,
     cluster_values: Tree | None = None,
     allowed: Allowed = ANYTHING,
+    key: bytes | None = b"k" * 32,
 ) -> Rendered:
     if images is None:
         images = [(IMAGE, DIGEST)] if IMAGE in str(raw) else []
@@ -82,6 +83,7 @@ def render(
         entries=(),
         service_yaml_identity=b"",
         environment=PROD,
+        renderer="assembly/1",
     )
     return assemble(
         raw,
@@ -90,6 +92,7 @@ def render(
         cluster=CLUSTER,
         revision=revision,
         allowed=allowed,
+        key=key,
     )
 
 

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from reconciler.core.assembly import CONFIG_HASH
+from reconciler.errors import TransientError
 from tests.unit.core.test_assembly import IMAGE, meta, obj, render, workload
 
 
-def hash_of(*configuration: dict[str, Any], user: dict[str, Any]) -> str | None:
+def hash_of(
+    *configuration: dict[str, Any], user: dict[str, Any], key: bytes = b"k" * 32
+) -> str | None:
     """Returns what the rendered Pod template is annotated with."""
-    objects = render(*configuration, user).objects
+    objects = render(*configuration, user, key=key).objects
     (rendered,) = (o for o in objects if o["kind"] == user["kind"])
     template = rendered["spec"]
     for part in ("jobTemplate", "spec", "template"):
@@ -119,3 +122,24 @@ def test_a_cron_job_runs_new_configuration_and_a_job_keeps_its_unchangeable_temp
     job = obj("Job", api_version="batch/v1", spec=pod)
     assert hash_of(CONFIG_MAP, user=cron) is not None
     assert hash_of(CONFIG_MAP, user=job) is None
+
+
+def test_a_hash_that_a_secret_is_part_of_cannot_be_guessed_without_the_key() -> None:
+    both = container(envFrom=[{"secretRef": {"name": "conf"}}, {"configMapRef": {"name": "conf"}}])
+    user = workload(**both)
+    hashes = {hash_of(CONFIG_MAP, SECRET, user=user, key=key * 32) for key in (b"a", b"b")}
+    assert len(hashes) == 2
+    assert hash_of(CONFIG_MAP, SECRET, user=user) == hash_of(CONFIG_MAP, SECRET, user=user)
+
+
+def test_a_hash_of_what_is_no_secret_needs_no_key() -> None:
+    user = workload(**container(envFrom=[{"configMapRef": {"name": "conf"}}]))
+    hashes = {hash_of(CONFIG_MAP, user=user, key=key * 32) for key in (b"a", b"b")}
+    assert len(hashes) == 1
+
+
+def test_without_the_key_a_release_with_secrets_does_not_render_yet() -> None:
+    user = workload(**container())
+    with pytest.raises(TransientError, match="the key for their digests is not known"):
+        render(SECRET, user, key=None)
+    assert render(CONFIG_MAP, user, key=None) == render(CONFIG_MAP, user)

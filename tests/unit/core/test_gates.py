@@ -12,7 +12,7 @@ from reconciler.core import gates
 from reconciler.model.actions import GateState
 from reconciler.model.facts import Cell, FleetSummary, MemberHealth
 from reconciler.model.health import HealthStatus
-from reconciler.model.names import ServiceName
+from reconciler.model.names import RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
 from reconciler.model.release import Part
@@ -394,3 +394,103 @@ def test_an_unknown_health_before_does_not_count_as_failing() -> None:
     unknown = MemberHealth(HealthStatus.UNKNOWN, "Unread", "it could not be read")
     before = cell(DEV, record(DEV, V2), members={"dev-1": {"health": unknown}})
     assert not gates.shut(gates.admission(view(before, WANTS_2), V2))
+
+
+# What another renderer makes of a revision is another thing to prove.
+
+NEW_1, NEW_2 = (revision(v, renderer="assembly/2") for v in ("1.0.0", "2.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("dev", "shut"),
+    [
+        pytest.param(
+            cell(DEV, record(DEV, V2, proofs=(proof(V2),))),
+            {"ProvenBefore": "closed WaitingForProof"},
+            id="it was never proven before",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, V1), ask(NEW_1)),
+            {"ProvenBefore": "closed RenderChanged"},
+            id="it is proven before as another renders it, and will be as this one does",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, V1, proofs=(proof(V1), proof(NEW_2))), ask(NEW_1)),
+            {"ProvenBefore": "closed RenderChanged"},
+            id="while it will be, another release proven by this one does not stand for it",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, NEW_1), ask(NEW_1)),
+            {},
+            id="it is proven before as this one renders it",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, V2, proofs=(proof(V2), proof(V1))), ask(NEW_2)),
+            {"ProvenBefore": "closed RenderChanged"},
+            id="before, they have gone on, and nothing is proven by this one yet",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, NEW_2, proofs=(proof(NEW_2), proof(V1))), ask(NEW_2)),
+            {},
+            id="before, they have gone on, and what they run is proven by this one",
+        ),
+        pytest.param(
+            cell(
+                DEV,
+                record(DEV, NEW_2, proofs=(proof(NEW_2, opens_gates=False), proof(V1))),
+                ask(NEW_2),
+            ),
+            {"ProvenBefore": "closed RenderChanged"},
+            id="before, they have gone on to what was only adopted",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, NEW_2, proofs=(proof(NEW_2), proof(V1))), ask(None)),
+            {},
+            id="before, nothing is asked for any more",
+        ),
+    ],
+)
+def test_a_renderer_goes_through_the_environments_in_order(dev: Cell, shut: dict[str, str]) -> None:
+    seen = view(dev, cell(STAGING, record(STAGING), ask(NEW_1, STAGING)))
+    found = gates.admission(seen, NEW_1)
+    assert states(found) == shut
+
+
+def test_the_gate_names_both_renderers() -> None:
+    seen = view(cell(DEV, record(DEV)), cell(STAGING, record(STAGING), ask(NEW_1, STAGING)))
+    (gate,) = gates.shut(gates.admission(seen, NEW_1))
+    assert "as assembly/1 renders it" in gate.message
+    assert "as assembly/2 does" in gate.message
+
+
+SAME = RenderDigest("sha256:same")
+
+
+@pytest.mark.parametrize(
+    ("proven", "asked", "rejected", "carries"),
+    [
+        pytest.param({"renders": SAME}, SAME, (), True, id="it renders to what is proven"),
+        pytest.param(
+            {"renders": RenderDigest("sha256:x")}, SAME, (), False, id="it renders otherwise"
+        ),
+        pytest.param({"renders": None}, None, (), False, id="what either renders to is not known"),
+        pytest.param({"renders": None}, SAME, (), False, id="what was proven is not known"),
+        pytest.param({"renders": SAME}, None, (), False, id="what it renders to is not known"),
+        pytest.param(
+            {"renders": SAME}, SAME, (rejection(V1),), False, id="what is proven was rejected since"
+        ),
+    ],
+)
+def test_a_proof_carries_over_when(
+    proven: dict[str, Any], asked: Any, rejected: tuple[Any, ...], carries: bool
+) -> None:
+    known = record(DEV, V1, proofs=(proof(V1, **proven),), rejections=rejected)
+    found = gates.carried_proof(cell(DEV, known, ask(NEW_1, renders=asked)), NEW_1)
+    assert found == (proof(NEW_1, renders=SAME) if carries else None)
+
+
+def test_what_is_not_what_is_asked_for_carries_nothing() -> None:
+    known = record(DEV, V1, proofs=(proof(V1, renders=SAME),))
+    given = cell(DEV, known, ask(NEW_1, renders=SAME))
+    assert gates.carried_proof(given, NEW_2) is None
+    assert gates.carried_proof(cell(DEV, None, ask(NEW_1, renders=SAME)), NEW_1) is None

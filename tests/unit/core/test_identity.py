@@ -29,6 +29,7 @@ BASIS: dict[str, Any] = {
     ),
     "service_yaml_identity": b'{"namespace":"web"}',
     "environment": PROD,
+    "renderer": "assembly/1",
 }
 
 
@@ -68,6 +69,7 @@ def entries(**blobs: str) -> tuple[TreeEntry, ...]:
         pytest.param({"values": Values.of({"replicas": 9})}, {Part.VALUES}, id="other values"),
         pytest.param({"cluster_values": Values()}, {Part.VALUES}, id="other values of a cluster"),
         pytest.param({"entries": entries(cc="c0")}, {Part.VALUES}, id="this one's overlay"),
+        pytest.param({"renderer": "assembly/2"}, {Part.RENDERER}, id="another renderer"),
     ],
 )
 def test_a_change_is_seen_in_its_part_alone(changes: dict[str, Any], parts: set[Part]) -> None:
@@ -83,7 +85,7 @@ def test_the_digests_never_change_from_one_version_to_the_next() -> None:
         "sha256:798d57b8fa787ee9b6473ffe9ec060dc9fab8f2b3edc36b6f3f21a4540f8389f"
     )
     assert revision().id == (
-        "sha256:d71695cf358fc881867c973eebef80b67767a6322cd6345bc5bdbe2ce08977f7"
+        "sha256:8a4c6a709e5d1fa5447e68e92a5251bf4b599e6f3afde641ef7f7946ddec0a1b"
     )
 
 

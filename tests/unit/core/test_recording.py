@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.recording import RecordAction, recorded, with_revert
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
-from reconciler.model.names import CommitId
+from reconciler.model.names import CommitId, RenderDigest
 from reconciler.model.records import PROOFS_MAX, REJECTIONS_MAX, PromotionRecord, RevertProgress
 from reconciler.model.release import Revision
 from tests.fakes.facts import BEFORE, DEV, NOW, V1, V2, V3, WEB, proof, record, rejection, rollout
@@ -78,6 +78,12 @@ def reject(bad: Any = BAD) -> Reject:
             id="what is gone back to by a pin is the newest proof again",
         ),
         pytest.param(
+            record(DEV, V1),
+            Admit(WEB, DEV, V2, None, "", "", proof(V2)),
+            record(DEV, V2, proofs=(proof(V2), proof(V1))),
+            id="a proof that carries over comes with its admission",
+        ),
+        pytest.param(
             record(DEV, V3, proofs=(proof(V3), proof(V2), proof(V1))),
             reject(rejection(V3, rolled_back_at=None)),
             record(
@@ -100,6 +106,15 @@ def test_a_proof_of_the_same_revision_takes_the_place_of_the_former() -> None:
     was = record(DEV, V1, proofs=(proof(V2), proof(V1, opens_gates=False)))
     now = recorded(was, Prove(WEB, DEV, proof(V1), "", ""))
     assert now.proofs == (proof(V1), proof(V2))
+
+
+def test_a_proof_of_the_same_objects_takes_the_place_of_the_former() -> None:
+    same, other = RenderDigest("sha256:same"), RenderDigest("sha256:other")
+    was = record(DEV, V1, proofs=(proof(V2, renders=other), proof(V1, renders=same), proof(V3)))
+    now = recorded(was, Prove(WEB, DEV, proof(MANY[0], renders=same), "", ""))
+    assert now.proofs == (proof(MANY[0], renders=same), proof(V2, renders=other), proof(V3))
+    unknown = recorded(was, Prove(WEB, DEV, proof(MANY[0]), "", ""))
+    assert unknown.proofs == (proof(MANY[0]), *was.proofs)
 
 
 def test_only_so_many_proofs_are_kept_and_the_oldest_goes() -> None:

@@ -37,6 +37,7 @@ from tests.fakes.records import revision
 
 TREE = revision("1.0.0", tree="d" * 40)
 VALUES = revision("1.0.0", values=Values.of({"replicas": 3}))
+ANEW = revision("1.0.0", renderer="assembly/2")
 TREE_AND_VALUES = revision("1.0.0", tree="d" * 40, values=Values.of({"replicas": 3}))
 
 
@@ -47,6 +48,13 @@ TREE_AND_VALUES = revision("1.0.0", tree="d" * 40, values=Values.of({"replicas":
         pytest.param(TREE, V1, Part.TREE, id="the same images, another tree"),
         pytest.param(VALUES, V1, Part.VALUES, id="only other values"),
         pytest.param(TREE_AND_VALUES, V1, Part.TREE, id="a tree comes before values"),
+        pytest.param(ANEW, V1, Part.RENDERER, id="only another renderer"),
+        pytest.param(
+            revision("1", image="v1.0.0", values=Values.of({"a": 1}), renderer="assembly/2"),
+            V1,
+            Part.VALUES,
+            id="a renderer comes last",
+        ),
         pytest.param(revision("2", tree="d" * 40), V1, Part.IMAGES, id="images come before all"),
         pytest.param(V1, None, Part.IMAGES, id="nothing is proven to compare with"),
     ],
@@ -103,6 +111,8 @@ def test_without_a_record_there_is_no_way_back() -> None:
         pytest.param(Part.TREE, TREE, False, id="not its tree"),
         pytest.param(Part.VALUES, V1, True, id="its values"),
         pytest.param(Part.VALUES, VALUES, False, id="not its values"),
+        pytest.param(Part.RENDERER, V1, True, id="its renderer"),
+        pytest.param(Part.RENDERER, ANEW, False, id="not its renderer"),
     ],
 )
 def test_a_revision_repeats_what_was_rejected(part: Part, repeated: Revision, answer: bool) -> None:
@@ -152,6 +162,12 @@ def test_a_rejection_names_what_failed_where_and_what_to_go_back_to() -> None:
 def test_a_failure_of_values_holds_in_its_own_environment_alone() -> None:
     made = failing(bad=VALUES)
     assert (made.part, made.environments) == (Part.VALUES, (STAGING,))
+
+
+def test_a_failure_of_the_renderer_leads_back_to_what_the_former_one_rendered() -> None:
+    made = failing(bad=ANEW)
+    assert (made.part, made.restore_to) == (Part.RENDERER, V1)
+    assert made.environments == (STAGING, PROD)
 
 
 def test_with_nothing_proven_the_images_are_rejected_and_nothing_is_gone_back_to() -> None:

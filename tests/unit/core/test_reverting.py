@@ -112,6 +112,16 @@ def test_a_failure_of_values_edits_its_own_pin_alone() -> None:
     assert edits(made, cells(dev=bad, staging=bad, prod=bad)) == [("staging", "1.0.0")]
 
 
+def test_no_pin_is_edited_for_what_it_is_rendered_by() -> None:
+    anew = revision("1.0.0", renderer="assembly/2")
+    made = rejection(anew, STAGING, part=Part.RENDERER, part_digest=anew.part(Part.RENDERER))
+    given = cells(dev=anew, staging=anew, prod=anew)
+    assert edits(made, given) == []
+    text = commit_message(WEB, made, plan_revert(WEB, made, given))
+    assert "Its renderer may not come back" in text
+    assert "only rendered by another version" in text
+
+
 def test_the_quarantine_is_written_in_any_case() -> None:
     plan = plan_revert(WEB, BAD, cells(staging=V3, prod=V3))
     assert plan.entry == entry(BAD, evidence=evidence_lines(BAD))

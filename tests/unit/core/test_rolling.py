@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 
 from reconciler.core.judging import APPLY_REFUSED
+from reconciler.core.renders import applied_everywhere
 from reconciler.core.rolling import admit
 from reconciler.model.actions import Admit, Hold, Prove, Reject
 from reconciler.model.facts import Ask, Cell, FleetSummary
 from reconciler.model.health import Cause
-from reconciler.model.names import ClusterName, ServiceName
+from reconciler.model.names import ClusterName, RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, Origin
+from reconciler.model.release import Revision
 from tests.fakes.facts import (
     AWAY,
     CRASHING,
     DEV,
     HEAD,
-    LONG_S,
     NOW,
     PROD,
     STAGING,
@@ -44,6 +45,7 @@ from tests.fakes.facts import (
     said,
     view,
 )
+from tests.fakes.records import revision
 
 BEFORE_PROD = (
     cell(DEV, record(DEV, V2, proofs=(proof(V3), proof(V2), proof(V1)))),
@@ -54,7 +56,7 @@ BEFORE_PROD = (
 NEW = {"prod-1": V2, "prod-2": V1, "prod-3": V1}
 """The first wave has it."""
 
-DONE: dict[str, Any] = {"healthy_s": LONG_S}
+RENDER = RenderDigest("sha256:render")
 FRESH: dict[str, Any] = {"healthy_s": 10.0}
 
 
@@ -454,3 +456,44 @@ def test_a_person_is_paged_for(fleet: dict[str, Any], page: bool) -> None:
     (hold,) = planned(*BEFORE_PROD, prod(on=NEW), fleet=FleetSummary(**fleet))
     assert isinstance(hold, Hold)
     assert (hold.page, bool(hold.gates)) == (page, True)
+
+
+def test_a_proof_says_what_was_applied_on_all_of_the_clusters() -> None:
+    given = prod()
+    (action,) = planned(*BEFORE_PROD, given)
+    assert isinstance(action, Prove)
+    assert action.proof.renders == applied_everywhere(given.members)
+    assert action.proof.renders is not None
+
+
+# A renderer that changed.
+
+ANEW = revision("1.0.0", renderer="assembly/2")
+
+
+def dev_wanting(wanted: Revision, **proven: Any) -> Cell:
+    """Returns dev on version 1, its proof changed, that wants a revision of a known render."""
+    known = record(DEV, V1, proofs=(proof(V1, **proven),))
+    return cell(DEV, known, ask(wanted, renders=RENDER))
+
+
+def test_what_renders_to_the_same_goes_on_at_once_with_its_proof() -> None:
+    (action,) = planned(dev_wanting(ANEW, renders=RENDER))
+    assert isinstance(action, Admit)
+    assert (action.reason, action.rollout) == (Reason.SAME_RENDER, None)
+    assert action.carried == proof(ANEW, renders=RENDER)
+
+
+def test_what_renders_otherwise_rolls_out_and_says_why() -> None:
+    (action,) = planned(dev_wanting(ANEW, renders=RenderDigest("sha256:other")))
+    assert isinstance(action, Admit)
+    assert action.reason == Reason.RENDER_CHANGED
+    assert action.rollout is not None
+    assert "assembly/2" in action.message
+
+
+def test_another_release_by_another_renderer_is_another_release() -> None:
+    other = revision("2.0.0", renderer="assembly/2")
+    (action,) = planned(dev_wanting(other))
+    assert isinstance(action, Admit)
+    assert action.reason == "GatesOpen"

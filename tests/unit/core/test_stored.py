@@ -19,6 +19,8 @@ WEB: dict[str, Any] = {
     "data": {"motd": "grüße ☃ \ud7ff"},
 }
 
+KEY = b"k" * 32
+
 
 def sealed(body: bytes) -> bytes:
     """Returns any body with the header that fits it."""
@@ -75,12 +77,31 @@ def test_more_than_could_come_back_is_not_packed() -> None:
 
 def test_the_digest_follows_content_and_order_but_not_the_order_of_keys() -> None:
     other = WEB | {"data": {}}
-    assert stored.render_digest([WEB]) == stored.render_digest([dict(reversed(WEB.items()))])
-    assert stored.render_digest([WEB, other]) != stored.render_digest([other, WEB])
-    assert stored.render_digest([WEB]) != stored.render_digest([])
+    assert stored.render_digest([WEB], KEY) == stored.render_digest(
+        [dict(reversed(WEB.items()))], KEY
+    )
+    assert stored.render_digest([WEB, other], KEY) != stored.render_digest([other, WEB], KEY)
+    assert stored.render_digest([WEB], KEY) != stored.render_digest([], KEY)
 
 
 @pytest.mark.parametrize("content", [float("nan"), object(), "\ud800", {1: 1, "1": 1}])
 def test_what_is_no_json_has_no_canonical_form(content: Any) -> None:
     with pytest.raises(ValueError):
         stored.canonical({"data": content})
+
+
+def test_a_digest_of_a_secret_says_nothing_without_the_key() -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s"},
+        "data": {"pin": "MQ=="},
+    }
+    other = {**secret, "data": {"pin": "Mg=="}}
+    assert stored.render_digest([secret], KEY) == stored.render_digest([dict(secret)], KEY)
+    assert stored.render_digest([secret], KEY) != stored.render_digest([other], KEY)
+    assert stored.render_digest([secret], KEY) != stored.render_digest([secret], b"x" * 32)
+
+
+def test_a_digest_without_secrets_is_the_same_for_every_installation() -> None:
+    assert stored.render_digest([WEB], KEY) == stored.render_digest([WEB], b"x" * 32)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.assembly import Unrenderable
+from reconciler.core.assembly import ASSEMBLY, Unrenderable
 from reconciler.core.identity import revision_of
 from reconciler.errors import InvalidInput, ReconcilerError, TransientError
 from reconciler.model.env_repo import Service, ServiceSource, SourceKind
@@ -78,6 +78,10 @@ class CountingBuilder:
 
     error: ReconcilerError | None = None
     asked: list[Mapping[str, bytes]] = field(default_factory=list)
+    more: tuple[KubeObject, ...] = ()
+
+    def version(self, kind: SourceKind) -> str:
+        return "kubectl/1.2.3" if kind is SourceKind.KUSTOMIZE else ""
 
     def build(
         self, kind: SourceKind, files: Mapping[str, bytes], environment: EnvironmentName
@@ -85,7 +89,7 @@ class CountingBuilder:
         self.asked.append(files)
         if self.error:
             raise self.error
-        return (DEPLOYMENT,)
+        return (DEPLOYMENT, *self.more)
 
 
 @dataclass
@@ -105,7 +109,10 @@ class World:
     def __init__(self, **how: Any) -> None:
         self.builder = CountingBuilder()
         self.clock = MovedClock()
-        self.renderer = Renderer(Blobs(), self.builder, clock=self.clock, **how)
+        self.key: bytes | None = b"k" * 32
+        self.renderer = Renderer(
+            Blobs(), self.builder, clock=self.clock, key=lambda: self.key, **how
+        )
 
     def render(
         self,
@@ -131,6 +138,7 @@ class World:
             entries=tree,
             service_yaml_identity=b"",
             environment=environment,
+            renderer=self.renderer.version(service.source),
         )
         return self.renderer.render(
             service=service,
@@ -251,3 +259,20 @@ def test_an_answer_larger_than_the_cache_is_given_all_the_same() -> None:
     world = World(cache_bytes_max=10)
     assert world.render() == world.render()
     assert len(world.builder.asked) == 2
+
+
+def test_what_could_not_be_rendered_without_the_key_is_rendered_as_soon_as_it_is_known() -> None:
+    world = World()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    world.builder.more = (secret,)
+    world.key = None
+    with pytest.raises(TransientError, match="the key"):
+        world.render()
+    world.key = b"k" * 32
+    assert world.render().objects
+
+
+def test_the_version_names_all_that_renders() -> None:
+    renderer = World().renderer
+    assert renderer.version(SourceKind.MANIFESTS) == ASSEMBLY
+    assert renderer.version(SourceKind.KUSTOMIZE) == f"{ASSEMBLY} kubectl/1.2.3"

@@ -113,7 +113,7 @@ class Incident:
         )
 
     def asker(self, snapshot: Snapshot) -> Asker:
-        renderer = Renderer(self.git, ServiceBuilder(), clock=self.clock)
+        renderer = Renderer(self.git, ServiceBuilder(), clock=self.clock, key=lambda: b"k" * 32)
         return Asker(snapshot, Sources(self.git, ""), renderer)
 
     def owe(self, *, direct: bool = True) -> None:

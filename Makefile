@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test demo sim chart lock docs
+.PHONY: setup fmt check test cluster-test sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -29,6 +29,10 @@ check: setup
 test: setup
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests
 
+# The tests that need the real control plane, which is built from its Go modules once.
+cluster-test: setup
+	$(BIN)/pytest -q -n 0 -m cluster tests
+
 # What is made from the code: schemas, and tables in the pages.
 docs: setup
 	$(BIN)/python -m tests.house.generated
@@ -40,6 +44,10 @@ demo: setup
 # The whole daemon in virtual time.
 sim: setup
 	$(BIN)/pytest -q -n 2 tests/simulation
+
+# How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
+bench: setup
+	$(BIN)/python -m benchmarks.main_job --out docs/benchmarks.md
 
 # What the chart holds of the code and the policies; a test sees that it was run.
 chart: setup

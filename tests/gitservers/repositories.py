@@ -71,7 +71,8 @@ class BareRepository:
         self.git("read-tree", *([parent] if parent else ["--empty"]), GIT_INDEX_FILE=index)
         for path, content in files.items():
             if content is None:
-                self.git("update-index", "--force-remove", path, GIT_INDEX_FILE=index)
+                gone = f"0 {'0' * 40}\t{path}\n".encode()
+                self.git("update-index", "--index-info", stdin=gone, GIT_INDEX_FILE=index)
             else:
                 blob = self.git("hash-object", "-w", "--stdin", stdin=content)
                 entry = f"100644,{blob},{path}"

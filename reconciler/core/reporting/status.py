@@ -41,12 +41,20 @@ def status(view: View, now: datetime, *, branch: str) -> Document:
     return {
         **blank("status"),
         "mode": _mode(view).value,
-        "halted": view.fleet.halted or None,
+        "halted": _halted(view),
         "head": _head(view, now, branch),
         "cells": sorted(cells, key=by_cell),
         "reverts_pending": _pending(view),
         "errors": unseen(view),
     }
+
+
+def _halted(view: View) -> str | None:
+    """Returns the reason, which people search for, and the words that go with it."""
+    if not view.fleet.halted:
+        return None
+    reason = view.fleet.halted_reason
+    return f"{reason}: {view.fleet.halted}" if reason else view.fleet.halted
 
 
 def columns(cells: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -18,7 +18,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.gitservers.served import Way
 from tests.install.conftest import Installed
 from tests.install.contained import ContainedDaemon, require_containers
-from tests.install.helm import CHART, VALUES, Object, helm
+from tests.install.helm import VALUES, Object, any_version, helm
 from tests.install.pods import account_kubeconfig, daemon_of, secret
 from tests.system.daemon import MANY, QUICK_LEASE
 from tests.system.envrepo import digest, env_repo, policy
@@ -57,7 +57,7 @@ def fixture_by_chart(planes: dict[str, ControlPlane], installed: Installed) -> I
         for plane in planes.values():
             plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": made.namespace}})
         members = [name for name in planes if name != HOME]
-        chart = any_version(folder)
+        chart = any_version(folder / "chart")
         for name in members:
             install(chart, planes[name], made, VALUES / "member.yaml")
         give_secrets(made, members)
@@ -75,17 +75,6 @@ def fixture_by_chart(planes: dict[str, ControlPlane], installed: Installed) -> I
             for plane in planes.values():
                 helm("uninstall", RELEASE, *where(plane, made))
     shutil.rmtree(folder)
-
-
-def any_version(folder: Path) -> Path:
-    """Copies the chart without the version that it asks for: API servers built here name none."""
-    chart = shutil.copytree(CHART, folder / "chart")
-    about = chart / "Chart.yaml"
-    lines = about.read_text().splitlines()
-    kept = [line for line in lines if not line.startswith("kubeVersion:")]
-    assert len(kept) == len(lines) - 1
-    about.write_text("\n".join(kept) + "\n")
-    return chart
 
 
 def install(chart: Path, plane: ControlPlane, made: Fleet, values: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -30,7 +31,8 @@ _log = structlog.get_logger(__name__)
 class PromotionRecords:
     """Every promotion record, as the home last told it or as we have decided since.
 
-    A watch writes to it and the coordinator reads it, each in its own thread.
+    A watch writes to it, and two tasks read and write: the coordinator, and the one that commits. One
+    of them writes at a time, since an answer that comes in late would set back what came after it.
 
     Args:
         api: The home cluster.
@@ -50,6 +52,7 @@ class PromotionRecords:
         self._namespace = namespace
         self._on_change = on_change
         self._lock = threading.RLock()
+        self._writing = threading.RLock()
         self._records: dict[Key, PromotionRecord] = {}
         self._unsaved: dict[Key, PromotionRecord] = {}
         self._was_synced = False
@@ -83,96 +86,110 @@ class PromotionRecords:
             Refused: A coordinator with a higher epoch has been there.
             TransientError: No answer, or somebody wrote it since.
         """
-        stored = self._write(record)
-        with self._lock:
-            key = (record.service, record.environment)
-            self._unsaved.pop(key, None)
-            self._records[key] = stored
+        key = (record.service, record.environment)
+        with self._writing:
+            try:
+                stored = self._write(record)
+            except Conflict:
+                # What we have is behind, and the watch may have told it already: it is read instead.
+                self._read_again(key, record)
+                raise
+            with self._lock:
+                self._unsaved.pop(key, None)
+                self._take(key, stored)
         return stored
 
     def keep(self, record: PromotionRecord) -> None:
         """Takes a record that must count even while the home does not answer; `retry` writes it."""
-        try:
-            self.save(record)
-        except Refused:
-            raise
-        except ReconcilerError as error:
-            _log.warning("record-unsaved", service=record.service, error=str(error))
-            with self._lock:
-                self._unsaved[(record.service, record.environment)] = record
-
-    def amend(self, key: Key, change: Callable[[PromotionRecord], PromotionRecord]) -> None:
-        """Changes a record as it stands now, whoever else writes to it meanwhile; as `keep` otherwise.
-
-        Raises:
-            TransientError: Others wrote to it all the time.
-        """
-        for _ in range(AMENDS_MAX):
-            record = self.get(key)
-            if record is None or change(record) == record:
-                return
+        with self._writing:
             try:
-                self.save(change(record))
-            except Conflict:
-                self._read_again(key, record)
+                self.save(record)
             except Refused:
                 raise
             except ReconcilerError as error:
                 _log.warning("record-unsaved", service=record.service, error=str(error))
                 with self._lock:
-                    self._unsaved[key] = change(record)
-                return
-            else:
+                    self._unsaved[(record.service, record.environment)] = record
+
+    def amend(self, key: Key, change: Callable[[PromotionRecord], PromotionRecord]) -> None:
+        """Changes a record as it stands now, whoever else writes to it meanwhile; as `keep` otherwise.
+
+        Raises:
+            Refused: A coordinator with a higher epoch has been there.
+            TransientError: Others wrote to it all the time.
+        """
+        with self._writing:
+            for _ in range(AMENDS_MAX):
+                record = self.get(key)
+                if record is None or change(record) == record:
+                    return
+                try:
+                    self.save(change(record))
+                except Conflict:
+                    continue
+                except Refused:
+                    raise
+                except ReconcilerError as error:
+                    _log.warning("record-unsaved", service=record.service, error=str(error))
+                    with self._lock:
+                        self._unsaved[key] = change(record)
                 return
         raise Conflict(f"record {key[0]}.{key[1]}", "cannot be changed", "others change it")
 
     def retry(self) -> bool:
         """Writes what the home has not taken yet; returns whether nothing is left."""
         with self._lock:
-            waiting = list(self._unsaved.items())
-        for key, record in waiting:
+            waiting = tuple(self._unsaved)
+        for key in waiting:
             try:
-                self.save(record)
-            except Conflict:
-                self._merge(key, record)
-            except Refused as error:
-                _log.warning("record-fenced", service=record.service, error=str(error))
-                with self._lock:
-                    self._unsaved.pop(key, None)
+                with self._writing:
+                    self._retry(key)
             except ReconcilerError:
                 return False
             self._on_change(key)
         with self._lock:
             return not self._unsaved
 
-    def _merge(self, key: Key, record: PromotionRecord) -> None:
-        """Somebody wrote it since: a later epoch wins, and our own earlier write is built upon."""
-        found = self._api.get(ObjectRef.of(self._object(record)))
+    def _retry(self, key: Key) -> None:
         with self._lock:
-            if found is None:
-                self._unsaved[key] = replace(record, version="")
-                return
-            there = read_promotion_record(found)
-            self._records[key] = there
-            if there.epoch > record.epoch:
+            record = self._unsaved.get(key)
+        if record is None:
+            return
+        try:
+            # A conflict has merged the two; the next try writes what came of it.
+            with suppress(Conflict):
+                self.save(record)
+        except Refused as error:
+            _log.warning("record-fenced", service=record.service, error=str(error))
+            with self._lock:
                 self._unsaved.pop(key, None)
-            else:
-                merged = with_known_reverts(record, there)
-                self._unsaved[key] = replace(merged, version=there.version)
 
     def _read_again(self, key: Key, record: PromotionRecord) -> None:
-        """Takes over what the home holds, or what another task of ours has written since."""
+        """Takes over what the home holds now, and builds upon it what it has not taken yet."""
+        found = self._api.get(ObjectRef.of(self._object(record)))
+        there = read_promotion_record(found) if found is not None else None
         with self._lock:
             waiting = self._unsaved.get(key)
-        if waiting is not None:
-            self._merge(key, waiting)
-            return
-        found = self._api.get(ObjectRef.of(self._object(record)))
-        with self._lock:
-            if found is None:
+            if there is None:
                 self._records.pop(key, None)
             else:
-                self._records[key] = read_promotion_record(found)
+                # Whatever its version: a home that was restored from a backup counts from lower ones.
+                self._records[key] = there
+            if waiting is None:
+                return
+            if there is not None and there.epoch > waiting.epoch:
+                self._unsaved.pop(key)
+            elif there is not None:
+                merged = with_known_reverts(waiting, there)
+                self._unsaved[key] = replace(merged, version=there.version)
+            else:
+                self._unsaved[key] = replace(waiting, version="")
+
+    def _take(self, key: Key, record: PromotionRecord) -> None:
+        """Takes over a record, unless a later one has come by another way already."""
+        was = self._records.get(key)
+        if was is None or _version(was) <= _version(record):
+            self._records[key] = record
 
     def _write(self, record: PromotionRecord) -> PromotionRecord:
         obj = self._object(record)

@@ -54,6 +54,7 @@ class _Owed:
     action: CommitRevert
     tries: int = 0
     due_s: float = 0.0
+    made: RevertProgress | None = None
 
 
 class Reverter:
@@ -141,13 +142,15 @@ class Reverter:
         wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(owed.tries - 1, 10))
         owed.due_s = self._clock.monotonic_s() + wait_s
         try:
-            progress = self._make(owed.action)
+            # What was made and could not be recorded is only recorded, and neither made nor told again.
+            progress = owed.made = owed.made or self._make(owed.action)
+            if progress is not None:
+                self._note(owed.action, progress)
         except ReconcilerError as error:
             owed.due_s = self._clock.monotonic_s() + wait_s
             _log.warning("revert-failed", service=owed.action.service, error=str(error))
             return 0.0
-        if progress is not None:
-            self._note(owed.action, progress)
+        owed.made = None
         if progress is None or progress.commit is not None:
             with self._lock:
                 self._owed.pop(key, None)
@@ -290,10 +293,7 @@ class Reverter:
         known = self._known(action)
         if known is None or replace(known, pushed_at=None) == replace(progress, pushed_at=None):
             return
-        try:
-            self._amend(key, lambda record: with_revert(record, action.rejection, progress))
-        except ReconcilerError as error:
-            _log.warning("revert-unrecorded", service=action.service, error=str(error))
+        self._amend(key, lambda record: with_revert(record, action.rejection, progress))
         self._on_change(action.service)
 
     def _tell(

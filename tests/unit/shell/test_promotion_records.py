@@ -1,0 +1,170 @@
+"""The coordinator's memory: nothing that came after is set back, whoever writes and whenever answers come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.recording import empty
+from reconciler.errors import Conflict, Unreachable
+from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.objects import KubeObject
+from reconciler.model.records import PromotionRecord
+from reconciler.ports.kube import Change, WatchEvent
+from reconciler.schema.records import promotion_record_object
+from reconciler.shell.clusters import bootstrap
+from reconciler.shell.executor.live import Kind, Watched
+from reconciler.shell.promotion_records import PromotionRecords
+from reconciler.shell.runner import VirtualClock
+from reconciler.simulated.cluster import SimulatedCluster
+from tests.fakes.records import revision
+
+NAMESPACE = "reconciler-system"
+KEY = (ServiceName("web"), EnvironmentName("dev"))
+
+
+class Fresh:
+    """A watch that has always been read whole."""
+
+    is_fresh = True
+
+
+class Home:
+    """A home cluster, and the memory of one daemon in it."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.cluster = SimulatedCluster("home", clock=self.clock)
+        bootstrap(self.cluster.client(), NAMESPACE)
+        self.tell: Callable[[WatchEvent], None] = lambda event: None
+        self.records = PromotionRecords(
+            self.cluster.client(), NAMESPACE, self._watch, on_change=lambda key: None
+        )
+        self.first = self.records.save(replace(empty(*KEY), epoch=1, holder="me"))
+
+    def _watch(self, kind: Kind, selector: str, on_event: Callable[[WatchEvent], None]) -> Watched:
+        del kind, selector
+        self.tell = on_event
+        return Fresh()
+
+    def another(self) -> PromotionRecords:
+        """Returns the memory of another task or process."""
+        return PromotionRecords(
+            self.cluster.client(), NAMESPACE, lambda *_: Fresh(), on_change=lambda key: None
+        )
+
+    def stored(self) -> KubeObject:
+        kind = self.cluster.store.served("reconciler.dev/v1alpha1", "PromotionRecord")
+        assert kind is not None
+        found: KubeObject = self.cluster.store.get(kind, NAMESPACE, "web.dev")
+        return found
+
+    def told(self, record: PromotionRecord) -> None:
+        """The watch tells of a record as it was stored."""
+        obj = promotion_record_object(record, namespace=NAMESPACE)
+        self.tell(WatchEvent(Change.MODIFIED, obj))
+
+
+@pytest.fixture
+def home() -> Home:
+    return Home()
+
+
+def admitted(record: PromotionRecord, version: str) -> PromotionRecord:
+    return replace(record, admitted=revision(version))
+
+
+def version_of(record: PromotionRecord | None) -> str | None:
+    admitted = record.admitted if record else None
+    return admitted.release.version if admitted else None
+
+
+def test_a_late_answer_does_not_set_back_what_the_watch_told(home: Home) -> None:
+    """Between the server's write and its answer another task may have written, and the watch told it."""
+    second = home.records.save(admitted(home.first, "2"))
+    later = replace(admitted(second, "3"), version=str(int(second.version) + 5))
+    raced: list[str] = []
+
+    def race(verb: str, kind: str) -> None:
+        if verb == "update" and not raced:
+            raced.append(verb)
+            home.told(later)
+
+    home.cluster.faults.before = race
+    home.records.save(admitted(second, "2.1"))
+    assert raced and version_of(home.records.get(KEY)) == "3"
+
+
+def test_an_old_event_does_not_set_back_what_was_written(home: Home) -> None:
+    home.records.save(admitted(home.first, "2"))
+    home.told(home.first)
+    assert version_of(home.records.get(KEY)) == "2"
+
+
+def test_a_conflict_is_read_again_so_that_the_next_plan_starts_from_what_stands(
+    home: Home,
+) -> None:
+    home.records.save(admitted(home.first, "2"))
+    with pytest.raises(Conflict):
+        home.records.save(admitted(home.first, "3"))
+    now = home.records.get(KEY)
+    assert now is not None and version_of(now) == "2"
+    home.records.save(admitted(now, "3"))
+    assert version_of(home.records.get(KEY)) == "3"
+
+
+def test_an_amendment_is_made_to_what_stands_by_then(home: Home) -> None:
+    other = home.another()
+    other.save(admitted(home.first, "2"))
+    home.records.amend(KEY, lambda record: replace(record, epoch=2, holder="you"))
+    now = home.records.get(KEY)
+    assert now is not None
+    assert (version_of(now), now.holder) == ("2", "you")
+
+
+def test_an_amendment_that_changes_nothing_writes_nothing(home: Home) -> None:
+    writes = len(home.cluster.audit)
+    home.records.amend(KEY, lambda record: record)
+    assert len(home.cluster.audit) == writes
+
+
+def test_an_amendment_waits_for_a_home_that_is_out_of_reach(home: Home) -> None:
+    def down(verb: str, kind: str) -> None:
+        raise Unreachable(kind, f"cannot {verb}", "connection refused")
+
+    home.cluster.faults.before = down
+    home.records.amend(KEY, lambda record: admitted(record, "2"))
+    assert version_of(home.records.get(KEY)) == "2"
+    assert not home.records.is_saved(KEY)
+    home.cluster.faults.before = lambda verb, kind: None
+    assert home.records.retry()
+    assert home.records.is_saved(KEY)
+    assert home.stored()["spec"]["admitted"]["release"]["version"] == "2"
+
+
+def test_what_waits_for_the_home_is_built_upon_what_was_written_there_since(home: Home) -> None:
+    other = home.another()
+    home.cluster.faults.before = _down
+    home.records.keep(admitted(home.first, "2"))
+    home.cluster.faults.before = lambda verb, kind: None
+    other.save(admitted(home.first, "1"))
+    assert not home.records.retry()
+    assert home.records.retry()
+    assert home.stored()["spec"]["admitted"]["release"]["version"] == "2"
+
+
+def test_what_waits_for_the_home_gives_way_to_a_later_coordinator(home: Home) -> None:
+    other = home.another()
+    home.cluster.faults.before = _down
+    home.records.keep(admitted(home.first, "2"))
+    home.cluster.faults.before = lambda verb, kind: None
+    other.save(replace(admitted(home.first, "9"), epoch=2, holder="later"))
+    home.records.retry()
+    assert version_of(home.records.get(KEY)) == "9"
+    assert home.records.is_saved(KEY)
+
+
+def _down(verb: str, kind: str) -> None:
+    raise Unreachable(kind, f"cannot {verb}", "connection refused")

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_EXTENSIONS = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+LOOPBACK = "IP:127.0.0.1,DNS:localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,18 @@ class Authority:
             *("-keyout", str(self._ca_key), "-out", str(self.ca_file)),
         )
 
-    def server(self, name: str, *, expired: bool = False) -> Certificate:
-        """Signs a certificate for loopback.
+    def server(self, file: str, *, expired: bool = False, name: str = LOOPBACK) -> Certificate:
+        """Signs a certificate.
 
         Args:
-            name: Names its files.
+            file: Names its files.
             expired: Its last day was years ago.
+            name: Whom it is for, as subjectAltName has it.
         """
-        request, key = self._folder / f"{name}.csr", self._folder / f"{name}.key"
-        certificate = self._folder / f"{name}.pem"
-        extensions = self._folder / f"{name}.ext"
-        extensions.write_text(_EXTENSIONS)
+        request, key = self._folder / f"{file}.csr", self._folder / f"{file}.key"
+        certificate = self._folder / f"{file}.pem"
+        extensions = self._folder / f"{file}.ext"
+        extensions.write_text(f"subjectAltName={name}")
         self._openssl(
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
             *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(request)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,11 +14,13 @@ PreReceive = Callable[[], str | None]
 
 PostReceive = Callable[[], None]
 
-# The hook's whole program: say which hook, wait for the answer, refuse when it holds words.
+# The hook's whole program: say which hook and for which refs, wait for the answer, and refuse when it
+# holds words.
 _PROGRAM = """#!{python} -IS
 import socket, sys
 with socket.create_connection(("127.0.0.1", {port})) as asked:
-    asked.sendall(b"{name}\\n")
+    refs = [line.split()[2] for line in sys.stdin]
+    asked.sendall(" ".join(["{name}", *refs, "\\n"]).encode())
     words = asked.makefile().read()
 if words != "accept\\n":
     sys.stderr.write(words)
@@ -30,6 +32,7 @@ class Hooks:
     """Pre-receive and post-receive hooks of one repository; set the attributes at any time.
 
     Attributes:
+        protected: Full names of refs to which every push is refused, after `pre_receive` has run.
         at_service: Called by the ssh server with the service, before refs are told.
         calls: The hooks and services that ran, in order.
 
@@ -42,13 +45,14 @@ class Hooks:
         self.post_receive: PostReceive | None = None
         self.at_service: Callable[[str], None] | None = None
         self.calls: list[str] = []
+        self.protected: frozenset[str] = frozenset()
         self._repository = repository
         hooks = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                name = self.rfile.readline().decode().strip()
-                self.wfile.write(hooks.answer(name).encode())
+                name, *refs = self.rfile.readline().decode().split()
+                self.wfile.write(hooks.answer(name, refs).encode())
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -62,11 +66,13 @@ class Hooks:
         port: int = self._server.server_address[1]
         return port
 
-    def answer(self, name: str) -> str:
+    def answer(self, name: str, refs: Sequence[str] = ()) -> str:
         """Runs the test's code for a hook; "accept", or the words of a refusal."""
         self.calls.append(name)
-        if name == "pre-receive" and self.pre_receive is not None:
-            words = self.pre_receive()
+        if name == "pre-receive":
+            words = self.pre_receive() if self.pre_receive is not None else None
+            if words is None and self.protected & set(refs):
+                words = "protected branch"
             return f"{words}\n" if words is not None else "accept\n"
         if name == "post-receive" and self.post_receive is not None:
             self.post_receive()

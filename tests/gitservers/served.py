@@ -53,15 +53,23 @@ class Served:
 
 
 @contextmanager
-def serve(way: Way, folder: Path) -> Iterator[Served]:
-    """Makes an empty repository in a folder and serves it."""
+def serve(way: Way, folder: Path, *, expired: bool = False) -> Iterator[Served]:
+    """Makes an empty repository in a folder and serves it.
+
+    Args:
+        way: How.
+        folder: Where everything goes.
+        expired: Over https, by a certificate whose time is over.
+    """
     repository = BareRepository(folder / "env.git")
     mirror = folder / "state" / "mirror"
     match way:
         case Way.LOCAL:
             yield Served(repository, GitAccess(str(repository.path), "main", mirror))
         case Way.HTTP | Way.HTTPS:
-            certificate = Authority(folder / "ca").server("server") if way is Way.HTTPS else None
+            certificate = None
+            if way is Way.HTTPS:
+                certificate = Authority(folder / "ca").server("server", expired=expired)
             token_file = folder / "token"
             token_file.write_text(f"{TOKEN}\n")
             with GitHttpServer(repository.path, token=TOKEN, certificate=certificate) as http:

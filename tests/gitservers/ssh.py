@@ -37,7 +37,7 @@ os.execvp("git", ["git", service.removeprefix("git-"), {repository!r}])
 _CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
-HostKey {folder}/host_key
+{host_keys}
 PidFile none
 AuthorizedKeysFile {folder}/authorized_keys
 AuthenticationMethods publickey
@@ -64,9 +64,12 @@ class GitSshServer:
     Args:
         repository: A bare repository.
         folder: Where keys and configuration go.
+        more_host_keys: Kinds of keys it has beside its ed25519 one.
     """
 
-    def __init__(self, repository: Path, folder: Path) -> None:
+    def __init__(
+        self, repository: Path, folder: Path, *, more_host_keys: tuple[str, ...] = ()
+    ) -> None:
         self._sshd = require("openssh-server", "sshd")
         folder.mkdir(parents=True)
         self._folder = folder
@@ -77,7 +80,8 @@ class GitSshServer:
         self.known_hosts_file = folder / "known_hosts"
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        make_key(folder / "host_key")
+        self._host_keys = [make_key(folder / "host_key")]
+        self._host_keys += [make_key(folder / f"host_key_{kind}", kind) for kind in more_host_keys]
         self.known_hosts_file.write_text(self.known_hosts_line(folder / "host_key"))
 
     @property
@@ -102,7 +106,13 @@ class GitSshServer:
         public = self.key_file.with_suffix(".pub").read_text()
         (self._folder / "authorized_keys").write_text(f'restrict,command="{forced}" {public}')
         config = self._folder / "sshd_config"
-        config.write_text(_CONFIG.format(port=self.port, folder=self._folder))
+        config.write_text(
+            _CONFIG.format(
+                port=self.port,
+                folder=self._folder,
+                host_keys="\n".join(f"HostKey {key}" for key in self._host_keys),
+            )
+        )
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it as root.
         with (self._folder / "sshd.log").open("wb") as log:

@@ -59,6 +59,7 @@ class GitAccess:
         author_email: That author's address.
         timeout_s: How long one fetch or push may take in all.
         received_bytes_max: How much one fetch may bring.
+        memory_bytes_max: How much memory one exchange may take to unpack it.
     """
 
     url: str
@@ -73,3 +74,4 @@ class GitAccess:
     author_email: str = "reconciler@localhost"
     timeout_s: float = 20.0
     received_bytes_max: int = RECEIVED_BYTES_MAX
+    memory_bytes_max: int = MEMORY_BYTES_MAX

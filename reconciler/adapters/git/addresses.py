@@ -22,7 +22,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]|%(?:[01][0-9a-f]|7f)", 
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP = re.compile(r"(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+):(?P<path>[^:].*)", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 
 
 class Transport(StrEnum):
@@ -81,7 +81,12 @@ def parse_address(text: str) -> RemoteAddress:
 
 def check_branch(branch: str) -> None:
     """Raises InvalidInput for a name that Git would refuse or take for an option."""
-    if branch.startswith("-") or not pygit2.reference_is_valid_name(f"refs/heads/{branch}"):
+    # libgit2 reads a name up to its first NUL, and calls that much of it valid.
+    if (
+        branch.startswith("-")
+        or not branch.isprintable()
+        or not pygit2.reference_is_valid_name(f"refs/heads/{branch}")
+    ):
         raise InvalidInput(
             _BRANCH,
             "this is no branch name",

@@ -33,6 +33,9 @@ class MirrorBroken(TransientError):
     """The mirror lacks or garbles an object that it should hold; the next fetch clones it anew."""
 
 
+_CREDENTIALS = "check repo.token_file or repo.ssh_key_file, and what it may do"
+_TRUST = "check repo.ca_file or repo.known_hosts_file against the server"
+
 # The first row whose text occurs decides. libgit2 1.9 gives most failures one class and no
 # number, so that the text is all there is.
 _ROWS: tuple[tuple[str, _Make, str], ...] = (
@@ -51,12 +54,12 @@ _ROWS: tuple[tuple[str, _Make, str], ...] = (
     (
         "certificate|hostkey|host key|ssl error|tls",
         Denied,
-        "check repo.ca_file or repo.known_hosts_file against the server",
+        _TRUST,
     ),
     (
         "authenticat|credential|status code: 401|status code: 403|private key|public key|callback",
         Denied,
-        "check repo.token_file or repo.ssh_key_file, and what it may do",
+        _CREDENTIALS,
     ),
     (
         "status code: 404|repository not found|does not appear to be a git repo|failed to resolve path"
@@ -89,6 +92,10 @@ def translate(error: Exception, *, object: str, what: str) -> ReconcilerError:
     why = clean(_text(error)) or type(error).__name__
     if isinstance(error, MemoryError):
         why = "out of memory"
+    if isinstance(error, pygit2.CertificateError):
+        return Denied(object, what, why, _TRUST)
+    if isinstance(error, pygit2.AuthError):
+        return Denied(object, what, why, _CREDENTIALS)
     if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
         return Unreachable(object, what, why)
     for pattern, make, fix in _ROWS:

@@ -66,6 +66,7 @@ class Request:
     home: str
     username: str
     received_bytes_max: int
+    memory_bytes_max: int
     token_file: str | None = None
     ssh_key_file: str | None = None
     known_hosts_file: str | None = None
@@ -97,6 +98,7 @@ def request_for(access: GitAccess, *, operation: Operation, mirror: Path, home: 
         home=str(home.absolute()),
         username=access.username,
         received_bytes_max=access.received_bytes_max,
+        memory_bytes_max=access.memory_bytes_max,
         token_file=shown(access.token_file),
         ssh_key_file=shown(access.ssh_key_file),
         known_hosts_file=shown(access.ssh_known_hosts_file),

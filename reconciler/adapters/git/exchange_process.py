@@ -16,10 +16,16 @@ import pygit2
 from pygit2.enums import ObjectType
 from pygit2.remotes import PushUpdate
 
-from reconciler.adapters.git.access import BRANCH_PREFIX, MEMORY_BYTES_MAX
+from reconciler.adapters.git.access import BRANCH_PREFIX
 from reconciler.adapters.git.addresses import RemoteAddress, Transport, parse_address
 from reconciler.adapters.git.callbacks import ExchangeCallbacks, read_token
-from reconciler.adapters.git.errors import LIBRARY_ERRORS, clean, translate, translated
+from reconciler.adapters.git.errors import (
+    LIBRARY_ERRORS,
+    MirrorBroken,
+    clean,
+    translate,
+    translated,
+)
 from reconciler.adapters.git.exchange import Operation, Request, told
 from reconciler.adapters.git.host_keys import HostKeys, read_host_keys
 from reconciler.adapters.git.mirror import confine_libgit2, remote_ref
@@ -61,6 +67,7 @@ class Exchange:
             heads = self._heads(remote)
         wanted = self._wanted(heads)
         have = self._our_refs()
+        self._check_held(have)
         if have != wanted:
             with translated(object=self._object, what="the fetch failed"):
                 remote.fetch(
@@ -68,7 +75,11 @@ class Exchange:
                 )
                 for name in have.keys() - wanted.keys():
                     self._repo.references.delete(remote_ref(name))
-        tip = self._our_refs()[f"refs/heads/{self._request.branch}"]
+        tip = self._our_refs().get(f"refs/heads/{self._request.branch}")
+        if tip is None:
+            raise TransientError(
+                self._object, "the fetch failed", "the branch went away as it was fetched"
+            )
         with translated(object=self._object, what="the branch's commit cannot be read"):
             kind, _ = self._repo.odb.read_header(tip)
         if kind != ObjectType.COMMIT:
@@ -168,6 +179,14 @@ class Exchange:
             if name.startswith(prefix)
         }
 
+    def _check_held(self, have: dict[str, str]) -> None:
+        """Sees that the mirror holds what its refs name: a remote sends nothing that we say we have."""
+        for at in have.values():
+            if at not in self._repo:
+                raise MirrorBroken(
+                    f"mirror {self._request.mirror}", "it cannot be fetched into", f"it lacks {at}"
+                )
+
     def _contains(self, descendant: str, ancestor: str) -> bool:
         if descendant == ancestor:
             return True
@@ -180,7 +199,8 @@ def main() -> None:
     """Answers the request in the one argument."""
     request = Request.parse(sys.argv[1])
     _end_with_parent()
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    memory = request.memory_bytes_max
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A core would hold the token.
     confine_libgit2(home=Path(request.home))
     try:

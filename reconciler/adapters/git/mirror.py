@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,9 @@ class Mirror:
     """One bare mirror of one URL.
 
     A Repository is never shared between threads: each thread opens its own, and opens it anew when
-    the folder was replaced, by this process or by another.
+    the folder was replaced, by this process or by another. All of them are let go when it is
+    replaced: libgit2 keeps one open file for a pack's path as long as anybody holds it, so that a
+    pack that went bad would otherwise be read on, under the name of the good one.
 
     Args:
         path: The mirror's folder.
@@ -77,7 +80,10 @@ class Mirror:
             f'[reconciler]\n\tmirrors = "{url}"\n'
         )
         self._suspect = threading.Event()
-        self._opened = threading.local()
+        self._lock_opened = threading.Lock()
+        self._opened: weakref.WeakKeyDictionary[
+            threading.Thread, tuple[tuple[int, int, int], pygit2.Repository]
+        ] = weakref.WeakKeyDictionary()
 
     @property
     def path(self) -> Path:
@@ -90,18 +96,27 @@ class Mirror:
         Raises:
             TransientError: Nothing was fetched yet, or the folder cannot be opened.
         """
+        me = threading.current_thread()
+        folder = self._which_folder()
+        with self._lock_opened:
+            kept = self._opened.get(me)
+        if kept is not None and kept[0] == folder:
+            return kept[1]
+        with translated(object=f"mirror {self._path}", what="the mirror cannot be opened"):
+            repository = pygit2.Repository(str(self._path))
+        with self._lock_opened:
+            self._opened[me] = (folder, repository)
+        return repository
+
+    def _which_folder(self) -> tuple[int, int, int]:
+        """Tells one folder from the next in its place, whose inode may be the same again."""
         try:
-            inode = self._path.stat().st_ino
-        except FileNotFoundError:
+            folder, config = self._path.stat(), (self._path / "config").stat()
+        except (FileNotFoundError, NotADirectoryError):
             raise TransientError(
                 f"mirror {self._path}", "nothing can be read", "no fetch has succeeded yet"
             ) from None
-        if getattr(self._opened, "inode", None) != inode:
-            with translated(object=f"mirror {self._path}", what="the mirror cannot be opened"):
-                self._opened.repository = pygit2.Repository(str(self._path))
-                self._opened.inode = inode
-        repository: pygit2.Repository = self._opened.repository
-        return repository
+        return folder.st_ino, config.st_ino, config.st_mtime_ns
 
     def suspect(self) -> None:
         """Notes that an object is missing or garbled: the next fetch clones anew."""
@@ -158,9 +173,13 @@ class Mirror:
             if self._path.exists() or self._path.is_symlink():
                 self._path.rename(aside)
             self._fresh.rename(self._path)
+        with self._lock_opened:
+            self._opened.clear()
         self._suspect.clear()
-        if self._is_ours(aside):
-            shutil.rmtree(aside, ignore_errors=True)
+        # Also what a process left that died between the two renames.
+        for former in self._path.parent.glob(f"{self._path.name}.aside-*"):
+            if self._is_ours(former):
+                shutil.rmtree(former, ignore_errors=True)
 
     def remove_leftovers(self) -> None:
         """Removes what a killed exchange left; only while `locked`, so that nobody owns it."""

@@ -1,0 +1,427 @@
+"""What a remote may send, and a mirror that was left broken: bounded, told, and mended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from reconciler.adapters.git.access import BLOB_BYTES_MAX
+from reconciler.adapters.git.repository import GitRepository
+from reconciler.errors import (
+    InvalidInput,
+    OperatorError,
+    ReconcilerError,
+    TransientError,
+    Unreachable,
+)
+from reconciler.model.names import BlobId, CommitId
+from reconciler.ports.git import PushOutcome
+from tests.contract.git_ways import ServedWorld, served_world
+from tests.gitservers.repositories import BareRepository
+from tests.gitservers.served import PUSHABLE, Way
+
+pytestmark = pytest.mark.git_server
+
+
+@pytest.fixture(params=PUSHABLE)
+def pushable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedWorld]:
+    """Every way that takes pushes."""
+    with served_world(request.param, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[ServedWorld]:
+    """One way, where the way makes no difference."""
+    with served_world(Way.HTTP, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[ServedWorld]:
+    """A mirror's own troubles need no server."""
+    with served_world(Way.LOCAL, tmp_path) as world:
+        yield world
+
+
+def one_commit(world: ServedWorld) -> CommitId:
+    return world.repo.commit(world.repo.fetch(), {"y": b"1"}, "y")
+
+
+# What is sent to us.
+
+
+def test_a_fetch_that_brings_too_much_is_ended(pushable: ServedWorld) -> None:
+    pushable.people.commit({"large": os.urandom(4 * 1024 * 1024)})
+    with pytest.raises(InvalidInput, match="more than 1048576 bytes"):
+        pushable.with_access(received_bytes_max=1024 * 1024).fetch()
+
+
+def test_a_large_file_is_refused_by_its_size_and_its_neighbours_are_read(
+    local: ServedWorld,
+) -> None:
+    # A zip bomb: a few kilobytes in the pack.
+    local.people.commit({"bomb": bytes(BLOB_BYTES_MAX + 1), "pin": b"1"})
+    head = local.repo.fetch()
+    blobs = {entry.path: BlobId(entry.blob) for entry in local.repo.tree(head, "")}
+    with pytest.raises(InvalidInput, match=f"over the limit of {BLOB_BYTES_MAX}"):
+        local.repo.blob(blobs["bomb"])
+    assert local.repo.blob(blobs["pin"]) == b"1"
+
+
+def test_an_object_that_swells_past_the_memory_allowed_ends_its_own_process_alone(
+    http: ServedWorld,
+) -> None:
+    """A delta of some bytes on a base of 64 MB, as 10 GB would be where a gigabyte is allowed."""
+    base = bytes(64 * 1024 * 1024)
+    http.people.commit({"base": base, "bomb": base + b"1"})
+    http.served.repository.git("repack", "-a", "-d", "-q")
+    with pytest.raises(OperatorError, match=r"(?i)out of memory; find the object"):
+        http.with_access(memory_bytes_max=100 * 1024 * 1024).fetch()
+    assert http.repo.fetch() == http.people.tip()
+
+
+def test_trees_that_name_each_other_end(local: ServedWorld) -> None:
+    """Ten levels of ten: a billion files in a kilobyte."""
+    git = local.served.repository.git
+    blob = git("hash-object", "-w", "--stdin", stdin=b"x")
+    entry = f"100644 blob {blob}"
+    for _ in range(10):
+        listing = "".join(f"{entry}\tn{i}\n" for i in range(10))
+        entry = f"040000 tree {git('mktree', stdin=listing.encode())}"
+    git("update-ref", "refs/heads/main", git("commit-tree", entry.split()[2], "-m", "bomb"))
+    head = local.repo.fetch()
+    with pytest.raises(InvalidInput, match="100000 files"):
+        local.repo.tree(head, "")
+
+
+def test_trees_without_end_end(local: ServedWorld) -> None:
+    git = local.served.repository.git
+    entry = f"100644 blob {git('hash-object', '-w', '--stdin', stdin=b'x')}"
+    for _ in range(100):
+        listing = f"{entry}\td\n"
+        entry = f"040000 tree {git('mktree', stdin=listing.encode())}"
+    git("update-ref", "refs/heads/main", git("commit-tree", entry.split()[2], "-m", "deep"))
+    with pytest.raises(InvalidInput, match="64 levels"):
+        local.repo.tree(local.repo.fetch(), "")
+
+
+@pytest.mark.parametrize("name", ["..", ".git", ".GIT", "a\\x"])
+def test_an_entry_that_could_not_be_written_out_safely(name: str, local: ServedWorld) -> None:
+    git = local.served.repository.git
+    blob = git("hash-object", "-w", "--stdin", stdin=b"x")
+    raw = f"100644 {name}\0".encode() + bytes.fromhex(blob)
+    tree = git("hash-object", "-w", "-t", "tree", "--literally", "--stdin", stdin=raw)
+    git("update-ref", "refs/heads/main", git("commit-tree", tree, "-m", "x"))
+    head = local.repo.fetch()
+    if name == "a\\x":
+        assert [e.path for e in local.repo.tree(head, "")] == [name]
+        return
+    with pytest.raises(InvalidInput, match="refused"):
+        local.repo.tree(head, "")
+
+
+def test_a_branch_that_names_no_commit_is_an_operators_error(http: ServedWorld) -> None:
+    git = http.served.repository.git
+    ref = http.served.repository.path / "refs/heads/main"
+    http.repo.fetch()
+    ref.write_text(git("rev-parse", "main^{tree}") + "\n")
+    with pytest.raises(ReconcilerError):
+        http.repo.fetch()
+
+
+def test_a_commit_in_strange_letters_and_times_is_read(local: ServedWorld) -> None:
+    git = local.served.repository.git
+    tree = git("rev-parse", "main^{tree}")
+    for seconds in (-1, 0, 253402300800, 99999999999999):
+        raw = f"tree {tree}\nauthor x <x> {seconds} +9999\ncommitter ".encode()
+        raw += b"\xff\xfe <y> " + str(seconds).encode() + b" -0000\n\n\xff words"
+        commit = git("hash-object", "-w", "-t", "commit", "--literally", "--stdin", stdin=raw)
+        git("update-ref", "refs/heads/main", commit)
+        facts = local.repo.commit_facts(local.repo.fetch())
+        assert facts.message.endswith("words")
+        assert 1970 <= facts.at.year <= 9999
+
+
+# The mirror.
+
+
+@pytest.mark.parametrize(
+    "lock", ["packed-refs.lock", "config.lock", "HEAD.lock", "refs/remotes/origin/main.lock"]
+)
+def test_a_lock_that_was_left_over_is_removed(lock: str, local: ServedWorld) -> None:
+    local.repo.fetch()
+    path = local.served.access.mirror_dir / lock
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+    second = local.people.commit({"y": b"1"})
+    assert local.repo.fetch() == second
+    assert not path.exists()
+
+
+def test_a_pack_that_was_never_finished_is_removed_once_it_is_old(local: ServedWorld) -> None:
+    local.repo.fetch()
+    folder = local.served.access.mirror_dir / "objects/pack"
+    old, new = folder / "pack_1", folder / "pack_2"
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    local.repo.fetch()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+OWN = '[core]\n\tsshCommand = touch {owned}\n\thooksPath = {hooks}\n[url "ext::touch"]\n\tinsteadOf = /\n'
+
+
+def test_a_mirror_whose_configuration_was_changed_is_no_mirror_of_ours(
+    http: ServedWorld, tmp_path: Path
+) -> None:
+    head = http.repo.fetch()
+    owned, hooks = tmp_path / "owned", tmp_path / "evil"
+    hooks.mkdir()
+    for name in ("reference-transaction", "post-update", "pre-push", "post-commit"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {owned}\n")
+        (hooks / name).chmod(0o755)
+    mirror = http.served.access.mirror_dir
+    with (mirror / "config").open("a") as config:
+        config.write(OWN.format(owned=owned, hooks=hooks))
+    assert http.repo.fetch() == head
+    commit = http.repo.commit(head, {"y": b"1"}, "y")
+    assert http.repo.push(commit, "main").outcome is PushOutcome.LANDED
+    assert not owned.exists()
+    assert "sshCommand" not in (mirror / "config").read_text()
+    assert mirror.with_name(f"{mirror.name}.aside-1").is_dir(), "what is not ours is kept"
+
+
+def test_hooks_in_the_mirror_do_not_run(http: ServedWorld, tmp_path: Path) -> None:
+    head = http.repo.fetch()
+    owned = tmp_path / "owned"
+    hooks = http.served.access.mirror_dir / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in ("reference-transaction", "pre-push", "post-commit", "post-update"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {owned}\n")
+        (hooks / name).chmod(0o755)
+    commit = http.repo.commit(head, {"y": b"1"}, "y")
+    assert http.repo.push(commit, "main").outcome is PushOutcome.LANDED
+    http.repo.fetch()
+    assert not owned.exists()
+
+
+def test_a_mirror_of_another_url_is_put_aside(local: ServedWorld, tmp_path: Path) -> None:
+    local.repo.fetch()
+    other = BareRepository(tmp_path / "other.git")
+    first = other.commit({"other": b"1"})
+    assert local.with_access(url=str(other.path)).fetch() == first
+
+
+def _emptied(mirror: Path) -> None:
+    mirror.rename(mirror.with_name("elsewhere"))
+    mirror.mkdir()
+
+
+def _replaced_by_file(mirror: Path) -> None:
+    mirror.rename(mirror.with_name("elsewhere"))
+    mirror.write_text("not a folder")
+
+
+def _without_objects(mirror: Path) -> None:
+    (mirror / "objects").rename(mirror.with_name("objects"))
+    (mirror / "objects" / "pack").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("case", "spoil"),
+    [
+        ("an empty folder", _emptied),
+        ("a file", _replaced_by_file),
+        ("a mirror without objects", _without_objects),
+        ("a mirror without a HEAD", lambda mirror: (mirror / "HEAD").unlink()),
+        ("a mirror whose HEAD is garbled", lambda mirror: (mirror / "HEAD").write_bytes(b"\xff")),
+    ],
+)
+def test_it_is_made_anew(case: str, spoil: Callable[[Path], None], local: ServedWorld) -> None:
+    del case
+    head = local.repo.fetch()
+    spoil(local.served.access.mirror_dir)
+    second = local.people.commit({"y": b"1"})
+    _tolerant(local.repo.fetch)
+    assert local.repo.fetch() == second
+    assert [e.path for e in local.repo.tree(head, "")] == ["README.md", "environments/dev/web.yaml"]
+
+
+def test_an_object_that_went_bad_is_fetched_anew(local: ServedWorld) -> None:
+    head = local.repo.fetch()
+    mirror = local.served.access.mirror_dir
+    for pack in (mirror / "objects/pack").glob("*.pack"):
+        pack.chmod(0o600)
+        pack.write_bytes(pack.read_bytes()[:40] + bytes(pack.stat().st_size - 40))
+    # Other threads have read it, and hold its packs open.
+    with ThreadPoolExecutor(2) as others:
+        for _ in range(2):
+            others.submit(_tolerant, lambda: local.repo.tree(head, "")).result()
+        with pytest.raises(ReconcilerError):
+            local.repo.tree(head, "")
+        _tolerant(local.repo.fetch)
+        local.repo.fetch()
+        assert len(local.repo.tree(head, "")) == 2
+        assert len(others.submit(local.repo.tree, head, "").result()) == 2
+
+
+def _tolerant(attempt: Callable[[], object]) -> None:
+    """What is broken may be found only in the attempt itself; the next one mends it."""
+    with suppress(ReconcilerError):
+        attempt()
+
+
+def test_a_commit_that_was_made_before_the_mirror_was_replaced_is_decided_again(
+    http: ServedWorld,
+) -> None:
+    commit = one_commit(http)
+    mirror = http.served.access.mirror_dir
+    mirror.rename(mirror.with_name("elsewhere"))
+    http.repo.fetch()
+    with pytest.raises(TransientError, match="decide again"):
+        http.repo.push(commit, "main")
+
+
+def test_before_the_first_fetch_nothing_is_known_rather_than_empty(local: ServedWorld) -> None:
+    with pytest.raises(TransientError):
+        local.repo.tree(CommitId(local.first), "")
+    with pytest.raises(TransientError):
+        local.repo.resolve(local.first)
+
+
+def test_two_processes_share_a_mirror_one_after_the_other(http: ServedWorld) -> None:
+    http.repo.fetch()
+    entered, released = threading.Event(), threading.Event()
+
+    def hold(service: str) -> None:
+        entered.set()
+        released.wait()
+
+    http.served.before_refs(hold)
+    first = threading.Thread(target=http.repo.fetch)
+    first.start()
+    assert entered.wait(20)
+    with pytest.raises(Unreachable, match="another one held the mirror"):
+        http.with_access(timeout_s=0.2).fetch()
+    http.served.before_refs(None)
+    released.set()
+    first.join()
+    assert http.with_access(timeout_s=20).fetch() == http.first
+
+
+def test_many_packs_become_one_by_cloning_anew(
+    local: ServedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.adapters.git.mirror.PACKS_MAX", 2)
+    for number in range(4):
+        head = local.people.commit({"x": str(number).encode()})
+        assert local.repo.fetch() == head
+    packs = list((local.served.access.mirror_dir / "objects/pack").glob("*.pack"))
+    assert len(packs) <= 3
+
+
+def test_what_was_put_aside_and_was_ours_goes(local: ServedWorld) -> None:
+    """A process that dies between two renames leaves a mirror of ours aside."""
+    local.repo.fetch()
+    mirror = local.served.access.mirror_dir
+    mirror.rename(mirror.with_name(f"{mirror.name}.aside-1"))
+    local.repo.fetch()
+    (mirror / "HEAD").unlink()
+    local.people.commit({"y": b"1"})
+    _tolerant(local.repo.fetch)
+    local.repo.fetch()
+    assert list(mirror.parent.glob("*.aside-*")) == []
+
+
+FULL = """\
+import json, resource, sys
+from pathlib import Path
+from reconciler.adapters.git.access import GitAccess
+from reconciler.adapters.git.repository import open_repository
+from reconciler.errors import ReconcilerError
+from reconciler.shell.runner import SystemClock
+
+access = json.loads(sys.argv[1])
+paths = {k: Path(v) for k, v in access.items() if k.endswith(("_dir", "_file")) and v}
+repo = open_repository(GitAccess(**{**access, **paths}), clock=SystemClock())
+# No file may grow past this, as on a disk that is full.
+resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, 256 * 1024))
+try:
+    print(repo.fetch())
+except ReconcilerError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_is_told_and_mends_itself_once_there_is_room(http: ServedWorld) -> None:
+    head = http.repo.fetch()
+    later = http.people.commit({"large": os.urandom(1024 * 1024)})
+    access = json.dumps(asdict(http.served.access), default=str)
+    full = subprocess.run(
+        [sys.executable, "-c", FULL, access], capture_output=True, text=True, check=True
+    )
+    assert full.stdout.startswith("OperatorError")
+    assert "disk space" in full.stdout
+    assert http.repo.tree(head, "") != ()
+    assert http.repo.fetch() == later
+
+
+def test_a_folder_that_cannot_be_written_is_an_operators_error(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with served_world(Way.LOCAL, tmp_path / "git") as world:
+        repo: GitRepository = world.with_access(mirror_dir=blocked / "mirror")
+        with pytest.raises(ReconcilerError):
+            repo.fetch()
+
+
+def test_the_exchange_ends_with_the_process_that_asked_for_it(http: ServedWorld) -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    def hold(service: str) -> None:
+        entered.set()
+        released.wait()
+
+    http.served.before_refs(hold)
+    access = json.dumps(asdict(http.served.access), default=str)
+    with subprocess.Popen([sys.executable, "-c", FULL, access], stdout=subprocess.DEVNULL) as asker:
+        assert entered.wait(30)
+        (child,) = (
+            int(pid)
+            for pid in Path(f"/proc/{asker.pid}/task/{asker.pid}/children").read_text().split()
+        )
+        asker.kill()
+        asker.wait()
+        until_s = time.monotonic() + 20
+        while _lives(child):
+            assert time.monotonic() < until_s
+            time.sleep(0.02)
+    released.set()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_an_operator_can_tell_what_to_do(local: ServedWorld) -> None:
+    local.served.repository.path.rename(local.served.repository.path.with_name("gone"))
+    with pytest.raises(OperatorError) as told:
+        local.repo.fetch()
+    assert told.value.object == f"repo {local.served.access.url}"
+    assert "repo.url" in told.value.fix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from reconciler.model.fleet import Mode
 
@@ -41,11 +41,19 @@ class RepoSettings(_Frozen):
     )
     author_name: str = Field("reconciler", description="The author of the daemon's commits.")
     author_email: str = Field("reconciler@localhost", description="That author's address.")
+
     accept_history: str | None = Field(
         None,
         description="The new HEAD's full commit, after the branch was rewritten on purpose; "
         "it lets one rewrite through, and none that comes later.",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _below(cls, path: str) -> str:
+        if not path.isprintable() or path.startswith("/") or ".." in path.split("/"):
+            raise ValueError("must be a folder below the repo's root, without `..`")
+        return path
 
 
 class KubeconfigAllow(_Frozen):

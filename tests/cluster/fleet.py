@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reconciler.model.names import EnvironmentName
-from reconciler.model.records import PromotionRecord
-from reconciler.schema.records import read_promotion_record
+from reconciler.model.objects import KubeObject
 from tests.controlplane.cluster import DAEMON, ControlPlane
 from tests.gitservers.served import Served, Way, serve
-from tests.system import envrepo
-from tests.system.daemon import DaemonProcess
+from tests.system.installation import HOME, Installation
 
 API = "/apis/reconciler.dev/v1alpha1"
 
 
-class Fleet:
+class Fleet(Installation):
     """One installation of the reconciler over the shared clusters, in namespaces of its own.
 
     Attributes:
-        name: Of its namespaces; no other test has it.
-        service: The service that is rolled out.
+        namespace: The reconciler's own; no other test has it.
 
     Args:
         planes: The clusters.
@@ -43,78 +38,23 @@ class Fleet:
         settings: Mapping[str, Any],
         user: str,
     ) -> None:
+        name = f"t{uuid.uuid4().hex[:8]}"
         self.planes = planes
         self._user = user
-        self.served = served
-        self.name = f"t{uuid.uuid4().hex[:8]}"
-        self.namespace = f"{self.name}-reconciler"
-        self.service = f"web-{self.name}"
-        access = served.access
-        repo: dict[str, Any] = {
-            "url": access.url,
-            "poll_s": 0.5,
-            "timeout_s": 20,
-            "username": access.username,
-        }
-        files = {
-            "token_file": access.token_file,
-            "ssh_key_file": access.ssh_key_file,
-            "known_hosts_file": access.ssh_known_hosts_file,
-            "ca_file": access.ca_file,
-        }
-        repo |= {key: str(path) for key, path in files.items() if path is not None}
-        kubeconfig = folder / "kubeconfig"
-        folder.mkdir(parents=True, exist_ok=True)
-        kubeconfig.write_text(json.dumps(_merged(planes, user)))
-        kubeconfig.chmod(0o600)
-        self.daemon = DaemonProcess(
-            folder,
-            {
-                "repo": repo,
-                "kubeconfig": str(kubeconfig),
-                "home": "dev-1",
-                "namespace": self.namespace,
-                "installation": self.name,
-                **settings,
-            },
+        self.namespace = f"{name}-reconciler"
+        super().__init__(
+            name=name,
+            service=f"web-{name}",
+            served=served,
+            kubeconfig=_merged(planes, user),
+            folder=folder,
+            settings={"namespace": self.namespace, "installation": name, **settings},
         )
 
-    def merge(self, files: Mapping[str, bytes | None], message: str = "A change") -> str:
-        """Merges a change to the branch; returns the commit."""
-        return self.served.repository.commit(files, message=message)
-
-    def pins(self, version: str, **options: Any) -> dict[str, bytes | None]:
-        """Returns the service's pins of a version."""
-        return envrepo.pins(self.service, version, **options)
-
-    def start_with(self, version: str, policy_text: str = "", replicas: int = 2) -> None:
-        """Begins with an env repo whose first release is proven everywhere."""
-        files = envrepo.env_repo(
-            [self.service], self.name, policy_text=policy_text, replicas=replicas
-        )
-        self.merge({**files, **self.pins(version)}, "the env repo")
-        self.daemon.start()
-        self.wait_proven("prod", version)
-
-    def wait_proven(self, environment: str, version: str) -> None:
-        """Waits until a version is proven in an environment."""
-        self.daemon.until(
-            lambda: self.is_proven(environment, version), f"{version} is proven in {environment}"
-        )
-
-    def is_proven(self, environment: str, version: str) -> bool:
-        """Whether a version is proven in an environment, as the home's record says."""
-        record = self.record(environment)
-        return record is not None and any(
-            p.revision.release.version == version and p.opens_gates for p in record.proofs
-        )
-
-    def record(self, environment: str) -> PromotionRecord | None:
-        """Returns the promotion record of the service in an environment."""
-        name = f"{self.service}.{EnvironmentName(environment)}"
+    def record_object(self, environment: str) -> KubeObject | None:
+        """Returns the service's PromotionRecord as the home holds it."""
         path = f"{API}/namespaces/{self.namespace}/promotionrecords"
-        found = self.planes["dev-1"].find(f"{path}/{name}")
-        return read_promotion_record(found) if found is not None else None
+        return self.planes[HOME].find(f"{path}/{self.service}.{environment}")
 
     def deployment(self, cluster: str) -> dict[str, Any] | None:
         """Returns the service's Deployment on a cluster."""
@@ -154,10 +94,6 @@ class Fleet:
             if "dryRun=All" not in entry["requestURI"]
             and {entry["objectRef"].get("namespace"), entry["objectRef"].get("name")} & mine
         ]
-
-    def head(self) -> str:
-        """Returns the branch's commit."""
-        return self.served.repository.tip()
 
     def commits(self) -> list[dict[str, str]]:
         """Returns the branch's commits, newest first, with subject and body."""

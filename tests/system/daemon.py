@@ -132,10 +132,10 @@ class DaemonProcess:
         self._process.kill()
         self._process.wait(STOP_S)
 
-    def wait_dead(self) -> None:
-        """Waits until somebody else has killed it."""
+    def wait_dead(self) -> int:
+        """Waits until it has ended by itself, or by somebody else's hand; returns its exit code."""
         assert self._process is not None
-        self._process.wait(PATIENCE_S)
+        return self._process.wait(PATIENCE_S)
 
     def status(self) -> dict[str, Any]:
         """Returns the document of `reconciler status`, as its page has it."""

@@ -1,0 +1,264 @@
+"""What may come between the daemon and its push, played on any installation, real clusters or simulated.
+
+Each round merges a release that crashes in staging, lets something happen to the push, and checks what
+the branch holds in the end. A round leaves the installation ready for the next.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from tests.conftest import CRASHES_IN_STAGING
+from tests.system.envrepo import digest
+from tests.system.installation import Installation, Made
+
+PUSH = "git-receive-pack"
+"""The service of a push; a fetch asks for another."""
+
+MAIN = "refs/heads/main"
+
+
+class Point(StrEnum):
+    """Where in its push the daemon is killed."""
+
+    BEFORE = "before: as it asks for the refs"
+    DURING_ACCEPTED = "during: in pre-receive, and the push is accepted"
+    DURING_REFUSED = "during: in pre-receive, and the push is refused"
+    AFTER = "after: in post-receive"
+
+    @property
+    def is_landed(self) -> bool:
+        """Whether the daemon's commit is on the branch though it died."""
+        return self in (Point.DURING_ACCEPTED, Point.AFTER)
+
+
+class Other(StrEnum):
+    """What another person pushes meanwhile."""
+
+    LEAVES = "leaves the pin alone"
+    REPLACES = "replaces the pin"
+
+
+class Races:
+    """Rounds on one installation whose first release is proven.
+
+    Args:
+        on: The installation.
+        good: The version that is proven everywhere.
+    """
+
+    def __init__(self, on: Installation, good: str) -> None:
+        assert on.served.hooks is not None
+        self._on = on
+        self._hooks = on.served.hooks
+        self._good = good
+        self._round = 0
+
+    def killed(self, point: Point, other: Other) -> None:
+        """The server kills the daemon at a point of its push, and somebody pushes before it is back."""
+        bad = self._merge_bad()
+        with self._killing(point):
+            self._on.daemon.wait_dead()
+        since = self._bad_commit
+        replaced = self._push_other(other)
+        self._on.daemon.start()
+        self._check(bad, since, replaced, is_reverted=point.is_landed or replaced is None)
+
+    def overtaken(self, other: Other) -> None:
+        """Somebody pushes after the daemon has fetched and before its push."""
+        pushed: list[str | None] = []
+
+        def at_refs(service: str) -> None:
+            if service == PUSH and not pushed:
+                pushed.append(self._push_other(other))
+
+        self._on.served.before_refs(at_refs)
+        try:
+            bad = self._merge_bad()
+            self._on.daemon.until(lambda: pushed, "the daemon pushes")
+        finally:
+            self._on.served.before_refs(None)
+        self._check(bad, self._bad_commit, pushed[0], is_reverted=pushed[0] is None)
+
+    def dropped(self) -> None:
+        """The server takes the push, says so, and keeps nothing of it, twice."""
+        http = self._on.served.http
+        assert http is not None
+        asked = len(http.requests)
+        http.drops_pushes = True
+
+        def pushes() -> int:
+            return sum(r.startswith("POST") and r.endswith(PUSH) for r in http.requests[asked:])
+
+        try:
+            bad = self._merge_bad()
+            self._on.daemon.until(lambda: pushes() >= 2, "the push is made again")
+        finally:
+            http.drops_pushes = False
+        self._check(bad, self._bad_commit, None, is_reverted=True)
+
+    def protected(self, *, restarts: int, point: Point | None = None) -> None:
+        """The branch takes no push: a person gets one branch, however often the daemon is restarted."""
+        self._hooks.protected = frozenset({MAIN})
+        bad = self._merge_bad()
+        if point is not None:
+            with self._killing(point):
+                self._on.daemon.wait_dead()
+            self._on.daemon.start()
+        self._wait(lambda: self._branch_of(bad), "a branch for a person is recorded")
+        for _ in range(restarts):
+            self._on.daemon.kill()
+            self._push_other(Other.LEAVES)
+            self._on.daemon.start()
+            self._wait_turn()
+        (branch,) = self._on.own_branches()
+        assert branch == self._branch_of(bad)
+        assert self._on.made_since(self._bad_commit) == []
+        (made,) = self._on.made_since(self._bad_commit, branch)
+        assert made.trailers["Action"] == "revert"
+        self._merge_by_person(branch)
+        self._hooks.protected = frozenset()
+        self._wait_recorded(bad)
+        self._check_once(bad, self._bad_commit)
+        self._on.served.repository.git("update-ref", "-d", f"refs/heads/{branch}")
+
+    def check_all(self) -> None:
+        """Nothing was ever committed twice, and one more restart commits nothing."""
+        head = self._on.head()
+        self._on.daemon.kill()
+        self._on.daemon.start()
+        self._wait_turn()
+        assert self._on.head() == head
+        made = [c for c in self._on.made() if c.trailers]
+        times = Counter((c.trailers["Action"], c.trailers["From"]) for c in made)
+        assert set(times.values()) == {1}, times
+
+    # What people do.
+
+    def _merge_bad(self) -> str:
+        self._round += 1
+        version = f"2.{self._round}.0"
+        pins = self._on.pins(version, marker=CRASHES_IN_STAGING)
+        self._bad_commit = self._on.merge(pins, f"release {version}")
+        return version
+
+    def _push_other(self, other: Other) -> str | None:
+        """Pushes as another person; returns the version that replaces the pins, or None."""
+        if other is Other.LEAVES:
+            self._on.merge({"README.md": os.urandom(8).hex().encode()}, "somebody's own business")
+            return None
+        version = f"3.{self._round}.0"
+        self._on.merge(self._on.pins(version), f"release {version}")
+        return version
+
+    def _merge_by_person(self, branch: str) -> None:
+        git = self._on.served.repository.git
+        tip = git("rev-parse", f"refs/heads/{branch}")
+        tree = git("merge-tree", "--write-tree", MAIN, tip)
+        merged = git("commit-tree", tree, "-p", MAIN, "-p", tip, "-m", f"Merge {branch}")
+        git("update-ref", MAIN, merged)
+
+    # What the server does.
+
+    @contextmanager
+    def _killing(self, point: Point) -> Iterator[None]:
+        killed: list[int] = []
+
+        def kill() -> None:
+            if not killed:
+                killed.append(self._on.daemon.pid)
+                os.kill(killed[0], signal.SIGKILL)
+                self._on.daemon.wait_dead()
+
+        def at_refs(service: str) -> None:
+            if service == PUSH:
+                kill()
+
+        def in_pre_receive() -> str | None:
+            was_ours = not killed
+            kill()
+            return "not now" if was_ours and point is Point.DURING_REFUSED else None
+
+        match point:
+            case Point.BEFORE:
+                self._on.served.before_refs(at_refs)
+            case Point.DURING_ACCEPTED | Point.DURING_REFUSED:
+                self._hooks.pre_receive = in_pre_receive
+            case Point.AFTER:
+                self._hooks.post_receive = kill
+        try:
+            yield
+            assert killed
+            if point.is_landed:
+                # The server is at it still when the daemon is gone.
+                self._wait(lambda: self._on.head() != self._bad_commit, "the push is taken")
+        finally:
+            self._on.served.before_refs(None)
+            self._hooks.pre_receive = self._hooks.post_receive = None
+
+    # What must come of it.
+
+    def _check(self, bad: str, since: str, replaced: str | None, *, is_reverted: bool) -> None:
+        self._wait_recorded(bad)
+        made = self._check_once(bad, since)
+        assert made.trailers["Action"] == ("revert" if is_reverted else "quarantine")
+        bad_digest = digest(bad, marker=CRASHES_IN_STAGING)
+        kept = digest(replaced) if replaced is not None else bad_digest
+        back = digest(replaced) if replaced is not None else digest(self._good)
+        pinned = {e: self._on.pinned(e) for e in ("dev", "staging", "prod")}
+        assert pinned == {"dev": kept, "staging": back, "prod": back}
+        assert self._on.own_branches() == []
+        if replaced is not None:
+            self._on.wait_proven("prod", replaced)
+            self._good = replaced
+
+    def _check_once(self, bad: str, since: str) -> Made:
+        """Exactly one commit of the daemon's, with the bad revision in its trailers."""
+        (made,) = self._on.made_since(since)
+        rejection = self._on.rejection("staging", bad)
+        assert rejection is not None
+        assert made.trailers["From"] == rejection.revision.id
+        assert made.trailers["Service"] == self._on.service
+        assert made.trailers["Commit"] == since
+        if made.trailers["Action"] == "revert":
+            assert made.trailers["Environments"] == "staging, prod"
+        return made
+
+    def _branch_of(self, bad: str) -> str | None:
+        rejection = self._on.rejection("staging", bad)
+        return rejection.revert.branch if rejection is not None else None
+
+    def _wait_recorded(self, bad: str) -> None:
+        def is_recorded() -> bool:
+            rejection = self._on.rejection("staging", bad)
+            return rejection is not None and rejection.revert.commit is not None
+
+        self._wait(is_recorded, f"the commit for {bad} is recorded")
+
+        def is_back() -> bool:
+            rejection = self._on.rejection("staging", bad)
+            return rejection is not None and rejection.rolled_back_at is not None
+
+        self._wait(is_back, f"staging is back from {bad}")
+
+    def _wait_turn(self) -> None:
+        """Waits until a new process leads and has seen HEAD: what it owes, it has found by then."""
+
+        def has_turned() -> bool:
+            status = self._on.daemon.status()
+            cell = self._on.daemon.cell(self._on.service, "staging")
+            return (
+                status["head"]["accepted"] == self._on.head()
+                and cell is not None
+                and status["halted"] is None
+            )
+
+        self._wait(has_turned, "the new process has made a turn")
+
+    def _wait(self, is_done: Callable[[], object], what: str) -> None:
+        self._on.daemon.until(is_done, what)

@@ -1,0 +1,327 @@
+"""Hostile and broken Git under the running daemon: told by name, nothing changed, nothing run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CRASHES_IN_STAGING
+from tests.gitservers.served import Way
+from tests.system.bad_git import (
+    CANARY,
+    Keys,
+    changed_host,
+    evil,
+    stranger,
+    unknown_host,
+    wrong_ca,
+    wrong_token,
+)
+from tests.system.envrepo import digest, env_repo, pins, policy
+from tests.system.installation import repo_settings
+from tests.system.simulated import SERVICE, Simulated, simulated
+
+pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("bad-git")]
+
+GOOD = "1.0.0"
+QUICK = policy(soak_s=0.3)
+WITHIN_S = 30.0
+
+
+def files() -> dict[str, bytes | None]:
+    return {**env_repo([SERVICE], SERVICE, policy_text=QUICK), **pins(SERVICE, GOOD)}
+
+
+WAYS: dict[Keys, Way] = {wrong_ca: Way.HTTPS, wrong_token: Way.HTTP}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+    """One daemon, over ssh, on whose clusters a release is proven."""
+    with simulated(tmp_path_factory.mktemp("daemon"), way=Way.HTTP) as made:
+        made.daemon.settings["repo"]["timeout_s"] = 3
+        made.start_with(GOOD, QUICK)
+        yield made
+
+
+@pytest.fixture
+def on(daemon: Simulated) -> Iterator[Simulated]:
+    """The daemon, which follows the branch again at the end and has changed nothing meanwhile."""
+    _wait_followed(daemon)
+    held = daemon.held()
+    yield daemon
+    daemon.served.before_refs(None)
+    assert daemon.daemon.is_running
+    accepted = daemon.daemon.status()["head"]["accepted"]
+    if not _descends(daemon, accepted):
+        daemon.served.repository.git("update-ref", "refs/heads/main", accepted)
+    _wait_followed(daemon)
+    assert daemon.held() == held
+    assert [made for made in daemon.made() if made.trailers] == []
+
+
+def _descends(on: Simulated, ancestor: str) -> bool:
+    log = on.served.repository.git("rev-list", "refs/heads/main", "--").splitlines()
+    return ancestor in log
+
+
+def _wait_followed(on: Simulated) -> None:
+    def is_followed() -> bool:
+        head = on.daemon.status()["head"]
+        return bool(head["accepted"] == on.head() and not head["stale"])
+
+    on.daemon.until(is_followed, "HEAD is followed")
+
+
+def _wait_told(on: Simulated, event: str, words: str) -> None:
+    def is_told() -> bool:
+        return any(words in line.get("message", "") for line in on.daemon.logged(event))
+
+    on.daemon.until(is_told, f"{event} with {words}")
+
+
+def _without_branch(on: Simulated) -> None:
+    on.served.repository.git("update-ref", "-d", "refs/heads/main")
+
+
+def _with_another_branch(on: Simulated) -> None:
+    on.served.repository.git("update-ref", "refs/heads/trunk", on.head())
+    _without_branch(on)
+
+
+def _hanging(on: Simulated) -> None:
+    def hang(service: str) -> None:
+        del service
+        threading.Event().wait(8)
+
+    on.served.before_refs(hang)
+
+
+def _gone(on: Simulated) -> None:
+    assert on.served.http is not None
+    on.served.http.status = 404
+
+
+def _forbidden(on: Simulated) -> None:
+    assert on.served.http is not None
+    on.served.http.status = 403
+
+
+def _broken_fleet(on: Simulated) -> None:
+    on.merge({"fleet.yaml": b"environments: ["})
+
+
+def _emptied(on: Simulated) -> None:
+    """Every file deleted in one commit."""
+    git = on.served.repository.git
+    tree = git("mktree", stdin=b"")
+    git("update-ref", "refs/heads/main", git("commit-tree", tree, "-p", on.head(), "-m", "gone"))
+
+
+def _rewritten_without_pins(on: Simulated) -> None:
+    on.served.repository.commit(
+        env_repo([SERVICE], SERVICE, policy_text=QUICK), orphan=True, message="all new"
+    )
+
+
+def _set_back(on: Simulated) -> None:
+    """To a commit before the admitted one, as a mirror that lags shows it."""
+    first = on.served.repository.git("rev-list", "--max-parents=0", "refs/heads/main")
+    on.served.repository.git("update-ref", "refs/heads/main", first)
+
+
+def _forked(on: Simulated) -> None:
+    """Another commit on top of the one before: a mirror that went its own way."""
+    git = on.served.repository.git
+    before = git("rev-parse", "refs/heads/main~1")
+    git("update-ref", "refs/heads/main", before)
+    on.merge({"README.md": os.urandom(8).hex().encode(), f"environments/prod/{SERVICE}.yaml": None})
+
+
+@pytest.mark.parametrize(
+    ("break_", "event", "words"),
+    [
+        (_without_branch, "FetchFailed", "the repo is empty"),
+        (_with_another_branch, "FetchFailed", "branch main is not there"),
+        (_hanging, "FetchFailed", "longer than 3 s"),
+        (_gone, "FetchFailed", "404"),
+        (_forbidden, "FetchFailed", "403"),
+        (_broken_fleet, "HeadRefused", "fleet.yaml"),
+        (_emptied, "HeadRefused", "no env repo"),
+        (_rewritten_without_pins, "HeadRefused", "does not descend"),
+        (_set_back, "HeadRefused", "does not descend"),
+        (_forked, "HeadRefused", "does not descend"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "").strip("_").replace("_", " "),
+)
+def test_the_daemon_says_what_is_wrong_and_changes_nothing(
+    break_: Callable[[Simulated], None], event: str, words: str, on: Simulated
+) -> None:
+    on.merge({"README.md": os.urandom(8).hex().encode()}, "so that there is a commit before")
+    _wait_followed(on)
+    head = on.head()
+    told = len(on.daemon.logged(event))
+    break_(on)
+
+    def is_told() -> bool:
+        return any(words in line.get("message", "") for line in on.daemon.logged(event)[told:])
+
+    on.daemon.until(is_told, f"{event}: {words}")
+    status = on.daemon.status()
+    assert status["head"]["accepted"] == head
+    assert words in str(status["halted"]) or event == "FetchFailed" or "descend" not in words
+    if on.served.http is not None:
+        on.served.http.status = None
+    on.served.before_refs(None)
+    on.served.repository.git("update-ref", "refs/heads/main", head)
+    if on.served.repository.tip("trunk"):
+        on.served.repository.git("update-ref", "-d", "refs/heads/trunk")
+
+
+def test_the_operators_word_lets_a_rewritten_branch_through(on: Simulated) -> None:
+    told = len(on.daemon.logged("HeadRefused"))
+    rewritten = on.served.repository.commit(files(), orphan=True, message="all new")
+    on.daemon.until(lambda: len(on.daemon.logged("HeadRefused")) > told, "it is refused")
+    repo = on.daemon.settings["repo"]
+    on.daemon.settings["repo"] = {**repo, "accept_history": rewritten}
+    on.daemon.write_settings()
+    on.daemon.until(
+        lambda: on.daemon.status()["head"]["accepted"] == rewritten, "the new HEAD is followed"
+    )
+    on.daemon.settings["repo"] = repo
+    on.daemon.write_settings()
+
+
+def test_a_tag_named_like_the_branch_is_not_followed(on: Simulated) -> None:
+    on.served.repository.git("update-ref", "refs/tags/main", on.head())
+    try:
+        on.merge({"README.md": os.urandom(8).hex().encode()})
+        _wait_followed(on)
+    finally:
+        on.served.repository.git("update-ref", "-d", "refs/tags/main")
+
+
+def test_locks_and_programs_in_the_mirror_do_not_stop_it_and_do_not_run(
+    on: Simulated, tmp_path: Path
+) -> None:
+    mirror = Path(on.daemon.settings["state_dir"]) / "mirror.git"
+    for lock in ("index.lock", "packed-refs.lock", "HEAD.lock", "refs/remotes/origin/main.lock"):
+        (mirror / lock).write_text("")
+    owned = evil(tmp_path, mirror / "config")
+    on.merge({"README.md": os.urandom(8).hex().encode()})
+    _wait_followed(on)
+    assert not owned.exists()
+
+
+def test_a_full_disk_is_told_and_mends_itself(on: Simulated) -> None:
+    told = len(on.daemon.logged("FetchFailed"))
+    # No file of the daemon's may grow past this, its log excepted, which is smaller.
+    allowed = max(4 * 1024 * 1024, 4 * on.daemon.log.stat().st_size)
+    unlimited = resource.prlimit(on.daemon.pid, resource.RLIMIT_FSIZE, (allowed, -1))
+    try:
+        on.merge({"large": os.urandom(2 * allowed)})
+        on.daemon.until(
+            lambda: any(
+                "disk space" in line["message"] for line in on.daemon.logged("FetchFailed")[told:]
+            ),
+            "the full disk is told",
+        )
+    finally:
+        resource.prlimit(on.daemon.pid, resource.RLIMIT_FSIZE, unlimited)
+    on.merge({"large": None})
+    _wait_followed(on)
+
+
+def test_a_pin_too_large_to_be_one_is_named_and_its_neighbours_go_on(on: Simulated) -> None:
+    path = f"environments/dev/{SERVICE}.yaml"
+    kept = on.served.repository.read(path).encode() + b"\n"
+    on.merge({path: bytes(32 * 1024 * 1024)})
+    try:
+        on.daemon.until(
+            lambda: (
+                (on.daemon.cell(SERVICE, "dev") or {}).get("reason") == "InvalidPin"
+                or "limit" in str(on.daemon.status()["halted"])
+                or any("limit" in line["message"] for line in on.daemon.logged("HeadRefused"))
+            ),
+            "the pin is refused",
+        )
+    finally:
+        on.merge({path: kept})
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        (unknown_host, "host key is unknown"),
+        (changed_host, "host key is not the known one"),
+        (wrong_ca, "certificate"),
+        (wrong_token, "refuses the token"),
+        (stranger, "refuses the key"),
+    ],
+)
+def test_a_daemon_that_is_not_trusted_or_does_not_trust_says_so_until_the_file_is_changed(
+    keys: Keys, word: str, tmp_path: Path
+) -> None:
+    way = WAYS.get(keys, Way.SSH)
+    with simulated(tmp_path, way=way) as made:
+        made.merge(files())
+        good = repo_settings(made.served)
+        bad = keys({way: made.served}, tmp_path)
+        (name,) = (key for key in bad if bad[key] != good.get(key))
+        file = tmp_path / "file"
+        file.write_bytes(Path(str(bad[name])).read_bytes())
+        file.chmod(0o600)
+        made.daemon.settings["repo"] = {**good, name: str(file)}
+        made.daemon.start()
+        _wait_told(made, "FetchFailed", word)
+        assert all(made.image(cluster) is None for cluster in made.clusters)
+        file.write_bytes(Path(str(good[name])).read_bytes())
+        made.wait_proven("dev", GOOD)
+        assert CANARY not in made.daemon.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c touch% {owned}",
+        "file:///srv/env.git",
+        "-x",
+        f"https://user:{CANARY}@git.example.com/env.git",
+        "https://git.example.com/env.git\nx",
+    ],
+)
+def test_a_daemon_does_not_start_with_an_address_that_is_refused(url: str, tmp_path: Path) -> None:
+    owned = tmp_path / "owned"
+    with simulated(tmp_path) as made:
+        made.daemon.settings["repo"] = {"url": url.format(owned=owned)}
+        made.daemon.start()
+        assert made.daemon.wait_dead() == 2
+        said = made.daemon.log.read_text()
+    assert "repo.url" in said and CANARY not in said
+    assert not owned.exists()
+
+
+def test_a_token_is_in_no_log_page_metric_or_commit(tmp_path: Path) -> None:
+    with simulated(tmp_path, way=Way.HTTP) as made:
+        made.start_with(GOOD, QUICK)
+        token = Path(str(made.served.access.token_file)).read_text().strip()
+        assert made.served.hooks is not None
+        made.served.hooks.pre_receive = lambda: f"you sent {token}"
+        made.merge(made.pins("2.0.0", marker=CRASHES_IN_STAGING))
+
+        def is_refused() -> bool:
+            return bool(made.daemon.logged("RevertRefused") or made.daemon.logged("revert-failed"))
+
+        made.daemon.until(is_refused, "the push is refused")
+        made.served.hooks.pre_receive = None
+        made.daemon.until(lambda: made.pinned("staging") == digest(GOOD) or made.own_branches(), "")
+        log = made.served.repository.git("log", "--all", "--format=%B")
+        shown = [made.daemon.log.read_text(), str(made.daemon.status()), made.daemon.metrics(), log]
+        assert token not in "".join(shown)
+        held = [p for p in (tmp_path / "daemon").rglob("*") if p.is_file()]
+        assert not [p for p in held if token.encode() in p.read_bytes()]

@@ -1,0 +1,297 @@
+"""Hostile and broken Git given to `reconciler validate`: told by name in time, and nothing run."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.gitservers.served import Served, Way, serve
+from tests.system.bad_git import (
+    CANARY,
+    Keys,
+    changed_host,
+    evil,
+    no_ca,
+    stranger,
+    unknown_host,
+    wrong_ca,
+    wrong_token,
+)
+from tests.system.envrepo import env_repo, pins, policy
+from tests.system.installation import repo_settings
+from tests.system.served import Told, cli, process
+from tests.system.simulated import SERVICE
+
+pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("bad-git")]
+
+GOOD = "1.0.0"
+QUICK = policy(soak_s=0.3)
+WITHIN_S = 30.0
+
+
+def files() -> dict[str, bytes | None]:
+    return {**env_repo([SERVICE], SERVICE, policy_text=QUICK), **pins(SERVICE, GOOD)}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Way, Served]]:
+    """A sound env repo over http, https and ssh."""
+    with (
+        serve(Way.HTTP, tmp_path_factory.mktemp("http")) as http,
+        serve(Way.HTTPS, tmp_path_factory.mktemp("https")) as https,
+        serve(Way.SSH, tmp_path_factory.mktemp("ssh")) as ssh,
+    ):
+        found = {Way.HTTP: http, Way.HTTPS: https, Way.SSH: ssh}
+        for one in found.values():
+            one.repository.commit(files())
+        yield found
+
+
+class Validating:
+    """`reconciler validate` with a settings file of its own.
+
+    Args:
+        folder: For its settings and its mirror.
+        repo: `repo` of the settings.
+    """
+
+    def __init__(self, folder: Path, repo: dict[str, object]) -> None:
+        self.folder = folder
+        self.repo = repo
+
+    def __call__(self, what: str = "HEAD", *more: str, limit_s: float = WITHIN_S) -> Told:
+        config = self.folder / "settings.yaml"
+        config.write_text(
+            json.dumps(
+                {"repo": self.repo, "state_dir": str(self.folder / "state"), "home": "dev-1"}
+            )
+        )
+        began_s = time.monotonic()
+        told = cli("validate", what, "--config", str(config), "-o", "json", *more)
+        assert time.monotonic() - began_s < limit_s
+        assert CANARY not in told.out + told.err
+        return told
+
+
+@pytest.fixture
+def validate(served: dict[Way, Served], tmp_path: Path) -> Validating:
+    """Over http, and fine."""
+    return Validating(tmp_path, repo_settings(served[Way.HTTP]))
+
+
+def refused(told: Told, code: int, *words: str) -> None:
+    """The command said no, by the name of what is wrong."""
+    assert told.code == code, (told.code, told.out, told.err)
+    errors = told.document["errors"]
+    assert len(errors) == 1 and not told.document["ok"]
+    text = " ".join(str(value) for value in errors[0].values())
+    assert all(word in text for word in words), text
+    assert text.isprintable()
+
+
+def test_a_sound_commit_is_fine(validate: Validating) -> None:
+    told = validate()
+    assert (told.code, told.document["ok"]) == (0, True), told.out
+
+
+@pytest.mark.parametrize(
+    ("case", "url"),
+    [
+        ("a helper that runs a program", "ext::sh -c touch% {owned}"),
+        ("a file URL", "file:///srv/git/env.git"),
+        ("an option", "--upload-pack=touch {owned}"),
+        ("an option as an ssh host", "ssh://-oProxyCommand=touch${{IFS}}{owned}/env.git"),
+        ("an option as an scp host", "-oProxyCommand=touch {owned}:env.git"),
+        ("a newline", "https://git.example.com/env.git\nhost: other"),
+        ("a credential", f"https://user:{CANARY}@git.example.com/env.git"),
+        ("a token", f"https://{CANARY}@git.example.com/env.git"),
+        ("a token in the query", f"https://git.example.com/env.git?access_token={CANARY}"),
+        ("plain http to another machine", "http://git.example.com/env.git"),
+        ("nothing", ""),
+    ],
+    ids=lambda value: value if "/" not in value and ":" not in value else "",
+)
+def test_an_address_is_refused(case: str, url: str, tmp_path: Path) -> None:
+    del case
+    owned = tmp_path / "owned"
+    validate = Validating(tmp_path, {"url": url.format(owned=owned)})
+    refused(validate(), 2, "repo.url")
+    assert not owned.exists()
+
+
+@pytest.mark.parametrize("branch", ["-main", "--upload-pack=x", "a b", "main\n", "../main", ""])
+def test_a_branch_is_refused(branch: str, validate: Validating) -> None:
+    validate.repo = {**validate.repo, "branch": branch}
+    refused(validate(), 2, "repo.branch")
+
+
+@pytest.mark.parametrize("path", ["-x", "../..", "/etc", "environments/..", "a\0b", "%2e%2e"])
+def test_a_path_leads_nowhere_else(path: str, validate: Validating) -> None:
+    validate.repo = {**validate.repo, "path": path}
+    refused(validate(), 2)
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["--output=/tmp/x", "-x", "a..b..c", "main@{upstream}", "\n", "ext::sh", "0" * 40],
+)
+def test_a_revision_that_is_none_is_refused(what: str, validate: Validating) -> None:
+    told = validate("--", what) if what.startswith("-") else validate(what)
+    assert told.code == 2, (told.out, told.err)
+
+
+@contextmanager
+def changed(served: Served) -> Iterator[str]:
+    """Puts the branch back at the end, whatever was done to it."""
+    head = served.repository.tip()
+    try:
+        yield head
+    finally:
+        served.before_refs(None)
+        served.repository.git("update-ref", "refs/heads/main", head)
+
+
+def test_an_empty_repo_asks_for_nothing(validate: Validating, served: dict[Way, Served]) -> None:
+    with changed(served[Way.HTTP]):
+        served[Way.HTTP].repository.git("update-ref", "-d", "refs/heads/main")
+        refused(validate(), 2, "the repo is empty")
+
+
+def test_a_missing_branch_is_named(validate: Validating) -> None:
+    validate.repo = {**validate.repo, "branch": "trunk"}
+    refused(validate(), 2, "branch trunk is not there", "main")
+
+
+def test_a_tag_named_like_the_branch_is_not_checked_in_its_place(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    repository = served[Way.HTTP].repository
+    with changed(served[Way.HTTP]) as head:
+        repository.git("update-ref", "refs/tags/main", head)
+        later = repository.commit({"fleet.yaml": b"environments: ["})
+        told = validate()
+        repository.git("update-ref", "-d", "refs/tags/main")
+    assert (told.code, told.document["commit"]) == (1, later)
+
+
+def test_a_commit_with_no_parent_is_checked_as_any_other(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    with changed(served[Way.HTTP]):
+        orphan = served[Way.HTTP].repository.commit(files(), orphan=True)
+        told = validate()
+    assert (told.code, told.document["commit"]) == (0, orphan)
+
+
+def test_a_remote_that_hangs_is_given_up(validate: Validating, served: dict[Way, Served]) -> None:
+    released = threading.Event()
+    validate.repo = {**validate.repo, "timeout_s": 2}
+    with changed(served[Way.HTTP]):
+        served[Way.HTTP].before_refs(lambda service: _ignored(released.wait()))
+        try:
+            refused(validate(), 3, "longer than 2 s")
+        finally:
+            released.set()
+
+
+def _ignored(value: object) -> None:
+    del value
+
+
+def test_a_file_too_large_to_be_one_of_an_env_repo_is_named(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    """As 10 GB would be: refused by what its header says, before any of it is unpacked."""
+    path = f"environments/dev/{SERVICE}.yaml"
+    with changed(served[Way.HTTP]):
+        served[Way.HTTP].repository.commit({path: bytes(32 * 1024 * 1024)})
+        told = validate()
+    text = told.out + told.err
+    assert told.code in (1, 2) and "limit" in text, text
+
+
+def test_a_lock_that_was_left_over_does_not_matter(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    assert validate().code == 0
+    mirror = validate.folder / "state" / "mirror.git"
+    for lock in ("index.lock", "packed-refs.lock", "HEAD.lock", "refs/remotes/origin/main.lock"):
+        (mirror / lock).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / lock).write_text("")
+    with changed(served[Way.HTTP]):
+        later = served[Way.HTTP].repository.commit({"README.md": b"hello"})
+        assert validate().document["commit"] == later
+
+
+def test_programs_that_a_local_repos_configuration_names_do_not_run(
+    validate: Validating, served: dict[Way, Served], tmp_path: Path
+) -> None:
+    local = tmp_path / "clone.git"
+    served[Way.HTTP].repository.git("clone", "--quiet", "--bare", ".", str(local))
+    owned = evil(tmp_path, local / "config")
+    validate.repo = {"url": str(local)}
+    assert validate().code == 0
+    assert not owned.exists()
+
+
+def test_programs_that_the_mirrors_configuration_names_do_not_run(
+    validate: Validating, tmp_path: Path
+) -> None:
+    assert validate().code == 0
+    owned = evil(tmp_path, validate.folder / "state" / "mirror.git" / "config")
+    assert validate().code == 0
+    assert not owned.exists()
+
+
+def test_programs_that_the_users_own_configuration_names_do_not_run(
+    served: dict[Way, Served], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    owned = evil(tmp_path, home / ".gitconfig")
+    (home / ".ssh" / "config").write_text(f"Host *\n  ProxyCommand touch {owned}\n")
+    for way in (Way.HTTP, Way.SSH):
+        repo = repo_settings(served[way])
+        variables = {
+            "HOME": str(home),
+            "GIT_SSH_COMMAND": f"touch {owned}",
+            "GIT_SSH": f"touch {owned}",
+            "GIT_ASKPASS": f"touch {owned}",
+            "GIT_PROXY_COMMAND": f"touch {owned}",
+        }
+        config = tmp_path / f"{way}.yaml"
+        config.write_text(json.dumps({"repo": repo, "state_dir": str(tmp_path / way)}))
+        told = process(
+            "validate", "HEAD", "--config", str(config), "-o", "json", variables=variables
+        )
+        assert told.code == 0, (told.out, told.err)
+    assert not owned.exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        (unknown_host, "host key is unknown"),
+        (changed_host, "host key is not the known one"),
+        (wrong_ca, "certificate"),
+        (no_ca, "certificate"),
+        (wrong_token, "refuses the token"),
+        (stranger, "refuses the key"),
+    ],
+)
+def test_who_is_not_trusted_is_not_read_from(
+    keys: Keys, word: str, served: dict[Way, Served], tmp_path: Path
+) -> None:
+    refused(Validating(tmp_path, keys(served, tmp_path))(), 3, word)
+
+
+def test_an_expired_certificate_is_not_trusted(tmp_path: Path) -> None:
+    with serve(Way.HTTPS, tmp_path / "git", expired=True) as expired:
+        expired.repository.commit(files())
+        refused(Validating(tmp_path, repo_settings(expired))(), 3, "certificate")

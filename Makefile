@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test cluster-test sim bench docs demo chart lock
+.PHONY: setup fmt check test tools cluster-test sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -26,11 +26,15 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 tests/unit tests/property tests/house -m "not slow"
 
-test: setup
+test: tools
 	$(BIN)/pytest -q -n 2 --dist loadgroup tests
 
-# The tests that need the real control plane, which is built from its Go modules once.
-cluster-test: setup
+# The real control plane and other real parts, built from their Go modules once and kept outside the clone.
+tools: setup
+	$(BIN)/python -m tests.controlplane.building
+
+# The tests that need the real control plane.
+cluster-test: tools
 	$(BIN)/pytest -q -n 0 -m cluster tests
 
 # What is made from the code: schemas, and tables in the pages.
@@ -46,7 +50,7 @@ sim: setup
 	$(BIN)/pytest -q -n 2 tests/simulation
 
 # How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
-bench: setup
+bench: tools
 	$(BIN)/python -m benchmarks.main_job --out docs/benchmarks.md
 
 # What the chart holds of the code and the policies; a test sees that it was run.

@@ -199,17 +199,18 @@ class Asker:
         snapshot = self.snapshot
         pin_path = f"environments/{environment}/{service}.yaml"
         service_path = f"services/{service}/service.yaml"
+        found = snapshot.services.get(service)
+        if found is None and service_path not in snapshot.broken:
+            # Also where its pins are still there, each of which is a fault of its own.
+            return Reason.ORPHANED, f"services/{service} is not there; absence asks for nothing"
         for path, reason in (
             (service_path, Reason.INVALID_SERVICE),
             (pin_path, Reason.INVALID_PIN),
         ):
             if path in snapshot.broken:
                 return reason, "; ".join(str(fault) for fault in snapshot.broken[path])
-        found = snapshot.services.get(service)
         pin = snapshot.pins.get((environment, service))
         policy = self._policy(service)
-        if found is None:
-            return Reason.ORPHANED, f"services/{service} is not there; absence asks for nothing"
         if pin is None:
             return Reason.ORPHANED, f"{pin_path} is not there; absence asks for nothing"
         if policy is None or environment not in policy.path:
@@ -218,7 +219,7 @@ class Asker:
             return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment}"
         unsupported = (
             *snapshot.fleet.unsupported,
-            *found.unsupported,
+            *(found.unsupported if found is not None else ()),
             *pin.unsupported,
             *policy.of(environment).unsupported,
         )

@@ -59,7 +59,7 @@ def force_pushed(fleet: Fleet) -> None:
     [
         (folder_gone, "Orphaned"),
         (pins_gone, "Orphaned"),
-        (all_files_gone, "fleet.yaml"),
+        (all_files_gone, "no env repo"),
         (branch_gone, "main"),
         (fleet_broken, "fleet.yaml"),
         (force_pushed, "HistoryRewritten"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -38,29 +36,6 @@ CLUSTER_SCOPED = ("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition
 def test_helm_finds_nothing_to_complain_about(values: str | None) -> None:
     given = [f"--values={VALUES / values}.yaml"] if values else []
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), *given)
-
-
-def test_what_is_made_elsewhere_is_up_to_date_in_the_chart() -> None:
-    """`make chart` writes it."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import json, runpy; "
-            "print(json.dumps(runpy.run_path('charts/generate.py', run_name='made')['files']()))",
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    made = json.loads(done.stdout)
-    there = {
-        str(path.relative_to(CHART)): path.read_text()
-        for path in (CHART / "files").rglob("*")
-        if path.is_file()
-    }
-    assert there == made
 
 
 def test_every_value_is_in_the_schema_says_what_it_is_and_no_other_is_let_in() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.model.objects import KubeObject
 from tests.controlplane.cluster import DAEMON, ControlPlane
 from tests.gitservers.served import Served, Way, serve
-from tests.system.installation import HOME, Installation
+from tests.system.installation import HOME, Installation, Made
 
 API = "/apis/reconciler.dev/v1alpha1"
 
@@ -95,17 +95,9 @@ class Fleet(Installation):
             and {entry["objectRef"].get("namespace"), entry["objectRef"].get("name")} & mine
         ]
 
-    def commits(self) -> list[dict[str, str]]:
-        """Returns the branch's commits, newest first, with subject and body."""
-        log = self.served.repository.git("log", "--format=%H%x01%an%x01%s%x01%b%x02", "main")
-        rows = [row.strip("\n").split("\x01") for row in log.split("\x02") if row.strip("\n")]
-        return [
-            dict(zip(("commit", "author", "subject", "body"), row, strict=True)) for row in rows
-        ]
-
-    def reverts(self) -> list[dict[str, str]]:
-        """Returns the daemon's commits on the branch."""
-        return [c for c in self.commits() if "Reconciler-Action:" in c["body"]]
+    def reverts(self) -> list[Made]:
+        """Returns the daemon's commits on the branch, newest first."""
+        return [made for made in self.made() if made.trailers]
 
     def clean_up(self) -> None:
         """Deletes what this installation has made, without waiting for it."""

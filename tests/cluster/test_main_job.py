@@ -48,12 +48,12 @@ def test_a_bad_release_goes_back_and_out_of_git(proven: Fleet) -> None:
     proven.daemon.until(lambda: proven.runs("staging-1", good), "staging is back")
     assert proven.runs("dev-1", bad)
     (revert,) = proven.reverts()
-    trailers = trailers_of(revert["body"])
-    assert trailers["Reconciler-Action"] == "revert"
-    assert trailers["Reconciler-Environments"] == "staging, prod"
-    assert trailers["Reconciler-Commit"] == merged
-    assert trailers["Reconciler-Reason"] == "CrashLoopBackOff"
-    assert "exit code 1" in trailers["Reconciler-Evidence"]
+    trailers = revert.trailers
+    assert trailers["Action"] == "revert"
+    assert trailers["Environments"] == "staging, prod"
+    assert trailers["Commit"] == merged
+    assert trailers["Reason"] == "CrashLoopBackOff"
+    assert "exit code 1" in trailers["Evidence"]
     repository = proven.served.repository
     assert bad in repository.read(f"environments/dev/{proven.service}.yaml")
     for environment in ("staging", "prod"):
@@ -86,9 +86,3 @@ def proven_at(fleet: Fleet, environment: str, version: str) -> str:
         ):
             return str(entry["requestReceivedTimestamp"])
     raise AssertionError(f"{version} was never proven in {environment}")
-
-
-def trailers_of(body: str) -> dict[str, str]:
-    """Returns a commit message's trailers."""
-    lines = [line.partition(": ") for line in body.splitlines() if line.startswith("Reconciler-")]
-    return {name: value for name, _, value in lines}

@@ -152,7 +152,7 @@ def do_the_main_job(by_chart: ByChart) -> None:
 
 def test_it_has_done_its_main_job(by_chart: ByChart) -> None:
     (revert,) = by_chart.made.reverts()
-    assert "Reconciler-Environments: staging, prod" in revert["body"]
+    assert revert.trailers["Environments"] == "staging, prod"
     (corrected,) = by_chart.daemon.logged("DriftCorrected")
     assert corrected["field"] == "spec.replicas"
     for cluster in by_chart.made.planes:

@@ -101,7 +101,7 @@ def _is_read(engine: Engine) -> bool:
         return False
     if not all(_is_cluster_read(engine, name) for name in clusters.executors):
         return False
-    is_home_read = engine.records.is_known and engine.digest_key.get() is not None
+    is_home_read = engine.records.are_known and engine.digest_key.get() is not None
     return is_home_read or not engine.home_answers
 
 

@@ -27,6 +27,7 @@ AT_REST = frozenset(
         Reason.RENDER_FAILED,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
+        Reason.RENDER_CHANGED,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.WAITING_FOR_PROOF,
     }

@@ -11,7 +11,7 @@ from reconciler.model.actions import Gate, GateState
 from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Proof
+from reconciler.model.records import Proof, in_short
 from reconciler.model.release import Part, Revision
 
 GateCheck = Callable[[CellView, Revision], Gate]
@@ -157,8 +157,9 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
     """
     opening = [p.revision for p in (cell.record.proofs if cell.record else ()) if p.opens_gates]
     same = [revision for revision in opening if revision.identity == wanted.identity]
+    passed = cell.record.passed if cell.record else ()
     version, where = wanted.release.version, cell.environment
-    if not same:
+    if not same and in_short(wanted.identity) not in passed:
         return _closed(
             name,
             Reason.WAITING_FOR_PROOF,
@@ -172,8 +173,8 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
     return _closed(
         name,
         Reason.RENDER_CHANGED,
-        f"{version} is proven in {where} as {same[0].renderer or 'an older version'} renders it, and not "
-        f"as {wanted.renderer} does",
+        f"{version} is proven in {where} as {same[0].renderer if same else 'another version'} renders "
+        f"it, and not as {wanted.renderer} does",
         f"{where} must run what {wanted.renderer} renders healthy for its whole soak",
     )
 

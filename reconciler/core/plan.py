@@ -38,6 +38,8 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     if not view.cell.record_known:
         message = "the promotion record cannot be read: the home cluster does not answer"
         return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message, page=True),)
+    if view.cell.suspended:
+        return (Hold(view.service, view.environment, Reason.SUSPENDED, view.cell.suspended),)
     if record is None or record.admitted is None:
         return plan_adoption(view)
     brought_home = _bring_home(view, record)
@@ -45,7 +47,18 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
         return brought_home
     if record.rollout is not None:
         return (*_owed_commits(view, record), *plan_rollout(view, record.rollout))
-    return (*_owed_commits(view, record), *plan_settled(view, record, record.admitted))
+    settled = plan_settled(view, record, record.admitted)
+    return (*_owed_commits(view, record), *(_orphaned(view, a) for a in settled))
+
+
+def _orphaned(view: CellView, action: Action) -> Action:
+    """Nothing to do is not all well while a cluster runs it that fleet.yaml does not name."""
+    is_rest = isinstance(action, Hold) and action.reason is Reason.SETTLED
+    if not is_rest or not view.cell.orphans:
+        return action
+    names = ", ".join(view.cell.orphans)
+    message = f"{names}: it runs there, and fleet.yaml does not name it; nothing is done there"
+    return Hold(view.service, view.environment, Reason.ORPHANED, message)
 
 
 def _bring_home(view: CellView, record: PromotionRecord) -> tuple[Action, ...]:

@@ -51,6 +51,7 @@ def plan_prune(
     *,
     live: Callable[[ObjectRef], KubeObject | None],
     is_ours: Callable[[KubeObject], bool],
+    suspended: Callable[[ObjectRef], str] = lambda ref: "",
 ) -> PrunePlan:
     """Plans what to do with owned objects that are not wanted.
 
@@ -59,12 +60,15 @@ def plan_prune(
         wanted: What the applied revision renders to.
         live: What was last seen of an object, from a list that is whole; None: it is gone.
         is_ours: Whether a live object still belongs to this service here.
+        suspended: Why a person has suspended an object, or nothing.
     """
     delete, kept, given_up = [], [], []
     for ref in sorted(set(owned) - set(wanted)):
         seen = live(ref)
         if seen is None or not is_ours(seen):
             given_up.append(ref)
+        elif suspended(ref):
+            kept.append((ref, suspended(ref)))
         elif (ref.group, ref.kind) in GUARDED and not _is_let_go(seen):
             kept.append((ref, f'{ref.kind} is only deleted with `{PRUNE_ANNOTATION}: "true"`'))
         else:

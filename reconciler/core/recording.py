@@ -8,12 +8,14 @@ from typing import assert_never
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.records import (
+    PASSED_MAX,
     PROOFS_MAX,
     REJECTIONS_MAX,
     PromotionRecord,
     Proof,
     Rejection,
     RevertProgress,
+    in_short,
 )
 from reconciler.model.release import Revision
 
@@ -31,21 +33,16 @@ def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionR
     was = record or empty(action.service, action.environment)
     match action:
         case Adopt():
-            return replace(
-                was,
-                admitted=action.proof.revision,
-                rollout=None,
-                proofs=_with_proof(was.proofs, action.proof),
-            )
+            return _proven(replace(was, admitted=action.proof.revision, rollout=None), action.proof)
         case Admit():
-            proofs = was.proofs
+            now = replace(was, admitted=action.revision, rollout=action.rollout)
             if action.carried is not None:
-                proofs = _with_proof(proofs, action.carried)
-            elif action.rollout is None:
-                proofs = _newest(proofs, action.revision)
-            return replace(was, admitted=action.revision, rollout=action.rollout, proofs=proofs)
+                return _proven(now, action.carried)
+            if action.rollout is None:
+                return replace(now, proofs=_newest(now.proofs, action.revision))
+            return now
         case Prove():
-            return replace(was, rollout=None, proofs=_with_proof(was.proofs, action.proof))
+            return _proven(replace(was, rollout=None), action.proof)
         case Reject():
             return _rejected(was, action.rejection)
         case FinishRollBack():
@@ -106,14 +103,18 @@ def with_known_reverts(record: PromotionRecord, other: PromotionRecord) -> Promo
     )
 
 
-def _with_proof(proofs: tuple[Proof, ...], proof: Proof) -> tuple[Proof, ...]:
+def _proven(record: PromotionRecord, proof: Proof) -> PromotionRecord:
     """Puts a proof first; one of the same objects gives way, since going back to it would change nothing."""
     others = tuple(
         p
-        for p in proofs
+        for p in record.proofs
         if p.revision.id != proof.revision.id and (p.renders is None or p.renders != proof.renders)
     )
-    return (proof, *others)[:PROOFS_MAX]
+    passed = record.passed
+    if proof.opens_gates:
+        short = in_short(proof.revision.identity)
+        passed = (short, *(p for p in passed if p != short))[:PASSED_MAX]
+    return replace(record, proofs=(proof, *others)[:PROOFS_MAX], passed=passed)
 
 
 def _with_rejection(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId, Identity
-from reconciler.model.records import PromotionRecord
+from reconciler.model.records import PromotionRecord, in_short
 from reconciler.model.release import Revision
 
 RevisionAt = Callable[[str], Revision | None]
@@ -18,6 +18,7 @@ def resolve(
     *,
     head: CommitId,
     earlier: Sequence[PromotionRecord | None],
+    own: PromotionRecord | None,
     revision_at: RevisionAt,
 ) -> Revision | None:
     """Returns the revision that a pin asks for, or None when its source is not there.
@@ -30,6 +31,7 @@ def resolve(
         pin: The pin, as HEAD holds it.
         head: The commit that the pin was read from.
         earlier: The records of the environments before this one, in order of the path.
+        own: The record of this one: it may remember a source that the one before has forgotten.
         revision_at: Builds the revision with the tree at a commit.
     """
     if pin.source is not None:
@@ -37,7 +39,8 @@ def resolve(
     at_head = revision_at(head)
     if at_head is None or not earlier or _is_proven(at_head.identity, earlier):
         return at_head
-    for source in _proven_sources(at_head, earlier[-1]):
+    known = (*_proven_sources(at_head, earlier[-1]), *_proven_sources(at_head, own))
+    for source in dict.fromkeys(known):
         candidate = revision_at(source)
         if candidate is not None and _is_proven(candidate.identity, earlier):
             return candidate
@@ -47,14 +50,17 @@ def resolve(
 def _is_proven(identity: Identity, records: Sequence[PromotionRecord | None]) -> bool:
     return all(
         record is not None
-        and any(p.revision.identity == identity and p.opens_gates for p in record.proofs)
+        and (
+            in_short(identity) in record.passed
+            or any(p.revision.identity == identity and p.opens_gates for p in record.proofs)
+        )
         for record in records
     )
 
 
-def _proven_sources(wanted: Revision, previous: PromotionRecord | None) -> tuple[CommitId, ...]:
-    """Returns the sources with which these images were proven one environment before, newest first."""
-    proofs = previous.proofs if previous else ()
+def _proven_sources(wanted: Revision, record: PromotionRecord | None) -> tuple[CommitId, ...]:
+    """Returns the sources with which these images were proven in an environment, newest first."""
+    proofs = record.proofs if record else ()
     return tuple(
         proof.revision.release.source
         for proof in proofs

@@ -133,6 +133,8 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        suspended: A person's reason for a break-glass suspension of the record; empty: there is none.
+        orphans: Clusters that run it and that fleet.yaml does not name (any more).
     """
 
     environment: EnvironmentName
@@ -142,6 +144,8 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    suspended: str = ""
+    orphans: tuple[ClusterName, ...] = ()
 
     def member(self, cluster: ClusterName) -> Member | None:
         """Returns a member by its cluster, or None."""

@@ -11,6 +11,7 @@ from reconciler.model.names import (
     ClusterName,
     CommitId,
     EnvironmentName,
+    Identity,
     PartDigest,
     RenderDigest,
     RevisionId,
@@ -120,6 +121,8 @@ class PromotionRecord:
         rollout: Set from admission until proof, or until the roll-back is complete.
         proofs: Newest first, at most PROOFS_MAX.
         rejections: Newest first, at most REJECTIONS_MAX.
+        passed: Identities that were proven here, in short and newest first, at most PASSED_MAX: an
+            environment that changes often must not forget what a slower one after it still waits for.
         epoch: Of the coordinator that wrote it last.
         holder: The coordinator's name.
         installation: Which installation of the reconciler owns the record.
@@ -132,6 +135,7 @@ class PromotionRecord:
     rollout: Rollout | None = None
     proofs: tuple[Proof, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    passed: tuple[str, ...] = ()
     epoch: int = 0
     holder: str = ""
     installation: str = ""
@@ -143,6 +147,15 @@ PROOFS_MAX = 5
 
 REJECTIONS_MAX = 5
 """Older ones stand in quarantine/<svc>.yaml, in Git, which forgets nothing."""
+
+
+PASSED_MAX = 50
+"""Of 16 digits each: weeks of releases in less than a kilobyte."""
+
+
+def in_short(identity: Identity) -> str:
+    """Returns the beginning of an identity: enough to tell it from any other of one service."""
+    return identity.partition(":")[2][:16]
 
 
 class ApplyState(StrEnum):

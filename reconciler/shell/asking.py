@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from reconciler.core.identity import revision_of
+from reconciler.core.immediate import immediate_values
 from reconciler.core.renders import together
 from reconciler.core.resolution import resolve
 from reconciler.errors import InvalidInput, ReconcilerError
@@ -106,11 +107,19 @@ class Asker:
         self,
         service: ServiceName,
         environment: EnvironmentName,
+        own: PromotionRecord | None,
         earlier: Sequence[PromotionRecord | None],
     ) -> Ask:
-        """Returns what HEAD asks for in one cell; whatever is wrong becomes its reason."""
+        """Returns what HEAD asks for in one cell; whatever is wrong becomes its reason.
+
+        Args:
+            service: Whose.
+            environment: Where.
+            own: The cell's promotion record.
+            earlier: Those of the environments before it, in order of the path.
+        """
         try:
-            return self._ask(service, environment, earlier)
+            return self._ask(service, environment, own, earlier)
         except InvalidInput as error:
             return self._refused(service, environment, Reason.RENDER_FAILED, str(error))
         except ReconcilerError as error:
@@ -135,7 +144,7 @@ class Asker:
         if pin is None:
             return replace(rules, reason=Reason.ORPHANED, message="there is no pin to read")
         try:
-            wanted = self._resolved(pin, earlier)
+            wanted = self._resolved(pin, None, earlier)
         except InvalidInput:
             wanted = None
         return replace(rules, wanted=wanted or self._without_files(pin))
@@ -168,13 +177,14 @@ class Asker:
         self,
         service: ServiceName,
         environment: EnvironmentName,
+        own: PromotionRecord | None,
         earlier: Sequence[PromotionRecord | None],
     ) -> Ask:
         blocked = self._blocked(service, environment)
         if blocked is not None:
             return self._refused(service, environment, *blocked)
         pin = self.snapshot.pins[(environment, service)]
-        wanted = self._resolved(pin, earlier)
+        wanted = self._resolved(pin, own, earlier)
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
@@ -190,6 +200,7 @@ class Asker:
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
             renders=together(renders),
+            immediate=self._immediate(pin, own),
         )
 
     def _blocked(
@@ -244,11 +255,39 @@ class Asker:
             renderer=self.renderer.version(found.service.source),
         )
 
-    def _resolved(self, pin: Pin, earlier: Sequence[PromotionRecord | None]) -> Revision | None:
+    def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:
+        """Returns what is admitted with the pin's immediate values, or None where they are the same."""
+        declared = self.snapshot.services.get(pin.service)
+        admitted = own.admitted if own else None
+        if admitted is None or declared is None or not declared.immediate:
+            return None
+        values, by_cluster = immediate_values(admitted.values, pin, declared.immediate)
+        release = admitted.release
+        asked = replace(
+            pin,
+            version=release.version,
+            images=release.images,
+            values=values,
+            cluster_values=by_cluster,
+        )
+        revision = self.revision(asked, release.source)
+        if revision is None or revision.values_digest == admitted.values_digest:
+            return None
+        for cluster in self.clusters(pin.environment):
+            self.rendered(pin.service, pin.environment, cluster, revision)
+        return revision
+
+    def _resolved(
+        self,
+        pin: Pin,
+        own: PromotionRecord | None,
+        earlier: Sequence[PromotionRecord | None],
+    ) -> Revision | None:
         return resolve(
             pin,
             head=self.snapshot.commit,
             earlier=earlier,
+            own=own,
             revision_at=lambda source: self.revision(pin, source),
         )
 

@@ -76,6 +76,7 @@ class Clusters:
         heard: Who is told.
         may_write: Whether anything may be written: False in observe mode.
         may_prune: Whether deleting is allowed now; only while we lead.
+        is_held: Whether nothing may be written for one cell: it is only observed, or suspended.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Clusters:
         heard: Heard,
         may_write: Callable[[], bool],
         may_prune: Callable[[], bool],
+        is_held: Callable[[CellKey], bool],
     ) -> None:
         self._settings = settings
         self._reach = reach
@@ -96,6 +98,7 @@ class Clusters:
         self._heard = heard
         self._may_write = may_write
         self._may_prune = may_prune
+        self._is_held = is_held
         self._lock = threading.Lock()
         self._started = False
         self._uids: dict[str, ClusterName] = {}
@@ -217,6 +220,7 @@ class Clusters:
             pulse=pulse,
             may_write=self._may_write,
             may_prune=self._may_prune,
+            is_held=self._is_held,
             on_change=self._heard.touch,
             on_event=self._heard.event,
         )

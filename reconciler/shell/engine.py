@@ -36,6 +36,7 @@ from reconciler.shell.coordinator import Act, Coordinator, Leadership, Observe
 from reconciler.shell.digest_key import DigestKey
 from reconciler.shell.executor.orders import CellKey, Claim
 from reconciler.shell.executor.stored import StoredObjects
+from reconciler.shell.gathering import Gatherer
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.promotion_records import PromotionRecords
@@ -106,6 +107,7 @@ class Engine:
             heard=Heard(self._touch, self._touch_all, on_event),
             may_write=self._may_write,
             may_prune=lambda: self.lease.leads,
+            is_held=self._is_held,
         )
         self.clusters.add(ports.home)
         self.clusters.join(ports.named)
@@ -126,6 +128,7 @@ class Engine:
             namespace,
             lambda kind, selector, on: self.clusters.watch(ports.home, kind, selector, on),
             on_change=self._touch,
+            clock=ports.clock,
         )
         self._sources = Sources(ports.history, settings.repo.path)
         self.digest_key = DigestKey(
@@ -253,7 +256,12 @@ class Engine:
             head=head,
             asker=self._asker,
             records=self.records,
-            executors=lambda: self.clusters.executors,
+            gather=Gatherer(
+                daemon_mode=lambda: self._current().mode,
+                head=head,
+                records=self.records,
+                executors=lambda: self.clusters.executors,
+            ),
             leadership=self._leadership,
             fuses=lambda: (
                 self._current().fuses.service_an_hour,
@@ -268,6 +276,14 @@ class Engine:
     def _digest_key_step(self) -> float:
         # Its namespace is made when the home first answers.
         return self.digest_key.step() if self.home_answers else UNREACHABLE_S
+
+    def _is_held(self, key: CellKey) -> bool:
+        """Tells whether nothing may be written for a cell: it is only observed, or suspended."""
+        planned = self.view.services.get(key[0]) if self.view else None
+        if planned is None:
+            return False
+        stopped = any(c.suspended for c in planned.facts.cells if c.environment == key[1])
+        return planned.facts.mode is Mode.OBSERVE or stopped
 
     def _may_write(self) -> bool:
         return self._current().mode is Mode.ENFORCE

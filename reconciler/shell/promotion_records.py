@@ -14,9 +14,11 @@ from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord
+from reconciler.ports.clock import Clock
 from reconciler.ports.kube import Change, KubeApi, WatchEvent
 from reconciler.schema.records import promotion_record_object, read_promotion_record
 from reconciler.shell.executor.live import StartWatch
+from reconciler.shell.executor.suspending import suspended
 
 PROMOTION_RECORDS = ("reconciler.dev/v1alpha1", "PromotionRecord")
 
@@ -24,6 +26,9 @@ AMENDS_MAX = 5
 """Two tasks of one daemon write a record; each try that is lost is the other's progress."""
 
 Key = tuple[ServiceName, EnvironmentName]
+
+KEPT = ("annotations", "labels")
+"""Of an object's metadata, what others write."""
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +44,7 @@ class PromotionRecords:
         namespace: The reconciler's own.
         start_watch: Starts the watch.
         on_change: Told of each record that changed on the server.
+        clock: By which a suspension ends.
     """
 
     def __init__(
@@ -47,22 +53,37 @@ class PromotionRecords:
         namespace: str,
         start_watch: StartWatch,
         on_change: Callable[[Key], None],
+        clock: Clock,
     ) -> None:
         self._api = api
         self._namespace = namespace
+        self._clock = clock
         self._on_change = on_change
         self._lock = threading.RLock()
         self._writing = threading.RLock()
         self._records: dict[Key, PromotionRecord] = {}
         self._unsaved: dict[Key, PromotionRecord] = {}
+        self._noted: dict[Key, KubeObject] = {}
+        self._unreadable: set[Key] = set()
         self._was_synced = False
         self._watched = start_watch(PROMOTION_RECORDS, "", self._note)
 
+    def is_known(self, key: Key) -> bool:
+        """Whether they have been read whole once, and this one could be: then None means none."""
+        with self._lock:
+            return self.are_known and key not in self._unreadable
+
     @property
-    def is_known(self) -> bool:
+    def are_known(self) -> bool:
         """Whether they have been read whole once; from then on they are kept up to date."""
         self._was_synced = self._was_synced or self._watched.is_fresh
         return self._was_synced
+
+    def suspended(self, key: Key) -> str:
+        """Returns why a person has suspended a record, or nothing."""
+        with self._lock:
+            noted = self._noted.get(key)
+        return suspended(noted, self._clock.now())
 
     def get(self, key: Key) -> PromotionRecord | None:
         """Returns a record as it was decided last, or None when there is none."""
@@ -75,9 +96,9 @@ class PromotionRecords:
             return key not in self._unsaved
 
     def cells(self) -> tuple[Key, ...]:
-        """Returns every cell with a record."""
+        """Returns every cell with a record, one that cannot be read included."""
         with self._lock:
-            return tuple({**self._records, **self._unsaved})
+            return tuple({**self._records, **self._unsaved, **dict.fromkeys(self._unreadable)})
 
     def save(self, record: PromotionRecord) -> PromotionRecord:
         """Writes a record, or raises and keeps the former.
@@ -194,6 +215,11 @@ class PromotionRecords:
     def _write(self, record: PromotionRecord) -> PromotionRecord:
         obj = self._object(record)
         if record.version:
+            with self._lock:
+                noted = self._noted.get((record.service, record.environment))
+            # A person's annotations stay: a replacement would take them out.
+            kept = {k: v for k, v in (noted or {}).get("metadata", {}).items() if k in KEPT}
+            obj = {**obj, "metadata": {**kept, **obj["metadata"]}}
             return read_promotion_record(self._api.replace(obj, subresource=None))
         return read_promotion_record(self._api.create(obj))
 
@@ -207,16 +233,31 @@ class PromotionRecords:
             record = read_promotion_record(event.object)
         except InvalidInput as error:
             _log.warning("record-unreadable", error=str(error))
+            self._note_unreadable(event)
             return
         key = (record.service, record.environment)
         with self._lock:
+            self._unreadable.discard(key)
             was = self._records.get(key)
             if was is not None and _version(was) > _version(record):
                 return
             if event.change is Change.DELETED:
                 self._records.pop(key, None)
+                self._noted.pop(key, None)
             else:
                 self._records[key] = record
+                self._noted[key] = {"metadata": event.object["metadata"]}
+        self._on_change(key)
+
+    def _note_unreadable(self, event: WatchEvent) -> None:
+        """What cannot be read is not "none there": nothing is decided for that cell."""
+        service, _, environment = str(event.object["metadata"].get("name", "")).partition(".")
+        key = (ServiceName(service), EnvironmentName(environment))
+        with self._lock:
+            if event.change is Change.DELETED:
+                self._unreadable.discard(key)
+            else:
+                self._unreadable.add(key)
         self._on_change(key)
 
 

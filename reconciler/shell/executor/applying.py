@@ -73,7 +73,7 @@ def apply_all(
         objects: In any order.
         key: Whose objects they are; one that another service owns is refused.
         force: Take fields from other managers: for adoption, drift repair and the way back alone.
-        known: What was last seen of an object with our labels, or None.
+        known: What was last seen of an object, or None.
         on_stored: Called with what the server answered, after each object.
 
     Raises:
@@ -147,7 +147,8 @@ def _check_owner(ref: ObjectRef, seen: KubeObject | None, key: CellKey) -> None:
         return
     labels = seen["metadata"].get("labels") or {}
     owner = (labels.get(SERVICE_LABEL), labels.get(ENVIRONMENT_LABEL))
-    if owner != key:
+    # What carries no label of ours belongs to nobody whom we know.
+    if owner not in (key, (None, None)):
         error = Refused(
             str(ref),
             "it cannot be applied",

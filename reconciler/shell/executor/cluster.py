@@ -12,8 +12,8 @@ from reconciler.errors import InvalidInput, OperatorError, ReconcilerError, Tran
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import LiveState, Member, MemberHealth
 from reconciler.model.health import HealthStatus
-from reconciler.model.names import ClusterName, RevisionId
-from reconciler.model.objects import ObjectRef
+from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
@@ -65,6 +65,7 @@ class ClusterExecutor:
         pulse: Whether the cluster answers.
         may_write: Whether anything may be written at all: False in observe mode.
         may_prune: Whether deleting is allowed now; only while we lead.
+        is_held: Whether nothing may be written for one cell: it is only observed, or suspended.
         on_change: Told of each cell about which something new is known.
         on_event: Told of what happened.
     """
@@ -80,6 +81,7 @@ class ClusterExecutor:
         pulse: Pulse,
         may_write: Callable[[], bool],
         may_prune: Callable[[], bool],
+        is_held: Callable[[CellKey], bool],
         on_change: Callable[[CellKey], None],
         on_event: Callable[[Event], None],
     ) -> None:
@@ -88,19 +90,21 @@ class ClusterExecutor:
         self._clock = clock
         self._pulse = pulse
         self._may_write = may_write
+        self._is_held = is_held
         self._on_change = on_change
         self._on_event = on_event
         self._lock = threading.RLock()
         self._wake: Callable[[], None] = lambda: None
         self._records: dict[CellKey, ServiceRecord] = {}
         self._versions: dict[CellKey, int] = {}
-        self._record_suspended: dict[CellKey, str] = {}
+        self._noted: dict[CellKey, KubeObject] = {}
+        self._unreadable: set[CellKey] = set()
         self._cells: dict[CellKey, CellState] = {}
         self._work: dict[CellKey, _Work] = {}
         self._examinations: dict[CellKey, Examination] = {}
         self._dirty: set[CellKey] = set()
         self._live = LiveObjects(start_watch, self._note_live)
-        self._deliveries = Deliveries(api, namespace, self._live, may_prune)
+        self._deliveries = Deliveries(api, namespace, self._live, may_prune, clock)
         self._repairs = Repairs(name, api, self._live, clock=clock, on_event=on_event)
         self._watched_records = start_watch(RECORDS, "", self._note_record)
 
@@ -158,7 +162,6 @@ class ClusterExecutor:
         with self._lock:
             record = self._records.get(key)
             state = self._cells.get(key, CellState())
-            stopped = self._pulse.suspended or self._record_suspended.get(key, "")
             # The record may say "applied" before this process has looked at what that has led to.
             looked = record is not None and state.speaks_of(record.revision.id)
             judged = record is None or not is_applied(record) or (looked and state.is_fresh)
@@ -167,7 +170,7 @@ class ClusterExecutor:
             return Member(
                 cluster=self.name,
                 reachable=self._pulse.is_reachable,
-                synced=self._watched_records.is_fresh and judged,
+                synced=self._watched_records.is_fresh and judged and key not in self._unreadable,
                 record=record,
                 health=_health(record, state, looked=looked),
                 healthy_s=state.soak.total_s(now_s) if looked else 0.0,
@@ -175,8 +178,15 @@ class ClusterExecutor:
                 drift=_drift_count(state) if looked else 0,
                 drifted_objects=len(state.seen.drift) if looked and state.seen else 0,
                 live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
-                suspended=stopped,
+                suspended=self._suspended(key),
             )
+
+    def _suspended(self, key: CellKey) -> str:
+        """Returns why a person has suspended this cluster, or a cell's record, now; or nothing."""
+        return self._pulse.suspended or suspended(self._noted.get(key), self._clock.now())
+
+    def _may_write_to(self, key: CellKey) -> bool:
+        return self._may_write() and not self._is_held(key) and not self._suspended(key)
 
     # What the watches tell.
 
@@ -193,20 +203,32 @@ class ClusterExecutor:
         except InvalidInput as error:
             # What cannot be read is not "none there": the former stays, and a claim will conflict.
             _log.warning("record-unreadable", cluster=self.name, error=str(error))
+            self._note_unreadable(event)
             return
         key = (record.service, record.environment)
         with self._lock:
+            self._unreadable.discard(key)
             if event.change is Change.DELETED:
                 if _number(record.version) < self._versions.get(key, 0):
                     return
                 self._records.pop(key, None)
                 self._versions.pop(key, None)
             else:
-                self._record_suspended[key] = suspended(event.object, self._clock.now())
+                self._noted[key] = {"metadata": event.object["metadata"]}
                 self._keep(record)
             self._dirty.add(key)
         self._on_change(key)
         self._wake()
+
+    def _note_unreadable(self, event: WatchEvent) -> None:
+        service, _, environment = str(event.object["metadata"].get("name", "")).partition(".")
+        key = (ServiceName(service), EnvironmentName(environment))
+        with self._lock:
+            if event.change is Change.DELETED:
+                self._unreadable.discard(key)
+            else:
+                self._unreadable.add(key)
+        self._on_change(key)
 
     def _keep(self, record: ServiceRecord) -> None:
         """Keeps the later of what a watch told and what our own write was answered with."""
@@ -256,7 +278,8 @@ class ClusterExecutor:
             return 0.0
         now_s = self._clock.monotonic_s()
         with self._lock:
-            due = min(self._work.values(), key=lambda work: work.due_s, default=None)
+            waiting = [w for k, w in self._work.items() if not self._suspended(k)]
+            due = min(waiting, key=lambda work: work.due_s, default=None)
         if due is None:
             return self._repair_once()
         if due.due_s > now_s:
@@ -283,7 +306,7 @@ class ClusterExecutor:
 
     def _carry_out(self, work: _Work) -> None:
         order = work.order
-        if not self._may_write():
+        if not self._may_write() or self._is_held(order.key):
             self._done(work)
             return
         with self._lock:
@@ -383,7 +406,7 @@ class ClusterExecutor:
             changed = seen != state.seen or not state.is_fresh
             state.seen, state.is_fresh = seen, True
         if record.returning and seen.health.status is not HealthStatus.CURRENT:
-            self._unstick(objects)
+            self._unstick(key, objects)
         if changed:
             self._tell_health(record, was, seen.health)
             self._on_change(key)
@@ -408,14 +431,14 @@ class ClusterExecutor:
             state.asked_s = self._clock.monotonic_s()
         return state.objects
 
-    def _unstick(self, objects: Objects) -> None:
-        if not self._may_write():
+    def _unstick(self, key: CellKey, objects: Objects) -> None:
+        if not self._may_write_to(key):
             return
         for obj in objects.objects:
             if obj.get("kind") != "StatefulSet":
                 continue
             seen = self._live.get(ObjectRef.of(obj))
-            if seen is not None:
+            if seen is not None and not suspended(seen, self._clock.now()):
                 delete_stuck(self._api, seen, self._live.family(seen))
 
     def _repair_once(self) -> float:
@@ -431,10 +454,9 @@ class ClusterExecutor:
                 and is_applied(record)
             ]
         for key, record, state in cells:
-            stopped = self._pulse.suspended or self._record_suspended.get(key, "")
-            if stopped or not state.is_fresh or state.objects is None:
+            if self._suspended(key) or not state.is_fresh or state.objects is None:
                 continue
-            may_write = self._may_write()
+            may_write = self._may_write_to(key)
             again_s = self._repairs.step(
                 record,
                 state,
@@ -490,7 +512,7 @@ class ClusterExecutor:
             if record is None or record.proven or not is_applied(record):
                 continue
             healthy_s = state.soak.total_s(now_s)
-            if not self._may_write() or healthy_s <= record.healthy_s:
+            if not self._may_write_to(key) or healthy_s <= record.healthy_s:
                 continue
             if record.state is ApplyState.APPLIED:
                 self._keep(self._deliveries.records.report(replace(record, healthy_s=healthy_s)))

@@ -7,16 +7,17 @@ the next turn reads as "not applied" and does again from the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.assembly import deletion_layers
 from reconciler.core.pruning import PrunePlan, plan_prune
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Denied, OperatorError, ReconcilerError
 from reconciler.model.names import RenderDigest
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
+from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, Propagation
 from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
 from reconciler.shell.executor.inventory import Inventories
@@ -24,8 +25,10 @@ from reconciler.shell.executor.live import LiveObjects, cell_of
 from reconciler.shell.executor.orders import Order
 from reconciler.shell.executor.records import ServiceRecords, asked_for, is_applied
 from reconciler.shell.executor.stored import StoredObjects
+from reconciler.shell.executor.suspending import suspended
 
 NOTHING_TO_APPLY = "NothingToApply"
+SUSPENDED = "Suspended"
 MESSAGE_MAX = 1_000
 """A record stays under 8 KB; an API server's refusal may quote a whole object."""
 
@@ -54,6 +57,7 @@ class Deliveries:
         namespace: The reconciler's own.
         live: What is live there.
         may_prune: Whether deleting is allowed now; only while we lead.
+        clock: By which a suspension ends.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class Deliveries:
         namespace: str,
         live: LiveObjects,
         may_prune: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._api = api
+        self._clock = clock
         self._live = live
         self._may_prune = may_prune
         self.records = ServiceRecords(api, namespace)
@@ -131,6 +137,8 @@ class Deliveries:
         self, order: Order, objects: tuple[KubeObject, ...], *, is_first: bool
     ) -> tuple[Applied, ...]:
         refs = {ObjectRef.of(obj) for obj in objects}
+        there = {ref: self._seen(ref) for ref in sorted(refs)}
+        self._refuse_suspended(there)
         inventory = self.inventories.load(order.key)
         self.inventories.save(order.key, inventory.refs | refs, inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
@@ -139,10 +147,31 @@ class Deliveries:
             objects,
             key=order.key,
             force=is_first or order.deliver.returning or order.deliver.drift is DriftMode.CORRECT,
-            known=self._live.get,
+            known=there.get,
             # What we wrote is known at once: the watch that tells of it comes later.
             on_stored=self._live.note_written,
         )
+
+    def _seen(self, ref: ObjectRef) -> KubeObject | None:
+        """Returns a live object, asked for where no watch has told of its kind; None: there is none.
+
+        What may not be read cannot be looked at, and may still be written: so a way back needs no
+        more rights than the way there.
+        """
+        if self._live.is_fresh([(ref.api_version, ref.kind)]):
+            return self._live.get(ref)
+        try:
+            return self._api.get(ref) if self._api.kind(ref.api_version, ref.kind) else None
+        except Denied:
+            return self._live.get(ref)
+
+    def _refuse_suspended(self, there: Mapping[ObjectRef, KubeObject | None]) -> None:
+        """A revision is applied whole or not at all: one suspended object holds all of it."""
+        for ref, seen in there.items():
+            why = suspended(seen, self._clock.now())
+            if why:
+                error = OperatorError(str(ref), "it may not be written", why, "wait, or end that")
+                raise CannotApply(SUSPENDED, error)
 
     def _prune(self, order: Order, objects: tuple[KubeObject, ...] | None) -> PrunePlan | None:
         """Deletes what a proven revision holds no more; on doubt it deletes nothing."""
@@ -167,6 +196,7 @@ class Deliveries:
             wanted,
             live=self._live.get,
             is_ours=lambda obj: cell_of(obj) == order.key,
+            suspended=lambda ref: suspended(self._live.get(ref), self._clock.now()),
         )
         self._delete(plan)
         self.inventories.save(order.key, wanted | {ref for ref, _ in plan.kept}, inventory)

@@ -14,7 +14,7 @@ from reconciler.model.facts import Cell, FleetSummary, MemberHealth
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Origin
+from reconciler.model.records import Origin, in_short
 from reconciler.model.release import Part
 from tests.fakes.facts import (
     AWAY,
@@ -26,6 +26,7 @@ from tests.fakes.facts import (
     UNREAD,
     V1,
     V2,
+    V3,
     WEB,
     ask,
     cell,
@@ -111,6 +112,15 @@ def staging(**changes: Any) -> Cell:
             {},
             {"ProvenBefore": "unknown HomeUnreachable"},
             id="what is proven before cannot be read",
+        ),
+        pytest.param(
+            (
+                cell(DEV, record(DEV, V3, proofs=(proof(V3),), passed=(in_short(V2.identity),))),
+                WANTS_2,
+            ),
+            {},
+            {},
+            id="it was proven before so long ago that only its name is known",
         ),
         pytest.param(
             (
@@ -258,9 +268,7 @@ def staging(**changes: Any) -> Cell:
                     record(
                         STAGING,
                         V1,
-                        rejections=(
-                            rejection(V3 := revision("3.0.0"), STAGING, rolled_back_at=None),
-                        ),
+                        rejections=(rejection(V3, STAGING, rolled_back_at=None),),
                     ),
                     ask(V2, STAGING),
                 ),

@@ -11,6 +11,7 @@ from reconciler.core.plan import plan_service
 from reconciler.model.actions import CommitRevert, Hold, Reject
 from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
+from reconciler.model.names import ClusterName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection, RevertProgress
 from tests.fakes.facts import (
@@ -208,3 +209,36 @@ def test_a_cluster_lets_go_of_it_once_the_home_has_it() -> None:
     )
     given = replace(held_by_a_cluster(known), ask=ask(V3, PROD))
     assert said(planned(given)) == ["Deliver prod-3 3.0.0"]
+
+
+# What stops all, and what is left over.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [back(prod_3={"on": V2}), cell(PROD, record(PROD, V2, rollout=rollout(V2, PROD)))],
+    ids=["on its way back", "rolling out"],
+)
+def test_a_suspended_record_stops_even_a_way_back(given: Cell) -> None:
+    (hold,) = planned(replace(given, suspended="by hand, until noon"))
+    assert isinstance(hold, Hold)
+    assert (hold.reason, hold.message) == (Reason.SUSPENDED, "by hand, until noon")
+
+
+def test_a_cluster_that_fleet_yaml_does_not_name_any_more_is_told_of_and_left_alone() -> None:
+    given = replace(
+        cell(PROD, record(PROD)), orphans=(ClusterName("prod-8"), ClusterName("prod-9"))
+    )
+    (hold,) = planned(given)
+    assert isinstance(hold, Hold)
+    assert hold.reason is Reason.ORPHANED
+    assert hold.message.startswith("prod-8, prod-9: ")
+
+
+def test_a_cluster_that_is_left_over_holds_nothing_back() -> None:
+    given = replace(cell(PROD, record(PROD), ask(V2, PROD)), orphans=(ClusterName("prod-9"),))
+    assert said(planned(given)) == ["Admit GatesOpen"]
+    pending = replace(
+        cell(PROD, record(PROD), ask(V2, PROD, paused=True)), orphans=(ClusterName("prod-9"),)
+    )
+    assert said(planned(pending)) == ["Hold Paused"]

@@ -101,3 +101,14 @@ def test_what_a_guard_keeps_does_not_count_as_going() -> None:
     claims = [gone("PersistentVolumeClaim", name=f"data-{n}") for n in range(5)]
     found = plan(gone(), *claims, others=0)
     assert found.delete == (gone(),)
+
+
+def test_what_a_person_has_suspended_stays_until_that_ends() -> None:
+    found = plan_prune(
+        {gone()},
+        set(),
+        live=lambda ref: {"metadata": {}},
+        is_ours=lambda obj: True,
+        suspended=lambda ref: "by hand, until noon",
+    )
+    assert (found.delete, found.kept) == ((), ((gone(), "by hand, until noon"),))

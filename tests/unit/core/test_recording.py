@@ -10,7 +10,14 @@ import pytest
 from reconciler.core.recording import RecordAction, recorded, with_revert
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import CommitId, RenderDigest
-from reconciler.model.records import PROOFS_MAX, REJECTIONS_MAX, PromotionRecord, RevertProgress
+from reconciler.model.records import (
+    PASSED_MAX,
+    PROOFS_MAX,
+    REJECTIONS_MAX,
+    PromotionRecord,
+    RevertProgress,
+    in_short,
+)
 from reconciler.model.release import Revision
 from tests.fakes.facts import BEFORE, DEV, NOW, V1, V2, V3, WEB, proof, record, rejection, rollout
 from tests.fakes.records import revision
@@ -99,7 +106,7 @@ def reject(bad: Any = BAD) -> Reject:
 def test_an_action_changes_a_record(
     was: PromotionRecord | None, action: RecordAction, now: PromotionRecord
 ) -> None:
-    assert recorded(was, action) == now
+    assert replace(recorded(was, action), passed=()) == now
 
 
 def test_a_proof_of_the_same_revision_takes_the_place_of_the_former() -> None:
@@ -161,3 +168,44 @@ def test_what_others_wrote_into_the_record_stays() -> None:
     was = replace(record(DEV, V1), epoch=7, holder="one", installation="x", version="12")
     now = recorded(was, reject())
     assert (now.epoch, now.holder, now.installation, now.version) == (7, "one", "x", "12")
+
+
+PROVE_2 = Prove(WEB, DEV, proof(V2), "", "")
+
+
+@pytest.mark.parametrize(
+    ("was", "action", "passed"),
+    [
+        pytest.param((), PROVE_2, (V2,), id="what is proven has passed"),
+        pytest.param((V1,), PROVE_2, (V2, V1), id="the newest first"),
+        pytest.param((V1, V2), PROVE_2, (V2, V1), id="each once"),
+        pytest.param(
+            (V1,),
+            Adopt(WEB, DEV, proof(V2, opens_gates=False), "", ""),
+            (V1,),
+            id="not what was only adopted",
+        ),
+        pytest.param(
+            (V1,), Admit(WEB, DEV, V2, rollout(V2), "", ""), (V1,), id="not what was only admitted"
+        ),
+        pytest.param(
+            (V1,),
+            Admit(WEB, DEV, V2, None, "", "", proof(V2)),
+            (V2, V1),
+            id="what a proof carries over to",
+        ),
+    ],
+)
+def test_a_record_remembers_what_has_passed(
+    was: tuple[Revision, ...], action: RecordAction, passed: tuple[Revision, ...]
+) -> None:
+    before = record(DEV, V1, passed=tuple(in_short(r.identity) for r in was))
+    assert recorded(before, action).passed == tuple(in_short(r.identity) for r in passed)
+
+
+def test_only_so_many_are_remembered() -> None:
+    before = record(DEV, V1, passed=tuple(f"{n:016x}" for n in range(PASSED_MAX)))
+    after = recorded(before, PROVE_2).passed
+    assert len(after) == PASSED_MAX
+    assert after[0] == in_short(V2.identity)
+    assert after[1:] == before.passed[:-1]

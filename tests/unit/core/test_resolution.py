@@ -9,7 +9,7 @@ import pytest
 from reconciler.core.resolution import resolve
 from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId
-from reconciler.model.records import PromotionRecord
+from reconciler.model.records import PromotionRecord, in_short
 from reconciler.model.release import Revision, Values
 from tests.fakes.facts import DEV, HEAD, PROD, STAGING, V1, V2, WEB, proof, record
 from tests.fakes.records import revision
@@ -43,9 +43,11 @@ def known(environment: object, *sources: CommitId, version: str = "1.0.0") -> Pr
     return record(environment, V2, proofs=tuple(proof(r) for r in found if r))  # type: ignore[arg-type]
 
 
-def asked(*earlier: PromotionRecord | None, pin: Pin = PIN) -> CommitId | None:
+def asked(
+    *earlier: PromotionRecord | None, pin: Pin = PIN, own: PromotionRecord | None = None
+) -> CommitId | None:
     """Returns the source that a pin resolves to."""
-    found = resolve(pin, head=HEAD, earlier=earlier, revision_at=at)
+    found = resolve(pin, head=HEAD, earlier=earlier, own=own, revision_at=at)
     return found.release.source if found else None
 
 
@@ -62,7 +64,7 @@ def test_the_first_environment_follows_head() -> None:
 
 
 def test_without_the_service_at_head_nothing_is_asked_for() -> None:
-    assert resolve(PIN, head=CommitId("9" * 40), earlier=(), revision_at=at) is None
+    assert resolve(PIN, head=CommitId("9" * 40), earlier=(), own=None, revision_at=at) is None
 
 
 @pytest.mark.parametrize(
@@ -104,3 +106,13 @@ def test_what_was_only_adopted_is_not_followed() -> None:
     assert found is not None
     adopted = record(DEV, V2, proofs=(proof(found, opens_gates=False),))
     assert asked(adopted) == HEAD
+
+
+def test_what_others_have_forgotten_they_still_know_to_have_passed() -> None:
+    found = at(OLD)
+    assert found is not None
+    moved_on = record(DEV, V2, proofs=(proof(V2),), passed=(in_short(found.identity),))
+    own = record(PROD, found, proofs=(proof(found, PROD),))
+    assert asked(moved_on, moved_on, own=own) == OLD
+    assert asked(moved_on, moved_on) == HEAD
+    assert asked(replace(moved_on, passed=()), moved_on, own=own) == HEAD

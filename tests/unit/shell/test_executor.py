@@ -53,6 +53,7 @@ def executor(clock: VirtualClock) -> ClusterExecutor:
         pulse=pulse,
         may_write=lambda: True,
         may_prune=lambda: True,
+        is_held=lambda key: False,
         on_change=lambda key: None,
         on_event=lambda event: None,
     )

@@ -40,7 +40,11 @@ class Home:
         bootstrap(self.cluster.client(), NAMESPACE)
         self.tell: Callable[[WatchEvent], None] = lambda event: None
         self.records = PromotionRecords(
-            self.cluster.client(), NAMESPACE, self._watch, on_change=lambda key: None
+            self.cluster.client(),
+            NAMESPACE,
+            self._watch,
+            on_change=lambda key: None,
+            clock=self.clock,
         )
         self.first = self.records.save(replace(empty(*KEY), epoch=1, holder="me"))
 
@@ -52,7 +56,11 @@ class Home:
     def another(self) -> PromotionRecords:
         """Returns the memory of another task or process."""
         return PromotionRecords(
-            self.cluster.client(), NAMESPACE, lambda *_: Fresh(), on_change=lambda key: None
+            self.cluster.client(),
+            NAMESPACE,
+            lambda *_: Fresh(),
+            on_change=lambda key: None,
+            clock=self.clock,
         )
 
     def stored(self) -> KubeObject:

@@ -1,0 +1,221 @@
+"""What is seen of each service this turn: pins resolved, records read, clusters asked; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from reconciler.model.facts import Ask, Cell, Member, ServiceFacts
+from reconciler.model.fleet import Mode
+from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord
+from reconciler.model.view import Head
+from reconciler.shell.asking import Asker
+from reconciler.shell.executor.orders import CellKey
+
+
+class Records(Protocol):
+    """What is read of the daemon's memory."""
+
+    def is_known(self, key: CellKey) -> bool:
+        """Whether what `get` returns may be relied upon, None included."""
+        ...
+
+    def get(self, key: CellKey) -> PromotionRecord | None:
+        """Returns a record."""
+        ...
+
+    def is_saved(self, key: CellKey) -> bool:
+        """Whether the home has it."""
+        ...
+
+    def suspended(self, key: CellKey) -> str:
+        """Returns why a person has suspended it, or nothing."""
+        ...
+
+    def cells(self) -> tuple[CellKey, ...]:
+        """Returns every cell with a record."""
+        ...
+
+
+class Observer(Protocol):
+    """What is asked of an executor."""
+
+    def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
+        """Returns what is known of a cell on its cluster."""
+        ...
+
+    def known_cells(self) -> tuple[CellKey, ...]:
+        """Returns the cells of which it has a record."""
+        ...
+
+
+class Gatherer:
+    """Gathers the facts of services; only the coordinator's task calls it.
+
+    Attributes:
+        facts: Of each service, as gathered last.
+
+    Args:
+        daemon_mode: The daemon's own mode.
+        head: HEAD as last accepted; it says why there is no asker.
+        records: The promotion records.
+        executors: By cluster, as they are now; clusters join.
+    """
+
+    def __init__(
+        self,
+        *,
+        daemon_mode: Callable[[], Mode],
+        head: Callable[[], Head],
+        records: Records,
+        executors: Callable[[], Mapping[ClusterName, Observer]],
+    ) -> None:
+        self._daemon_mode = daemon_mode
+        self._head = head
+        self._records = records
+        self._executors = executors
+        self._asker: Asker | None = None
+        self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self.facts: dict[ServiceName, ServiceFacts] = {}
+
+    def use(self, asker: Asker | None) -> None:
+        """Asks another snapshot from now on; None while Git cannot be read."""
+        self._asker = asker
+        self._asks.clear()
+
+    def services(self) -> set[ServiceName]:
+        """Returns every service that Git, the home or a cluster knows."""
+        recorded = {service for service, _ in self._records.cells()}
+        seen = {s for e in self._executors().values() for s, _ in e.known_cells()}
+        asked = set(self._asker.services()) if self._asker is not None else set()
+        return recorded | seen | asked
+
+    def gather(self, services: Iterable[ServiceName]) -> None:
+        """Sees some services anew, and last what they depend on, whatever the order."""
+        seen = {service: self._seen(service) for service in services}
+        self.facts.update(seen)
+        self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
+
+    def dependents(self, of: ServiceName) -> set[ServiceName]:
+        """Returns the services that depend on one, as HEAD says."""
+        declared = self._asker.snapshot.services.values() if self._asker is not None else ()
+        return {service.name for service in declared if of in service.depends_on}
+
+    def _seen(self, service: ServiceName) -> ServiceFacts:
+        recorded = [e for s, e in self._records.cells() if s == service]
+        seen = [e for x in self._executors().values() for s, e in x.known_cells() if s == service]
+        environments = sorted({*recorded, *seen})
+        asker = self._asker
+        if asker is None:
+            path, mode = self._recorded_path(service, environments), self._daemon_mode()
+        else:
+            path = asker.path(service, environments)
+            mode = asker.mode(service, self._daemon_mode())
+        cells: list[Cell] = []
+        for environment in path:
+            earlier = tuple(cell.record for cell in cells)
+            cells.append(self._cell((service, environment), earlier))
+        return ServiceFacts(service, mode, tuple(cells))
+
+    def _recorded_path(
+        self, service: ServiceName, environments: list[EnvironmentName]
+    ) -> tuple[EnvironmentName, ...]:
+        """Returns the order that the newest roll-out was admitted under: Git cannot say it now."""
+        records = [self._records.get((service, e)) for e in environments]
+        rollouts = [r.rollout for r in records if r is not None and r.rollout is not None]
+        newest = max(rollouts, key=lambda rollout: rollout.admitted_at, default=None)
+        path = tuple(e for e in newest.path if e in environments) if newest else ()
+        return (*path, *(e for e in environments if e not in path))
+
+    def _cell(self, key: CellKey, earlier: tuple[PromotionRecord | None, ...]) -> Cell:
+        record = self._records.get(key)
+        ask = self._ask(key, record, earlier)
+        names = self._clusters(key)
+        wanted = ask.wanted.id if ask.wanted else None
+        return Cell(
+            environment=key[1],
+            ask=ask,
+            record=record,
+            record_known=self._records.is_known(key),
+            record_saved=self._records.is_saved(key),
+            members=tuple(self._member(name, key, wanted) for name in names),
+            suspended=self._records.suspended(key),
+            orphans=self._orphans(key, record, names) if self._asker is not None else (),
+        )
+
+    def _ask(
+        self,
+        key: CellKey,
+        record: PromotionRecord | None,
+        earlier: tuple[PromotionRecord | None, ...],
+    ) -> Ask:
+        """Returns what is asked for; resolved again only when what it rests on has changed."""
+        if self._asker is None:
+            message = self._head().error or "the env repo has not been read yet"
+            return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
+        admitted = record.admitted.id if record and record.admitted else None
+        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
+        kept = self._asks.get(key)
+        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
+            return kept[1]
+        ask = self._asker.ask(*key, record, earlier)
+        self._asks[key] = (rests_on, ask)
+        return ask
+
+    def _clusters(self, key: CellKey) -> tuple[ClusterName, ...]:
+        if self._asker is not None:
+            return tuple(cluster.name for cluster in self._asker.clusters(key[1]))
+        return tuple(n for n, e in self._executors().items() if key in e.known_cells())
+
+    def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
+        executor = self._executors().get(name)
+        if executor is None:
+            return Member(name, reachable=False, synced=False, record=None)
+        return executor.member(key, wanted)
+
+    def _orphans(
+        self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]
+    ) -> tuple[ClusterName, ...]:
+        """Returns the clusters that run it, or did at its proof, and that fleet.yaml does not name."""
+        proofs = record.proofs if record else ()
+        proven_on = next(
+            (p.members for p in proofs if record and p.revision == record.admitted), ()
+        )
+        asked = [name for name, e in self._executors().items() if key in e.known_cells()]
+        return tuple(sorted({*proven_on, *asked} - set(names)))
+
+    def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
+        snapshot = self._asker.snapshot if self._asker is not None else None
+        found = snapshot.services.get(facts.service) if snapshot is not None else None
+        if found is None or not found.depends_on:
+            return facts
+        cells = tuple(
+            replace(c, depends=tuple((s, self._is_proven(s, c)) for s in found.depends_on))
+            for c in facts.cells
+        )
+        return replace(facts, cells=cells)
+
+    def _is_proven(self, other: ServiceName, here: Cell) -> bool | None:
+        """Tells whether the release that HEAD asks for of a service is proven in a cell's environment."""
+        facts = self.facts.get(other)
+        cells = facts.cells if facts else ()
+        cell = next((c for c in cells if c.environment == here.environment), None)
+        if cell is None or cell.ask.wanted is None or not cell.record_known:
+            return None
+        wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
+        return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
+
+
+def _proven(record: PromotionRecord | None) -> object:
+    """Returns the part of a record that a pin's meaning rests on."""
+    if record is None:
+        return None
+    return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
+
+
+def _may_pass(ask: Ask) -> bool:
+    """Whether an Ask failed for a reason that may be gone by itself."""
+    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED)

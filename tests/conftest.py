@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,11 @@ PLANES = "planes"
 
 CRASHES_IN_STAGING = "5ba90001"
 """The marker of an image that is well in dev and crashes in staging, as a bad configuration there would."""
+
+
+def pytest_configure() -> None:
+    """Ends a run that is terminated as one that is interrupted: what it has started is ended with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

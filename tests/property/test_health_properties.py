@@ -15,12 +15,29 @@ from reconciler.model.health import HealthStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["conditions", "replicas", "type", "status", "name", "state", "waiting"]
+                [
+                    "conditions",
+                    "containerStatuses",
+                    "exitCode",
+                    "labels",
+                    "lastState",
+                    "message",
+                    "name",
+                    "ownerReferences",
+                    "reason",
+                    "replicas",
+                    "restartCount",
+                    "state",
+                    "status",
+                    "terminated",
+                    "type",
+                    "waiting",
+                ]
             ),
             inner,
             max_size=3,

@@ -38,7 +38,15 @@ def assess(obj: KubeObject, family: Sequence[KubeObject], *, now: datetime) -> O
     try:
         ref = _ref(obj)
         result = _assess(obj, ref, family, now)
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         why = f"it is not as an API server writes it ({type(error).__name__})"
         return ObjectHealth(_ref_if_any(obj), HealthStatus.UNKNOWN, MALFORMED, why)
     return ObjectHealth(
@@ -158,6 +166,8 @@ def _ref_if_any(obj: Any) -> ObjectRef:
 RULES: dict[tuple[str, str], Rule] = {
     ("", "ConfigMap"): _configuration,
     ("", "Secret"): _configuration,
+    ("", "LimitRange"): _configuration,
+    ("", "ResourceQuota"): _configuration,
     ("", "ServiceAccount"): _configuration,
     ("", "Namespace"): _namespace,
     ("", "PersistentVolumeClaim"): _claim,
@@ -169,6 +179,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("apps", "ReplicaSet"): workloads.replica_set,
     ("apps", "StatefulSet"): workloads.stateful_set,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _configuration,
     ("batch", "CronJob"): _configuration,
     ("batch", "Job"): workloads.job,
     ("networking.k8s.io", "Ingress"): _configuration,

@@ -17,24 +17,37 @@ from reconciler.model.objects import KubeObject
 RESTARTS_MIN = 2
 """One early exit of a Pod that then runs is not a bad release."""
 
+EXITED = "Exited"
+"""It ended badly, and not often enough to be called a failure yet."""
+
 MESSAGE_MAX = 300
 """A kubelet's message may quote a whole response; its beginning names the cause."""
 
-_PULLS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
+_NAMES_THE_RELEASE = frozenset({"InvalidImageName", "SignatureValidationFailed"})
+_PULLS = frozenset({"ErrImagePull", "ErrImageNeverPull", "ImagePullBackOff", "RegistryUnavailable"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
-_PLATFORM_PULL = re.compile(
-    r"429|too many requests|toomanyrequests|rate limit|\b50[0234]\b|timeout|timed out|deadline exceeded"
-    r"|connection refused|connection reset|no such host|i/o|EOF|TLS handshake|temporarily",
-    re.IGNORECASE,
+_LOST = "ContainerStatusUnknown"
+"""How a container ended whose node was away: nobody saw its exit code."""
+
+_PLATFORM = re.compile(
+    r"\b(?:429|5\d\d)\b|[Tt]oo [Mm]any [Rr]equests|toomanyrequests|rate limit|[Tt]ime-?out|timed out"
+    r"|deadline exceeded|cancell?ed|connection re(?:fused|set)|no such host|server misbehaving"
+    r"|\bi/o\b|\bEOF\b|TLS handshake|x509|[Tt]emporar|no space left|is reserved for"
 )
 _RELEASE_PULL = re.compile(
-    r"not found|manifest unknown|manifest_unknown|name unknown|does not exist|no such image"
-    r"|unauthorized|authentication required|access denied|access to the resource is denied|\bdenied\b"
-    r"|403 forbidden|401 unauthorized|insufficient_scope|invalid reference",
+    r"not found|manifest[ _]unknown|name[ _]unknown|does not exist|no such image|unauthorized"
+    r"|authentication required|authorization failed|denied|403 forbidden|401 unauthorized"
+    r"|insufficient_scope|not authorized|invalid reference",
     re.IGNORECASE,
 )
-"""Source: containerd's and the distribution API's error codes, as kubelets pass them on."""
+"""Source: what containerd, CRI-O and registries say, as kubelets pass it on: `pull access denied`, `403
+Forbidden`, `manifest unknown`, `X: not found`; against `500 Internal Server Error`, `429 Too Many Requests`,
+`TLS handshake timeout`, `context canceled`, `EOF`.
+"""
+
+_NAMES = re.compile(r'"[^"]*"|sha256:[0-9a-f]+|(?!i/o\b|net/http\b)(?<!\S)\S*/\S*')
+"""Quoted names, digests, URLs and image references: their words and digits say nothing of a cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class PodFinding:
     """Why one Pod is not well.
 
     Attributes:
-        status: FAILED only with `cause` RELEASE.
+        status: FAILED only with `cause` RELEASE; IN_PROGRESS with RELEASE is a suspicion.
     """
 
     status: HealthStatus
@@ -84,60 +97,63 @@ def _container(pod: KubeObject, container: dict[str, Any]) -> PodFinding | None:
     state = container.get("state") or {}
     waiting = state.get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-    restarts = int(container.get("restartCount") or 0)
-    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
-    if reason == "InvalidImageName":
+    if reason in _NAMES_THE_RELEASE:
         return _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
     if reason in _PULLS:
         return _pull(pod, container, reason, message)
     if reason in _CONFIG:
         return _configuration(pod, container, reason, message)
-    if restarts >= RESTARTS_MIN and not _is_running_well(container, state):
-        return _exits(pod, container, reason, ended, restarts)
-    return None
-
-
-def _is_running_well(container: dict[str, Any], state: dict[str, Any]) -> bool:
-    return bool(container.get("ready")) or "running" in state
+    return _exits(pod, container, reason)
 
 
 def _pull(pod: KubeObject, container: dict[str, Any], reason: str, message: str) -> PodFinding:
     """ "Back-off pulling" alone names no cause; until a kubelet says more, nobody knows whose it is."""
-    if _RELEASE_PULL.search(message) and not _PLATFORM_PULL.search(_without_names(message)):
+    words = _NAMES.sub("", message)
+    if _RELEASE_PULL.search(words) and not _PLATFORM.search(words):
         return _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
     return _finding(pod, HealthStatus.IN_PROGRESS, reason, message, Cause.PLATFORM, container)
-
-
-def _without_names(message: str) -> str:
-    """Leaves out quoted image names and digests, whose digits look like status codes."""
-    return re.sub(r'"[^"]*"|sha256:[0-9a-f]+|https?://\S+', "", message)
 
 
 def _configuration(
     pod: KubeObject, container: dict[str, Any], reason: str, message: str
 ) -> PodFinding:
-    """A runtime that does not answer is the platform's; a missing key or command is the release's."""
-    if reason == "CreateContainerError" and _PLATFORM_PULL.search(_without_names(message)):
-        return _finding(pod, HealthStatus.IN_PROGRESS, reason, message, Cause.PLATFORM, container)
-    if reason == "CreateContainerConfigError" and "failed to sync" in message:
+    """A runtime or a cache that does not answer is the platform's; a missing key or command is not."""
+    if _PLATFORM.search(_NAMES.sub("", message)) or "failed to sync" in message:
         return _finding(pod, HealthStatus.IN_PROGRESS, reason, message, Cause.PLATFORM, container)
     return _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
 
 
-def _exits(
-    pod: KubeObject,
-    container: dict[str, Any],
-    reason: str,
-    ended: dict[str, Any],
-    restarts: int,
-) -> PodFinding | None:
-    why = str(ended.get("reason") or "")
-    named = why if why == "OOMKilled" else (reason or why or "CrashLoopBackOff")
-    if ended.get("exitCode") == 0 and why != "OOMKilled" and reason != "CrashLoopBackOff":
+def _exits(pod: KubeObject, container: dict[str, Any], waiting: str) -> PodFinding | None:
+    """A container that ends again and again fails; one that ended badly once is only suspect.
+
+    Suspect is IN_PROGRESS with the cause RELEASE: too little by itself, and enough once a deadline
+    has passed.
+    """
+    state = container.get("state") or {}
+    ended = _ended(container)
+    why, code = str(ended.get("reason") or ""), _number(ended.get("exitCode"))
+    restarts = _number(container.get("restartCount")) or 0
+    if container.get("ready") or not ended or why == _LOST:
         return None
-    message = f"container {container.get('name')} ended {restarts} times, last with exit code "
-    message += f"{ended.get('exitCode', 'unknown')}" + (f" ({why})" if why else "")
-    return _finding(pod, HealthStatus.FAILED, named, message, Cause.RELEASE, container)
+    is_clean = code == 0 and why != "OOMKilled" and waiting != "CrashLoopBackOff"
+    if is_clean or (restarts < 1 and "terminated" not in state):
+        return None
+    message = f"container {container.get('name')} ended {restarts or 1} times, last with exit code "
+    message += f"{'unknown' if code is None else code}" + (f" ({why})" if why else "")
+    if restarts >= RESTARTS_MIN and "running" not in state:
+        named = why if why == "OOMKilled" else (waiting or why or "CrashLoopBackOff")
+        return _finding(pod, HealthStatus.FAILED, named, message, Cause.RELEASE, container)
+    return _finding(pod, HealthStatus.IN_PROGRESS, EXITED, message, Cause.RELEASE, container)
+
+
+def _ended(container: dict[str, Any]) -> dict[str, Any]:
+    """Returns how a container ended last, or nothing."""
+    now = (container.get("state") or {}).get("terminated")
+    return now or (container.get("lastState") or {}).get("terminated") or {}
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int else None
 
 
 def _finding(
@@ -150,18 +166,13 @@ def _finding(
 ) -> PodFinding:
     name = str(pod["metadata"]["name"])
     cut = message[:MESSAGE_MAX]
-    ended: dict[str, Any] = {}
-    if container is not None:
-        state = container.get("state") or {}
-        last = (container.get("lastState") or {}).get("terminated")
-        ended = state.get("terminated") or last or {}
     evidence = Evidence(
         kind="Pod",
         name=name,
         reason=reason,
         message=cut,
-        exit_code=ended.get("exitCode"),
-        restarts=int(container.get("restartCount") or 0) if container is not None else None,
+        exit_code=_number(_ended(container).get("exitCode")) if container is not None else None,
+        restarts=(_number(container.get("restartCount")) or 0) if container is not None else None,
     )
     return PodFinding(status, reason, f"Pod {name}: {cut or reason}", cause, evidence)
 

@@ -15,6 +15,14 @@ _REVISION = "deployment.kubernetes.io/revision"
 _HASH = "controller-revision-hash"
 EVIDENCE_MAX = 5
 
+_OWN_FAILURES = frozenset(
+    {"BackoffLimitExceeded", "FailedIndexes", "MaxFailedIndexesExceeded", "PodFailurePolicy"}
+)
+"""Reasons of a failed Job that count exits of its containers; not DeadlineExceeded, which counts time."""
+
+_TAKEN = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"})
+"""Reasons of a failed Pod that speak of its node."""
+
 
 def deployment(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
     """A Deployment: every replica updated, available, and none of the old ones left."""
@@ -79,17 +87,7 @@ def daemon_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> 
     """A DaemonSet: on every node it is meant for, updated and available."""
     del now
     status = _status(obj)
-    newest = str(
-        (obj["metadata"].get("annotations") or {}).get("deprecated.daemonset.template.generation")
-        or ""
-    )
-    pods = [
-        o
-        for o in family
-        if o.get("kind") == "Pod"
-        and (not newest or _label(o, "pod-template-generation") in ("", newest))
-    ]
-    own = _look_through(pods)
+    own = _look_through(_of_generation(obj, family))
     if own is not None and own.status is HealthStatus.FAILED:
         return own
     if "desiredNumberScheduled" not in status:
@@ -110,18 +108,28 @@ def job(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
     """A Job: complete; one that still runs is in progress, as people wait for it."""
     del now
     status = _status(obj)
+    pods = [o for o in family if o.get("kind") == "Pod"]
     if condition(status, "Failed").get("status") == "True":
-        why = condition(status, "Failed")
-        reason = str(why.get("reason") or "Failed")
-        message = str(why.get("message") or "")
-        evidence = Evidence("Job", str(obj["metadata"]["name"]), reason, message[:300])
-        return Result(HealthStatus.FAILED, reason, message, Cause.RELEASE, (evidence,))
+        return _failed_job(obj, condition(status, "Failed"), pods)
     if condition(status, "Complete").get("status") == "True":
         return current()
     if condition(status, "Suspended").get("status") == "True":
         return current()
-    own = _look_through([o for o in family if o.get("kind") == "Pod"])
+    own = _look_through(pods)
     return own or progressing("Running", f"{int(status.get('active') or 0)} Pods are active")
+
+
+def _failed_job(obj: KubeObject, why: dict[str, Any], pods: Sequence[KubeObject]) -> Result:
+    """A Job that ran out of time, or whose Pods were taken from it, has not failed by its own fault."""
+    reason, message = str(why.get("reason") or "Failed"), str(why.get("message") or "")
+    evidence = Evidence("Job", str(obj["metadata"]["name"]), reason, message[:300])
+    taken = [p for p in pods if (p.get("status") or {}).get("reason") in _TAKEN]
+    is_own = reason in _OWN_FAILURES and not (pods and len(taken) == len(pods))
+    own = _look_through(pods)
+    if own is not None and own.status is HealthStatus.FAILED:
+        return own
+    cause = Cause.RELEASE if is_own else Cause.NONE
+    return Result(HealthStatus.FAILED, reason, message, cause, (evidence,))
 
 
 def pod(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
@@ -178,8 +186,17 @@ def _revision(replica_set_: KubeObject) -> int:
 
 
 def _carrying(family: Sequence[KubeObject], revision: str) -> list[KubeObject]:
+    """Returns the Pods of a revision; while none is named, nobody knows which those are."""
     pods = [o for o in family if o.get("kind") == "Pod"]
-    return [o for o in pods if not revision or _label(o, _HASH) in ("", revision)]
+    return [o for o in pods if revision and _label(o, _HASH) == revision]
+
+
+def _of_generation(obj: KubeObject, family: Sequence[KubeObject]) -> list[KubeObject]:
+    """Returns the Pods of a DaemonSet's present template; while it is not named, none."""
+    annotations = obj["metadata"].get("annotations") or {}
+    newest = str(annotations.get("deprecated.daemonset.template.generation") or "")
+    pods = [o for o in family if o.get("kind") == "Pod"]
+    return [o for o in pods if newest and _label(o, "pod-template-generation") == newest]
 
 
 def _label(obj: KubeObject, name: str) -> str:

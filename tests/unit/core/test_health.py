@@ -299,7 +299,31 @@ def test_an_object_alone(case: str, given: Any, status: HealthStatus, reason: st
     ("case", "container", "status", "cause"),
     [
         ("a crash loop", CRASH, FAILED, Cause.RELEASE),
-        ("one early exit", {**CRASH, "restartCount": 1}, PROGRESS, Cause.NONE),
+        ("one early exit is only suspect", {**CRASH, "restartCount": 1}, PROGRESS, Cause.RELEASE),
+        (
+            "it runs again after it ended badly, and is not ready",
+            {**CRASH, "restartCount": 5, "state": {"running": {}}},
+            PROGRESS,
+            Cause.RELEASE,
+        ),
+        ("it runs again and is ready", {**CRASH, "ready": True}, PROGRESS, Cause.NONE),
+        (
+            "its node was away, and nobody saw how it ended",
+            {
+                **CRASH,
+                "lastState": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}},
+            },
+            PROGRESS,
+            Cause.NONE,
+        ),
+        (
+            "it ended well and is started again",
+            waiting(
+                "", restartCount=4, lastState={"terminated": {"exitCode": 0, "reason": "Completed"}}
+            ),
+            PROGRESS,
+            Cause.NONE,
+        ),
         (
             "out of memory",
             {
@@ -442,3 +466,196 @@ def test_a_long_message_is_cut() -> None:
         now=NOW,
     )
     assert len(found.evidence[0].message) <= 300
+
+
+PULL = 'failed to pull and unpack image "docker.io/x/geofence:503": failed to resolve reference '
+PULL += '"docker.io/x/geofence:503": '
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        # What names the image: it is not there, or not for us.
+        (f"rpc error: code = NotFound desc = {PULL}docker.io/x/geofence:503: not found", "release"),
+        (f"{PULL}docker.io/x/timeout-svc:1: not found", "release"),
+        (
+            f"{PULL}pull access denied, repository does not exist or may require authorization: "
+            "server message: insufficient_scope: authorization failed",
+            "release",
+        ),
+        (
+            f"{PULL}pulling from host k8s.gcr.io failed with status code [manifests v2]: 403 Forbidden",
+            "release",
+        ),
+        (
+            f"{PULL}unexpected status from HEAD request to https://gcr.io/v2/x/manifests/2.14.1: "
+            "403 Forbidden",
+            "release",
+        ),
+        (
+            f"{PULL}failed to authorize: failed to fetch anonymous token: 401 Unauthorized",
+            "release",
+        ),
+        ("reading manifest latest in registry.example.com/x: manifest unknown", "release"),
+        (
+            "reading manifest 1.0.0 in quay.io/x/y: unauthorized: access to the requested resource is "
+            "not authorized",
+            "release",
+        ),
+        ("Error response from daemon: manifest for r/x:1 not found: manifest unknown", "release"),
+        ("denied: requested access to the resource is denied", "release"),
+        (f'Back-off pulling image "r/x:1": ErrImagePull: {PULL}r/x:1: not found', "release"),
+        # What may be the registry's or the network's.
+        (
+            "failed to copy: httpReadSeeker: failed open: unexpected status code "
+            "https://registry-1.docker.io/v2/x/blobs/sha256:56a6: 500 Internal Server Error",
+            "platform",
+        ),
+        (
+            "failed to copy: httpReadSeeker: failed open: unexpected status code "
+            "https://registry-1.docker.io/v2/x/manifests/sha256:8d0b: 429 Too Many Requests - Server "
+            "message: toomanyrequests: You have reached your pull rate limit.",
+            "platform",
+        ),
+        (
+            f"{PULL}unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable",
+            "platform",
+        ),
+        (
+            f"{PULL}failed to authorize: failed to fetch oauth token: unexpected status from GET "
+            "request to https://auth.docker.io/token: 502 Bad Gateway: authorization failed",
+            "platform",
+        ),
+        (
+            f'{PULL}failed to do request: Head "https://r/v2/": net/http: TLS handshake timeout',
+            "platform",
+        ),
+        (
+            f'{PULL}failed to do request: Head "https://r/v2/": dial tcp 10.0.0.1:443: i/o timeout',
+            "platform",
+        ),
+        (f'{PULL}failed to do request: Head "https://r/v2/": EOF', "platform"),
+        (
+            f'{PULL}failed to do request: Head "https://r/v2/": dial tcp: lookup r: no such host',
+            "platform",
+        ),
+        (
+            f'{PULL}failed to do request: Head "https://r/v2/": x509: certificate has expired',
+            "platform",
+        ),
+        (
+            "rpc error: code = Canceled desc = failed to pull and unpack image: context canceled",
+            "platform",
+        ),
+        (
+            "failed to extract layer: write /var/lib/x: no space left on device: not found",
+            "platform",
+        ),
+        ("pull QPS exceeded", "platform"),
+        ("unexpected status code https://r/v2/x/blobs/sha256:1: 400 Bad Request", "platform"),
+        ("", "platform"),
+    ],
+)
+def test_whose_fault_a_failed_pull_is(message: str, cause: str) -> None:
+    family = (replica_set(2, "new"), pod("new", **waiting("ErrImagePull", message)))
+    found = assess(deployment(**BUSY), family, now=NOW)
+    assert found.cause.value == cause
+    assert found.status is (FAILED if cause == "release" else PROGRESS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "status"),
+    [
+        (
+            "CreateContainerError",
+            'failed to reserve container name "x" is reserved for "y"',
+            PROGRESS,
+        ),
+        ("RunContainerError", "failed to create shim task: context deadline exceeded", PROGRESS),
+        ("RunContainerError", 'exec: "/bin/app": stat /bin/app: no such file or directory', FAILED),
+        ("CreateContainerConfigError", "couldn't find key a in ConfigMap web/x", FAILED),
+        ("SignatureValidationFailed", "no signature of ours", FAILED),
+        (
+            "ErrImageNeverPull",
+            'Container image "r/x" is not present with pull policy of Never',
+            PROGRESS,
+        ),
+    ],
+)
+def test_whose_fault_it_is_that_a_container_does_not_start(
+    reason: str, message: str, status: HealthStatus
+) -> None:
+    family = (replica_set(2, "new"), pod("new", **waiting(reason, message)))
+    assert assess(deployment(**BUSY), family, now=NOW).status is status
+
+
+def test_pods_without_a_known_template_prove_nothing() -> None:
+    stateful = obj("StatefulSet", spec={"replicas": 1}, status={"replicas": 1})
+    assert assess(stateful, (pod("u", **CRASH),), now=NOW).status is PROGRESS
+    daemons = obj("DaemonSet", spec={}, status={"desiredNumberScheduled": 1})
+    assert assess(daemons, (pod("u", **CRASH),), now=NOW).status is PROGRESS
+
+
+@pytest.mark.parametrize(("generation", "status"), [("7", FAILED), ("6", PROGRESS)])
+def test_a_daemon_set_is_judged_by_the_pods_of_its_template(
+    generation: str, status: HealthStatus
+) -> None:
+    notes = {"deprecated.daemonset.template.generation": "7"}
+    given = obj(
+        "DaemonSet", metadata={"annotations": notes}, spec={}, status={"desiredNumberScheduled": 1}
+    )
+    broken = pod("u", **CRASH)
+    broken["metadata"]["labels"] = {"pod-template-generation": generation}
+    assert assess(given, (broken,), now=NOW).status is status
+
+
+def failed_job(reason: str) -> dict[str, Any]:
+    conditions = [{"type": "Failed", "status": "True", "reason": reason, "message": "m"}]
+    return obj("Job", "batch/v1", spec={}, status={"conditions": conditions})
+
+
+def taken(reason: str) -> dict[str, Any]:
+    found = pod("u")
+    found["status"] = {"phase": "Failed", "reason": reason}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "reason", "family", "cause"),
+    [
+        ("its containers ended too often", "BackoffLimitExceeded", (), Cause.RELEASE),
+        ("its Pods were evicted", "BackoffLimitExceeded", (taken("Evicted"),), Cause.NONE),
+        (
+            "one was evicted, and another failed",
+            "BackoffLimitExceeded",
+            (taken("Evicted"), pod("u", name="a-2", **CRASH)),
+            Cause.RELEASE,
+        ),
+        ("it ran out of time", "DeadlineExceeded", (), Cause.NONE),
+        (
+            "it ran out of time in a crash loop",
+            "DeadlineExceeded",
+            (pod("u", **CRASH),),
+            Cause.RELEASE,
+        ),
+    ],
+)
+def test_whose_fault_a_failed_job_is(
+    case: str, reason: str, family: tuple[Any, ...], cause: Cause
+) -> None:
+    found = assess(failed_job(reason), family, now=NOW)
+    assert (found.status, found.cause) == (FAILED, cause), case
+
+
+@pytest.mark.parametrize("odd", ["1", {}, [], True, 1e300])
+def test_a_number_that_is_none_is_not_passed_on_as_evidence(odd: Any) -> None:
+    container = {**CRASH, "lastState": {"terminated": {"exitCode": odd, "reason": "Error"}}}
+    family = (replica_set(2, "new"), pod("new", **container))
+    found = assess(deployment(**BUSY), family, now=NOW)
+    assert found.evidence[0].exit_code is None
+
+
+def test_a_number_beyond_all_numbers_is_malformed() -> None:
+    given = obj("Deployment", spec={"replicas": float("inf")}, status={})
+    found = assess(given, (), now=NOW)
+    assert (found.status, found.reason) == (UNKNOWN, "Malformed")

@@ -11,7 +11,10 @@ from reconciler.simulated.behaviour import Fate
 from tests.controlplane.cluster import ControlPlane, control_planes
 
 PLANES = "planes"
-"""The fixture whose users all run in one test process: each set of clusters is two gigabytes."""
+"""The fixture of the real clusters; each set of them is two gigabytes."""
+
+RACES = "test_races.py"
+"""Takes as long as all other tests on real clusters together, so it has a test process of its own."""
 
 CRASHES_IN_STAGING = "5ba90001"
 """The marker of an image that is well in dev and crashes in staging, as a bad configuration there would."""
@@ -23,11 +26,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks every test that needs the control plane, and keeps them in one test process."""
+    """Marks every test that needs the control plane, and keeps them in two test processes."""
     for item in items:
         if PLANES in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.xdist_group("cluster"))
+            group = "races" if item.path.name == RACES else "cluster"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

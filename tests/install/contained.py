@@ -21,6 +21,8 @@ from tests.system.daemon import DaemonProcess
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/ssl", "/etc/alternatives")
 FILES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/etc/ld.so.cache")
 
+EXEC_S = 120
+
 _MAKE = r"""
 set -eu
 root=$1 uid=$2 gid=$3 folders=$4 files=$5 links=$6 volumes=$7
@@ -110,6 +112,17 @@ class ContainedDaemon(DaemonProcess):
         self._container = container
         self._program = program
         self._given = dict(environment)
+
+    def exec(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the same program with other arguments, as `kubectl exec` does; its volumes are empty."""
+        return subprocess.run(
+            self._container.command(self._program[0], *arguments),
+            env=self._given,
+            capture_output=True,
+            text=True,
+            timeout=EXEC_S,
+            check=False,
+        )
 
     def _command(self) -> list[str]:
         return self._container.command(*self._program)

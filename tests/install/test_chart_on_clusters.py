@@ -173,6 +173,17 @@ def test_no_request_of_it_was_refused(by_chart: ByChart) -> None:
     assert "HTTP 403" not in log and "grant the right" not in log
 
 
+def test_a_command_in_its_pod_sees_what_it_sees(by_chart: ByChart) -> None:
+    done = by_chart.daemon.exec(
+        "status", "--config", "/etc/reconciler/settings.yaml", "--output", "json"
+    )
+    status = json.loads(done.stdout)
+    assert done.returncode == 0, (status["errors"], done.stderr)
+    phases = {cell["environment"]: cell["phase"] for cell in status["cells"]}
+    assert phases == {"dev": "Proven", "staging": "Proven", "prod": "Proven"}
+    assert status["errors"] == []
+
+
 SELDOM = {
     ("secrets", "update"): "stored objects that were damaged are written again",
     ("promotionrecords", "get"): "a record that somebody else wrote meanwhile is read again",

@@ -45,9 +45,9 @@ docs: setup
 demo: setup
 	$(BIN)/reconciler demo
 
-# The whole daemon in virtual time.
+# The whole daemon in virtual time, some scenarios in many orders of what comes together.
 sim: setup
-	$(BIN)/pytest -q -n 2 tests/simulation
+	SIM_SEEDS=20 $(BIN)/pytest -q -n 2 tests/simulation
 
 # How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
 bench: tools

@@ -15,7 +15,11 @@ from reconciler.model.health import HealthStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(

@@ -192,11 +192,23 @@ def _carrying(family: Sequence[KubeObject], revision: str) -> list[KubeObject]:
 
 
 def _of_generation(obj: KubeObject, family: Sequence[KubeObject]) -> list[KubeObject]:
-    """Returns the Pods of a DaemonSet's present template; while it is not named, none."""
+    """Returns the Pods of a DaemonSet's present template.
+
+    API servers name it in an annotation that is called deprecated. Without it, it is what the Pods
+    carry that were made last, once the controller has counted one as updated.
+    """
     annotations = obj["metadata"].get("annotations") or {}
     newest = str(annotations.get("deprecated.daemonset.template.generation") or "")
     pods = [o for o in family if o.get("kind") == "Pod"]
-    return [o for o in pods if newest and _label(o, "pod-template-generation") == newest]
+    if newest:
+        return [o for o in pods if _label(o, "pod-template-generation") == newest]
+    if not pods or not int(_status(obj).get("updatedNumberScheduled") or 0):
+        return []
+    last = max(str(o["metadata"].get("creationTimestamp") or "") for o in pods)
+    made_last = {
+        _label(o, _HASH) for o in pods if (o["metadata"].get("creationTimestamp") or "") == last
+    }
+    return _carrying(pods, made_last.pop()) if last and len(made_last) == 1 else []
 
 
 def _label(obj: KubeObject, name: str) -> str:

@@ -609,6 +609,36 @@ def test_a_daemon_set_is_judged_by_the_pods_of_its_template(
     assert assess(given, (broken,), now=NOW).status is status
 
 
+def daemon_pod(name: str, revision: str, made: str) -> dict[str, Any]:
+    found = pod("u", name=name, **CRASH)
+    found["metadata"]["labels"] = {"controller-revision-hash": revision}
+    found["metadata"]["creationTimestamp"] = made
+    return found
+
+
+@pytest.mark.parametrize(
+    ("case", "updated", "family", "status"),
+    [
+        ("one was made anew", 1, [("a", "2026-01-01T00:00:09Z")], FAILED),
+        ("none is of the new template yet", 0, [("a", "2026-01-01T00:00:09Z")], PROGRESS),
+        (
+            "two were made at once, and nobody knows which is new",
+            1,
+            [("a", "2026-01-01T00:00:09Z"), ("b", "2026-01-01T00:00:09Z")],
+            PROGRESS,
+        ),
+        ("nobody knows when it was made", 1, [("a", "")], PROGRESS),
+    ],
+)
+def test_without_that_name_a_daemon_set_is_judged_by_the_pods_made_last(
+    case: str, updated: int, family: list[tuple[str, str]], status: HealthStatus
+) -> None:
+    counts = {"desiredNumberScheduled": 2, "updatedNumberScheduled": updated}
+    given = obj("DaemonSet", spec={}, status=counts)
+    pods = tuple(daemon_pod(f"p-{revision}", revision, made) for revision, made in family)
+    assert assess(given, pods, now=NOW).status is status, case
+
+
 def failed_job(reason: str) -> dict[str, Any]:
     conditions = [{"type": "Failed", "status": "True", "reason": reason, "message": "m"}]
     return obj("Job", "batch/v1", spec={}, status={"conditions": conditions})

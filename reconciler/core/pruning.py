@@ -22,7 +22,7 @@ GUARDED = frozenset(
 """Deleting one of these deletes what nobody can render again."""
 
 NUMBER_MAX = 20
-"""Above it a revision is more likely to have lost a folder than to have meant it."""
+"""Above it in one revision, or in an hour, a folder is more likely to be lost than meant to go."""
 
 SHARE_MAX = 0.5
 """The same, for small services; a few objects may always go."""
@@ -52,6 +52,7 @@ def plan_prune(
     live: Callable[[ObjectRef], KubeObject | None],
     is_ours: Callable[[KubeObject], bool],
     suspended: Callable[[ObjectRef], str] = lambda ref: "",
+    already: int = 0,
 ) -> PrunePlan:
     """Plans what to do with owned objects that are not wanted.
 
@@ -61,6 +62,7 @@ def plan_prune(
         live: What was last seen of an object, from a list that is whole; None: it is gone.
         is_ours: Whether a live object still belongs to this service here.
         suspended: Why a person has suspended an object, or nothing.
+        already: How many of this service's objects were deleted here in the hour before.
     """
     delete, kept, given_up = [], [], []
     for ref in sorted(set(owned) - set(wanted)):
@@ -73,7 +75,7 @@ def plan_prune(
             kept.append((ref, f'{ref.kind} is only deleted with `{PRUNE_ANNOTATION}: "true"`'))
         else:
             delete.append(ref)
-    why = _too_many(len(delete), len(owned))
+    why = _too_many(len(delete), len(owned), already)
     if why:
         kept.extend((ref, why) for ref in delete)
         delete = []
@@ -84,9 +86,11 @@ def _is_let_go(obj: KubeObject) -> bool:
     return (obj["metadata"].get("annotations") or {}).get(PRUNE_ANNOTATION) == "true"
 
 
-def _too_many(count: int, owned: int) -> str:
-    if count > NUMBER_MAX:
-        return f"{count} objects would go at once, and {NUMBER_MAX} are allowed"
-    if count >= SHARE_COUNTS_FROM and count > SHARE_MAX * owned:
-        return f"{count} of {owned} objects would go at once, which is more than half"
+def _too_many(count: int, owned: int, already: int) -> str:
+    """Many small steps within an hour are as much as one large one."""
+    total, before = count + already, f", after {already} in the last hour" if already else ""
+    if count and total > NUMBER_MAX:
+        return f"{count} objects would go at once{before}, and {NUMBER_MAX} are allowed"
+    if count and total >= SHARE_COUNTS_FROM and total > SHARE_MAX * (owned + already):
+        return f"{count} of {owned} objects would go at once{before}, which is more than half"
     return ""

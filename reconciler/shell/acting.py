@@ -31,8 +31,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
-from reconciler.shell.coordinator import Leadership
-from reconciler.shell.executor.orders import CellKey, Claim, Examination, Order
+from reconciler.shell.executor.orders import CellKey, Claim, Examination, Leadership, Order
 
 _log = structlog.get_logger(__name__)
 

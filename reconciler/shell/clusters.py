@@ -7,24 +7,29 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import structlog
+
 from reconciler.config.settings import Settings
 from reconciler.core.diff import differences
-from reconciler.errors import InvalidInput, Refused
+from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.crds import crds
-from reconciler.shell.executor.cluster import ClusterExecutor
+from reconciler.shell.executor.cluster import ClusterExecutor, Rights
 from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.executor.pulse import Pulse
-from reconciler.shell.runner import Runner
+from reconciler.shell.pinning import ClusterPins
+from reconciler.shell.runner import Runner, Wake
 from reconciler.shell.watching import KindWatch
 
-UNREACHABLE_S = 0.25
-"""How soon a watch looks whether its cluster answers again; it asks the pulse, not the cluster."""
+ASLEEP_S = 600.0
+"""A watch has nothing to ask a cluster that does not answer; its pulse wakes it when it does."""
+
+_log = structlog.get_logger(__name__)
 
 NOT_CONNECTED = "it is not connected yet"
 
@@ -74,9 +79,8 @@ class Clusters:
         clock: Time.
         runner: Runs their tasks.
         heard: Who is told.
-        may_write: Whether anything may be written: False in observe mode.
-        may_prune: Whether deleting is allowed now; only while we lead.
-        is_held: Whether nothing may be written for one cell: it is only observed, or suspended.
+        rights: What executors may do.
+        may_install: Whether what we need there may be made.
     """
 
     def __init__(
@@ -87,25 +91,28 @@ class Clusters:
         clock: Clock,
         runner: Runner,
         heard: Heard,
-        may_write: Callable[[], bool],
-        may_prune: Callable[[], bool],
-        is_held: Callable[[CellKey], bool],
+        rights: Rights,
+        may_install: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._reach = reach
         self._clock = clock
         self._runner = runner
         self._heard = heard
-        self._may_write = may_write
-        self._may_prune = may_prune
-        self._is_held = is_held
+        self._rights = rights
+        self._may_install = may_install
+        self._pins: ClusterPins | None = None
         self._lock = threading.Lock()
         self._started = False
-        self._uids: dict[str, ClusterName] = {}
+        self._wakes: dict[ClusterName, list[Wake]] = {}
         self._apis: dict[ClusterName, KubeApi] = {}
         self.pulses: dict[ClusterName, Pulse] = {}
         self.executors: dict[ClusterName, ClusterExecutor] = {}
         self.unusable: dict[ClusterName, str] = {}
+
+    def pin_by(self, pins: ClusterPins) -> None:
+        """Sets what knows which cluster a name stands for; until then any is taken."""
+        self._pins = pins
 
     def api(self, name: ClusterName) -> KubeApi:
         """Returns the client of a cluster that was added."""
@@ -163,6 +170,7 @@ class Clusters:
         kind: Kind,
         selector: str,
         on_event: Callable[[WatchEvent], None],
+        on_fresh: Callable[[], None],
     ) -> Watched:
         """Starts the watch of a kind on a cluster, in a task of its own."""
         is_ours = kind[0].startswith("reconciler.dev/")
@@ -174,19 +182,31 @@ class Clusters:
             clock=self._clock,
             fresh_s=self._settings.fresh_s,
             on_event=on_event,
-            on_fresh=self._heard.touch_all,
+            on_fresh=on_fresh,
             jitter=self._reach.jitter,
             again_s=self._reach.watch_again_s,
             on_not_served=(lambda: self._prepare_again(cluster)) if is_ours else None,
         )
 
         def step() -> float:
-            # A watch waits while its cluster does not answer: one question at a time is enough.
             pulse = self.pulses.get(cluster)
-            return watch.step() if pulse is not None and pulse.is_reachable else UNREACHABLE_S
+            if pulse is not None and pulse.is_reachable:
+                return watch.step()
+            # One question at a time is enough for a cluster that does not answer.
+            watch.doubt()
+            return ASLEEP_S
 
-        self._runner.spawn(f"watch {cluster} {kind[1]}", step, is_waited_for=False)
+        wake = self._runner.spawn(f"watch {cluster} {kind[1]}", step, is_waited_for=False)
+        self._wakes.setdefault(cluster, []).append(wake)
         return watch
+
+    def _pulse_changed(self, name: ClusterName) -> None:
+        for wake in list(self._wakes.get(name, ())):
+            wake()
+        executor = self.executors.get(name)
+        if executor is not None:
+            executor.wake()
+        self._heard.touch_all()
 
     def _prepare_again(self, name: ClusterName) -> None:
         pulse = self.pulses.get(name)
@@ -204,7 +224,7 @@ class Clusters:
             api,
             clock=self._clock,
             namespace=self._settings.namespace,
-            on_change=self._heard.touch_all,
+            on_change=lambda: self._pulse_changed(name),
             on_event=self._heard.event,
             prepare=lambda: self._prepare(name, api),
         )
@@ -216,31 +236,29 @@ class Clusters:
             api,
             clock=self._clock,
             namespace=self._settings.namespace,
-            start_watch=lambda kind, selector, on: self.watch(name, kind, selector, on),
+            start_watch=lambda kind, selector, on, fresh: self.watch(
+                name, kind, selector, on, fresh
+            ),
             pulse=pulse,
-            may_write=self._may_write,
-            may_prune=self._may_prune,
-            is_held=self._is_held,
+            rights=self._rights,
             on_change=self._heard.touch,
+            on_fresh=self._heard.touch_all,
             on_event=self._heard.event,
         )
 
     def _prepare(self, name: ClusterName, api: KubeApi) -> None:
         """Sees that a name is one cluster, always the same, and that it has what we keep there."""
-        found = api.get(ObjectRef("v1", "Namespace", "", "kube-system"))
-        uid = str(found["metadata"].get("uid", "")) if found else ""
-        wanted = self._settings.clusters.get(name)
-        subject = f"cluster {name}"
-        if wanted is not None and wanted.uid is not None and wanted.uid != uid:
-            why = f"its kube-system namespace has the UID {uid or 'unknown'}, not {wanted.uid}"
-            fix = "correct its credentials, or `uid` in the settings"
-            raise Refused(subject, "it is another cluster", why, fix)
-        other = self._uids.setdefault(uid, name) if uid else name
-        if other != name:
-            why = f"{other} is the same cluster"
-            raise Refused(subject, "it cannot be used", why, "give each cluster one name")
-        if self._may_write() and self._settings.bootstrap:
+        uid = self._pins.check(name, api) if self._pins is not None else ""
+        if self._may_install() and self._settings.bootstrap:
             bootstrap(api, self._settings.namespace)
+        if self._pins is None:
+            return
+        try:
+            self._pins.remember(name, uid)
+        except ReconcilerError as error:
+            # Nothing hangs on it now; but it must be remembered before the next restart.
+            _log.info("pin-unsaved", cluster=name, error=str(error))
+            self._prepare_again(name)
 
 
 def bootstrap(api: KubeApi, namespace: str) -> None:

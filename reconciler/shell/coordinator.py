@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -20,7 +19,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
-from reconciler.shell.executor.orders import Claim
+from reconciler.shell.executor.orders import Leadership
 from reconciler.shell.gathering import Gatherer
 
 SWEEP_S = 30.0
@@ -38,20 +37,6 @@ class Memory(Protocol):
     def retry(self) -> bool:
         """Saves what could not be saved before."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Leadership:
-    """Whether we lead, and in which name we write.
-
-    Attributes:
-        claim: None before we ever led.
-        leads: Whether forward moves, pruning and Git writes are ours now.
-    """
-
-    claim: Claim | None
-    leads: bool
-    message: str = ""
 
 
 class Act(Protocol):

@@ -31,18 +31,23 @@ from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.asking import Asker, Sources
-from reconciler.shell.clusters import UNREACHABLE_S, Clusters, Heard, Reach
-from reconciler.shell.coordinator import Act, Coordinator, Leadership, Observe
+from reconciler.shell.clusters import Clusters, Heard, Reach
+from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
-from reconciler.shell.executor.orders import CellKey, Claim
+from reconciler.shell.executor.cluster import Rights
+from reconciler.shell.executor.orders import CellKey, Claim, Leadership
 from reconciler.shell.executor.stored import StoredObjects
 from reconciler.shell.gathering import Gatherer
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
+from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import Runner, Wake
+
+HOME_ASKED_S = 0.25
+"""How soon what waits for the home's first answer looks for it; it asks the pulse, not the home."""
 
 _log = structlog.get_logger(__name__)
 
@@ -105,13 +110,15 @@ class Engine:
             clock=ports.clock,
             runner=ports.runner,
             heard=Heard(self._touch, self._touch_all, on_event),
-            may_write=self._may_write,
-            may_prune=lambda: self.lease.leads,
-            is_held=self._is_held,
+            rights=Rights(may_write=self._may_write_cell, leadership=self._leadership),
+            may_install=self._may_write,
         )
         self.clusters.add(ports.home)
-        self.clusters.join(ports.named)
         home = self.clusters.api(ports.home)
+        self.clusters.pin_by(
+            ClusterPins(home, namespace, may_write=self._may_write, told=self._told_uid)
+        )
+        self.clusters.join(ports.named)
         self.lease = Lease(
             home,
             namespace,
@@ -126,8 +133,11 @@ class Engine:
         self.records = PromotionRecords(
             home,
             namespace,
-            lambda kind, selector, on: self.clusters.watch(ports.home, kind, selector, on),
+            lambda kind, selector, on, fresh: self.clusters.watch(
+                ports.home, kind, selector, on, fresh
+            ),
             on_change=self._touch,
+            on_fresh=self._touch_all,
             clock=ports.clock,
         )
         self._sources = Sources(ports.history, settings.repo.path)
@@ -275,15 +285,23 @@ class Engine:
 
     def _digest_key_step(self) -> float:
         # Its namespace is made when the home first answers.
-        return self.digest_key.step() if self.home_answers else UNREACHABLE_S
+        return self.digest_key.step() if self.home_answers else HOME_ASKED_S
 
-    def _is_held(self, key: CellKey) -> bool:
-        """Tells whether nothing may be written for a cell: it is only observed, or suspended."""
-        planned = self.view.services.get(key[0]) if self.view else None
-        if planned is None:
+    def _told_uid(self, cluster: ClusterName) -> str | None:
+        chosen = self._settings.clusters.get(cluster)
+        return chosen.uid if chosen is not None else None
+
+    def _may_write_cell(self, key: CellKey) -> bool:
+        """Tells whether anything may be written for a cell: not if it is only observed, or suspended.
+
+        Until Git has been read, a service's own mode is not known, and what is proven may go back.
+        """
+        if not self._may_write() or self.records.suspended(key):
             return False
-        stopped = any(c.suspended for c in planned.facts.cells if c.environment == key[1])
-        return planned.facts.mode is Mode.OBSERVE or stopped
+        snapshot = self.heads.head.snapshot
+        return (
+            snapshot is None or self.asker_of(snapshot).mode(key[0], Mode.ENFORCE) is Mode.ENFORCE
+        )
 
     def _may_write(self) -> bool:
         return self._current().mode is Mode.ENFORCE

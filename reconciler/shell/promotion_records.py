@@ -44,6 +44,7 @@ class PromotionRecords:
         namespace: The reconciler's own.
         start_watch: Starts the watch.
         on_change: Told of each record that changed on the server.
+        on_fresh: Called when they have been listed, or are heard of again after a gap.
         clock: By which a suspension ends.
     """
 
@@ -53,6 +54,7 @@ class PromotionRecords:
         namespace: str,
         start_watch: StartWatch,
         on_change: Callable[[Key], None],
+        on_fresh: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._api = api
@@ -66,7 +68,7 @@ class PromotionRecords:
         self._noted: dict[Key, KubeObject] = {}
         self._unreadable: set[Key] = set()
         self._was_synced = False
-        self._watched = start_watch(PROMOTION_RECORDS, "", self._note)
+        self._watched = start_watch(PROMOTION_RECORDS, "", self._note, on_fresh)
 
     def is_known(self, key: Key) -> bool:
         """Whether they have been read whole once, and this one could be: then None means none."""

@@ -94,8 +94,19 @@ class KindWatch:
     @property
     def is_fresh(self) -> bool:
         """Whether it has been listed whole, and the last contact is not long ago."""
+        return self._clock.monotonic_s() < self.fresh_until_s
+
+    @property
+    def fresh_until_s(self) -> float:
+        """Monotonic time at which it is fresh no more, unless more is heard."""
         seen_s = self.heard_s
-        return seen_s is not None and self._clock.monotonic_s() - seen_s <= self._fresh_s
+        return float("-inf") if seen_s is None else seen_s + self._fresh_s
+
+    def doubt(self) -> None:
+        """Says that the cluster did not answer for a while: what was seen counts after a new list."""
+        self._is_listed = False
+        with self._lock:
+            self._seen_s = None
 
     def stop(self) -> None:
         """Ends a session at its next event; further steps do nothing."""
@@ -130,7 +141,9 @@ class KindWatch:
         if is_hasty and not heard:
             return self._hasty()
         self._failures = 0
-        return RETRY_FIRST_S if is_hasty else self._again_s
+        # Spread, so that watches of virtual time do not keep step with what they watch.
+        spread = 0.5 + self._jitter.random()
+        return RETRY_FIRST_S if is_hasty else self._again_s * spread
 
     def _list(self) -> None:
         listing = self._api.list(

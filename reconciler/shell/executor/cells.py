@@ -31,11 +31,16 @@ class Objects:
     revision: RevisionId
     objects: tuple[KubeObject, ...]
     applied: dict[ObjectRef, Applied] = field(default_factory=dict)
+    kinds: frozenset[Kind] = field(init=False)
+    """What must be watched to judge them."""
 
-    def kinds(self) -> set[Kind]:
-        """What must be watched to judge them."""
+    def __post_init__(self) -> None:
         own = {(str(obj["apiVersion"]), str(obj["kind"])) for obj in self.objects}
-        return own | set(LOOKED_THROUGH)
+        self.kinds = frozenset(own | set(LOOKED_THROUGH))
+
+    def get(self, ref: ObjectRef) -> KubeObject | None:
+        """Returns one of them."""
+        return next((obj for obj in self.objects if ObjectRef.of(obj) == ref), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,16 @@ class CellState:
     asked_s: float = 0.0
     examined: Examined | None = None
     trouble: MemberHealth | None = None
+
+    @property
+    def drifted(self) -> tuple[Drifted, ...]:
+        """The objects that differ from what is applied."""
+        return self.seen.drift if self.seen is not None else ()
+
+    @property
+    def drift(self) -> int:
+        """How many fields differ; an object that is gone counts as one."""
+        return sum(max(1, len(d.fields)) for d in self.drifted)
 
     def speaks_of(self, revision: RevisionId) -> bool:
         """Whether the last look was at exactly this revision: any other proves nothing about it."""

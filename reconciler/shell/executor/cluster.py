@@ -1,4 +1,4 @@
-"""One cluster's executor: takes orders, looks at what is live, repairs drift, and says what it saw."""
+"""One cluster's executor: takes orders, looks at what is live, keeps it as it was applied, says what it saw."""
 
 from __future__ import annotations
 
@@ -8,49 +8,55 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from reconciler.errors import InvalidInput, OperatorError, ReconcilerError, TransientError
+from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import LiveState, Member, MemberHealth
-from reconciler.model.health import HealthStatus
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
-from reconciler.model.objects import KubeObject, ObjectRef
-from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
-from reconciler.ports.kube import Change, KubeApi, WatchEvent
-from reconciler.schema.records import read_service_record
+from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.shell.executor.applying import CannotApply
-from reconciler.shell.executor.cells import CellState, Objects, look
+from reconciler.shell.executor.backlog import Backlog, Trouble
+from reconciler.shell.executor.cells import CellState
 from reconciler.shell.executor.delivering import Deliveries
 from reconciler.shell.executor.examining import examine
+from reconciler.shell.executor.inventory import Inventories
+from reconciler.shell.executor.keeping import Keeper
+from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import LiveObjects, StartWatch
-from reconciler.shell.executor.orders import CellKey, Examination, Order
+from reconciler.shell.executor.looking import Looks
+from reconciler.shell.executor.orders import CellKey, Examination, Leadership, Order
 from reconciler.shell.executor.pulse import Pulse
-from reconciler.shell.executor.records import Fenced, is_applied
-from reconciler.shell.executor.repairing import Repairs
-from reconciler.shell.executor.soaking import Soak
-from reconciler.shell.executor.suspending import suspended
-from reconciler.shell.executor.unsticking import delete_stuck
+from reconciler.shell.executor.records import ServiceRecords, is_applied
+from reconciler.shell.executor.stored import StoredObjects
+from reconciler.shell.executor.telling import Teller
 
 RECORDS = ("reconciler.dev/v1alpha1", "ServiceRecord")
 
-SWEEP_S = 2.0
-"""How often freshness is looked at when nothing happens: a blind spell must not count as soak."""
+BLIND_S = 60.0
+"""The pulse wakes this task when the cluster answers again; until then there is nothing to see."""
 
-RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
+LONGEST_S = 30.0
+SUSPENDED_S = 2.0
+"""A suspension ends by time alone, and whoever waits for that waits for the clock."""
+
 EXAMINED_KEPT_S = 15.0
 """An examination that did not lead to an adoption is made again after this; people edit by hand."""
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Work:
-    """An order under way or waiting to be tried again."""
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What an executor may do now; each is asked every time.
 
-    order: Order
-    tries: int = 0
-    due_s: float = 0.0
+    Attributes:
+        may_write: Whether anything of a cell may be written at all: no in observe mode.
+        leadership: Whether we lead, and in whose name we write.
+    """
+
+    may_write: Callable[[CellKey], bool]
+    leadership: Callable[[], Leadership]
 
 
 class ClusterExecutor:
@@ -63,10 +69,9 @@ class ClusterExecutor:
         namespace: The reconciler's own namespace there.
         start_watch: Starts the watch of a kind, in a task of its own.
         pulse: Whether the cluster answers.
-        may_write: Whether anything may be written at all: False in observe mode.
-        may_prune: Whether deleting is allowed now; only while we lead.
-        is_held: Whether nothing may be written for one cell: it is only observed, or suspended.
+        rights: What may be done.
         on_change: Told of each cell about which something new is known.
+        on_fresh: Called when the records have been listed, or are heard of again after a gap.
         on_event: Told of what happened.
     """
 
@@ -79,34 +84,55 @@ class ClusterExecutor:
         namespace: str,
         start_watch: StartWatch,
         pulse: Pulse,
-        may_write: Callable[[], bool],
-        may_prune: Callable[[], bool],
-        is_held: Callable[[CellKey], bool],
+        rights: Rights,
         on_change: Callable[[CellKey], None],
+        on_fresh: Callable[[], None],
         on_event: Callable[[Event], None],
     ) -> None:
         self.name = name
         self._api = api
         self._clock = clock
         self._pulse = pulse
-        self._may_write = may_write
-        self._is_held = is_held
+        self._rights = rights
         self._on_change = on_change
-        self._on_event = on_event
-        self._lock = threading.RLock()
         self._wake: Callable[[], None] = lambda: None
-        self._records: dict[CellKey, ServiceRecord] = {}
-        self._versions: dict[CellKey, int] = {}
-        self._noted: dict[CellKey, KubeObject] = {}
-        self._unreadable: set[CellKey] = set()
-        self._cells: dict[CellKey, CellState] = {}
-        self._work: dict[CellKey, _Work] = {}
+        self._lock = threading.Lock()
         self._examinations: dict[CellKey, Examination] = {}
-        self._dirty: set[CellKey] = set()
-        self._live = LiveObjects(start_watch, self._note_live)
-        self._deliveries = Deliveries(api, namespace, self._live, may_prune, clock)
-        self._repairs = Repairs(name, api, self._live, clock=clock, on_event=on_event)
-        self._watched_records = start_watch(RECORDS, "", self._note_record)
+        self._suspended: dict[CellKey, str] = {}
+        self._is_blind = True
+        self._teller = Teller(name, clock, on_event)
+        self._backlog = Backlog()
+        self._records = KnownRecords(name)
+        self._service_records = ServiceRecords(api, namespace, self._records.metadata)
+        stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
+        self._live = LiveObjects(start_watch, self._note_live, self._note_fresh)
+        self._looks = Looks(
+            self._live,
+            stored,
+            self._records,
+            clock=clock,
+            on_change=on_change,
+            teller=self._teller,
+        )
+        self._deliveries = Deliveries(
+            api, self._live, self._service_records, stored, inventories, clock=clock
+        )
+        self._keeper = Keeper(
+            api,
+            self._live,
+            self._looks,
+            self._records,
+            self._service_records,
+            stored,
+            inventories,
+            clock=clock,
+            rights=rights,
+            stopped=self._stopped,
+            has_order=self._backlog.has,
+            on_change=on_change,
+            teller=self._teller,
+        )
+        self._watched_records = start_watch(RECORDS, "", self._note_record, on_fresh)
 
     # What the coordinator asks for and asks about.
 
@@ -114,25 +140,27 @@ class ClusterExecutor:
         """Sets what makes this executor's own task run."""
         self._wake = wake
 
+    def wake(self) -> None:
+        """Makes this executor's own task run: its cluster answers again, or does so no more."""
+        self._wake()
+
     def order(self, order: Order) -> None:
         """Takes an order in the place of any for the same cell; an equal one changes nothing."""
-        with self._lock:
-            waiting = self._work.get(order.key)
-            if waiting is not None and waiting.order.deliver == order.deliver:
-                return
-            self._work[order.key] = _Work(order)
-        self._wake()
+        if self._backlog.put(order):
+            self._wake()
 
     def examine(self, examination: Examination) -> None:
         """Asks for a comparison of what is live with a render; the answer is in `member`."""
+        state = self._looks.state(examination.key)
+        with self._looks.lock:
+            former = state.examined
+        is_known = (
+            former is not None
+            and former.revision == examination.revision
+            and former.live is not LiveState.UNKNOWN
+            and self._clock.monotonic_s() - former.at_s < EXAMINED_KEPT_S
+        )
         with self._lock:
-            former = self._cells.setdefault(examination.key, CellState()).examined
-            is_known = (
-                former is not None
-                and former.revision == examination.revision
-                and former.live is not LiveState.UNKNOWN
-                and self._clock.monotonic_s() - former.at_s < EXAMINED_KEPT_S
-            )
             if is_known or examination.key in self._examinations:
                 return
             self._examinations[examination.key] = examination
@@ -140,16 +168,19 @@ class ClusterExecutor:
 
     def known_cells(self) -> tuple[CellKey, ...]:
         """Returns every cell of which this cluster has a record."""
-        with self._lock:
-            return tuple(self._records)
+        return self._records.cells()
+
+    def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        """Returns the environments in which a service has a record here."""
+        return self._records.environments(service)
 
     @property
     def is_settled(self) -> bool:
         """Whether everything of which this cluster has a record has been read and looked at."""
+        seen = all(self._looks.is_fresh(k) for k, r in self._records.items() if is_applied(r))
         with self._lock:
-            applied = [key for key, record in self._records.items() if is_applied(record)]
-            seen = all(key in self._cells and self._cells[key].is_fresh for key in applied)
-            return seen and not self._examinations and self._watched_records.is_fresh
+            waits = bool(self._examinations)
+        return seen and not waits and self._watched_records.is_fresh
 
     def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
         """Returns what is known of a cell here.
@@ -159,9 +190,9 @@ class ClusterExecutor:
             wanted: The revision an examination counts for.
         """
         now_s = self._clock.monotonic_s()
-        with self._lock:
+        state = self._looks.state(key)
+        with self._looks.lock:
             record = self._records.get(key)
-            state = self._cells.get(key, CellState())
             # The record may say "applied" before this process has looked at what that has led to.
             looked = record is not None and state.speaks_of(record.revision.id)
             judged = record is None or not is_applied(record) or (looked and state.is_fresh)
@@ -170,129 +201,83 @@ class ClusterExecutor:
             return Member(
                 cluster=self.name,
                 reachable=self._pulse.is_reachable,
-                synced=self._watched_records.is_fresh and judged and key not in self._unreadable,
+                synced=(
+                    self._watched_records.is_fresh and judged and self._records.is_readable(key)
+                ),
                 record=record,
-                health=_health(record, state, looked=looked),
+                health=_health(record, state, self._backlog.trouble(key), looked=looked),
                 healthy_s=state.soak.total_s(now_s) if looked else 0.0,
                 waiting_s=now_s - state.asked_s,
-                drift=_drift_count(state) if looked else 0,
-                drifted_objects=len(state.seen.drift) if looked and state.seen else 0,
+                drift=state.drift if looked else 0,
+                drifted_objects=len(state.drifted) if looked else 0,
                 live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
-                suspended=self._suspended(key),
+                suspended=self._stopped(key),
             )
-
-    def _suspended(self, key: CellKey) -> str:
-        """Returns why a person has suspended this cluster, or a cell's record, now; or nothing."""
-        return self._pulse.suspended or suspended(self._noted.get(key), self._clock.now())
-
-    def _may_write_to(self, key: CellKey) -> bool:
-        return self._may_write() and not self._is_held(key) and not self._suspended(key)
 
     # What the watches tell.
 
     def _note_live(self, key: CellKey) -> None:
-        with self._lock:
-            self._dirty.add(key)
+        self._looks.touch(key)
+        self._wake()
+
+    def _note_fresh(self) -> None:
+        self._looks.touch_waiting()
         self._wake()
 
     def _note_record(self, event: WatchEvent) -> None:
-        if event.change is Change.BOOKMARK:
-            return
-        try:
-            record = read_service_record(event.object)
-        except InvalidInput as error:
-            # What cannot be read is not "none there": the former stays, and a claim will conflict.
-            _log.warning("record-unreadable", cluster=self.name, error=str(error))
-            self._note_unreadable(event)
-            return
-        key = (record.service, record.environment)
-        with self._lock:
-            self._unreadable.discard(key)
-            if event.change is Change.DELETED:
-                if _number(record.version) < self._versions.get(key, 0):
-                    return
-                self._records.pop(key, None)
-                self._versions.pop(key, None)
-            else:
-                self._noted[key] = {"metadata": event.object["metadata"]}
-                self._keep(record)
-            self._dirty.add(key)
-        self._on_change(key)
-        self._wake()
-
-    def _note_unreadable(self, event: WatchEvent) -> None:
-        service, _, environment = str(event.object["metadata"].get("name", "")).partition(".")
-        key = (ServiceName(service), EnvironmentName(environment))
-        with self._lock:
-            if event.change is Change.DELETED:
-                self._unreadable.discard(key)
-            else:
-                self._unreadable.add(key)
-        self._on_change(key)
-
-    def _keep(self, record: ServiceRecord) -> None:
-        """Keeps the later of what a watch told and what our own write was answered with."""
-        key = (record.service, record.environment)
-        version = _number(record.version)
-        with self._lock:
-            if version >= self._versions.get(key, 0):
-                self._records[key] = record
-                self._versions[key] = version
+        key = self._records.note(event)
+        if key is not None:
+            self._looks.touch(key)
+            self._on_change(key)
+            self._wake()
 
     # The task.
 
     def step(self) -> float:
         """Looks at what changed, then does one piece of work; returns seconds until the next."""
         if not self._pulse.is_reachable:
-            self._blind()
-            return SWEEP_S
-        with self._lock:
-            dirty, self._dirty = self._dirty, set()
-            stale = {k for k, s in self._cells.items() if not s.is_fresh and k in self._records}
-        for key in sorted(dirty | stale):
-            self._look(key)
-        self._sweep()
-        wait_s = self._work_once()
-        with self._lock:
-            return 0.0 if self._dirty else wait_s
-
-    def _blind(self) -> None:
-        """Nobody looks while the cluster does not answer."""
-        for state in list(self._cells.values()):
-            state.soak.stop(self._pulse.last_answer_s)
-            state.is_fresh = False
-
-    def _sweep(self) -> None:
-        for key, state in list(self._cells.items()):
-            if state.objects is None or not state.is_fresh:
-                continue
-            if not self._live.is_fresh(state.objects.kinds()):
-                state.soak.stop(self._clock.monotonic_s() - SWEEP_S)
-                state.is_fresh = False
-                self._on_change(key)
-
-    def _work_once(self) -> float:
-        examination = self._next_examination()
-        if examination is not None:
-            self._examine(examination)
+            self._is_blind = True
+            self._looks.blind(self._pulse.last_answer_s)
+            self._drop_orders()
+            return BLIND_S
+        if self._is_blind:
+            self._is_blind = False
+            self._looks.touch_waiting()
+        wait_s = min(self._looks.step(), self._note_suspensions())
+        if self._examine_one() or self._deliver_one():
             return 0.0
-        now_s = self._clock.monotonic_s()
-        with self._lock:
-            waiting = [w for k, w in self._work.items() if not self._suspended(k)]
-            due = min(waiting, key=lambda work: work.due_s, default=None)
-        if due is None:
-            return self._repair_once()
-        if due.due_s > now_s:
-            return min(SWEEP_S, due.due_s - now_s, self._repair_once())
-        self._carry_out(due)
-        return 0.0
+        _, due_s = self._backlog.first()
+        due_in_s = due_s - self._clock.monotonic_s()
+        return max(0.0, min(LONGEST_S, wait_s, due_in_s, self._keeper.step()))
 
-    def _next_examination(self) -> Examination | None:
+    def _drop_orders(self) -> None:
+        """An order rests on what was known of the cluster; when it is back, that is asked anew."""
+        for key in self._backlog.clear():
+            self._looks.touch(key)
+            self._on_change(key)
+        with self._lock:
+            self._examinations.clear()
+
+    def _stopped(self, key: CellKey) -> str:
+        """Returns why a person stopped all writes to a cell, or nothing."""
+        return self._pulse.suspended or self._records.suspended(key, self._clock.now())
+
+    def _note_suspensions(self) -> float:
+        """Tells when a suspension of a record begins or ends; returns when to look again."""
+        now = self._clock.now()
+        found = {key: self._records.suspended(key, now) for key in self._records.suspending()}
+        for key in set(found) | set(self._suspended):
+            if found.get(key, "") != self._suspended.get(key, ""):
+                self._on_change(key)
+        self._suspended = found
+        return SUSPENDED_S if any(found.values()) else LONGEST_S
+
+    def _examine_one(self) -> bool:
         with self._lock:
             key = next(iter(self._examinations), None)
-            return self._examinations.pop(key) if key is not None else None
-
-    def _examine(self, examination: Examination) -> None:
+            examination = self._examinations.pop(key) if key is not None else None
+        if examination is None:
+            return False
         found = examine(
             self._api,
             examination,
@@ -300,239 +285,107 @@ class ClusterExecutor:
             now=self._clock.now(),
             now_s=self._clock.monotonic_s(),
         )
-        with self._lock:
-            self._cells.setdefault(examination.key, CellState()).examined = found
+        state = self._looks.state(examination.key)
+        with self._looks.lock:
+            state.examined = found
         self._on_change(examination.key)
+        return True
 
-    def _carry_out(self, work: _Work) -> None:
-        order = work.order
-        if not self._may_write() or self._is_held(order.key):
-            self._done(work)
-            return
-        with self._lock:
-            was = self._records.get(order.key)
-            state = self._cells.setdefault(order.key, CellState())
+    def _deliver_one(self) -> bool:
+        """Carries out the order that is due first; returns whether there was one."""
+        order, due_s = self._backlog.first()
+        if order is None or due_s > self._clock.monotonic_s():
+            return False
+        if not self._may_carry_out(order):
+            self._backlog.done(order)
+            self._on_change(order.key)
+            return True
+        self._carry_out(order)
+        return True
+
+    def _may_carry_out(self, order: Order) -> bool:
+        """What stopped an order ends with a new one: by then the coordinator may want another."""
+        may_write = self._rights.may_write(order.key)
+        return may_write and not self._stopped(order.key) and self._watched_records.is_fresh
+
+    def _carry_out(self, order: Order) -> None:
+        was = self._records.get(order.key)
+        state = self._looks.state(order.key)
         healthy_s = state.soak.total_s(self._clock.monotonic_s())
         if was is None or was.revision.id != order.deliver.revision.id or not is_applied(was):
-            with self._lock:
-                state.asked_s = state.asked_s if work.tries else self._clock.monotonic_s()
-                # What was seen speaks of what was applied before; from here on it proves nothing.
-                state.objects, state.seen, state.is_fresh = None, None, False
+            self._looks.begin(order.key, again=self._backlog.trouble(order.key) is not None)
         try:
             delivered = self._deliveries.carry_out(
-                order, was, healthy_s=healthy_s, on_claimed=self._keep
+                order, was, healthy_s=healthy_s, on_claimed=self._records.keep
             )
         except (CannotApply, ReconcilerError) as error:
-            self._failed(work, error)
+            self._failed(order, error)
             return
-        self._done(work)
+        self._backlog.done(order)
         if delivered.objects is not None:
-            applied = {applied.ref: applied for applied in delivered.applied}
-            with self._lock:
-                state.objects = Objects(order.deliver.revision.id, delivered.objects, applied)
-                state.soak = Soak(delivered.record.healthy_s)
-                state.seen, state.is_fresh = None, False
-        self._keep(delivered.record)
+            self._looks.applied(delivered.record, delivered.objects, delivered.applied)
+        self._records.keep(delivered.record)
         if delivered.objects is not None:
-            self._tell(EventKind.APPLIED, order, order.deliver.reason, order.deliver.message)
-        if delivered.pruned is not None:
-            for ref in delivered.pruned.delete:
-                self._tell(EventKind.PRUNED, order, "NotRendered", str(ref))
-            for ref, why in delivered.pruned.kept:
-                self._tell(EventKind.PRUNE_HELD, order, "Guarded", f"{ref}: {why}")
-        with self._lock:
-            self._dirty.add(order.key)
+            reason, message = order.deliver.reason, order.deliver.message
+            self._teller.of_order(EventKind.APPLIED, order, reason, message)
+        self._keeper.delivered(delivered.record)
+        self._looks.touch(order.key)
         self._on_change(order.key)
 
-    def _done(self, work: _Work) -> None:
-        with self._lock:
-            if self._work.get(work.order.key) is work:
-                del self._work[work.order.key]
-
-    def _failed(self, work: _Work, error: CannotApply | ReconcilerError) -> None:
-        """Keeps the order for another try, unless another has come or trying again is of no use."""
-        work.tries += 1
-        wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(work.tries - 1, 10))
-        if isinstance(error, TransientError) and error.retry_after_s is not None:
-            wait_s = max(wait_s, min(error.retry_after_s, RETRY_MAX_S))
-        work.due_s = self._clock.monotonic_s() + wait_s
+    def _failed(self, order: Order, error: CannotApply | ReconcilerError) -> None:
+        """Keeps the order for another try; a record that is not as we think is read again."""
         reason = error.reason if isinstance(error, CannotApply) else type(error).__name__
         told = error.error if isinstance(error, CannotApply) else error
-        if work.tries == 1 or isinstance(told, OperatorError):
-            self._tell(EventKind.APPLY_FAILED, work.order, reason, str(told))
-        if isinstance(error, Fenced):
-            self._done(work)
-        self._reread(work.order.key)
+        trouble = Trouble(reason, str(told))
+        if self._backlog.postpone(order, told, trouble, self._clock.monotonic_s()):
+            self._teller.of_order(EventKind.APPLY_FAILED, order, reason, str(told))
+        self._reread(order)
+        # What was there before may be what is there still.
+        self._looks.touch(order.key)
+        self._on_change(order.key)
 
-    def _reread(self, key: CellKey) -> None:
-        """After a failed write the record may be another than we think."""
-        with self._lock:
-            was = self._records.get(key)
-        like = was
-        if like is None:
-            return
-        try:
-            now = self._deliveries.records.read(like)
-        except ReconcilerError:
-            return
-        if now is not None:
-            self._keep(now)
-            self._on_change(key)
-
-    # Looking.
-
-    def _look(self, key: CellKey) -> None:
-        with self._lock:
-            record = self._records.get(key)
-            state = self._cells.setdefault(key, CellState())
-        if record is None or not is_applied(record):
-            return
-        objects = self._loaded(key, record, state)
-        if objects is None:
-            return
-        self._live.watch(sorted(objects.kinds()))
-        if not self._live.is_fresh(objects.kinds()):
-            return
-        was = state.seen.health if state.seen is not None else MemberHealth()
-        seen = look(
-            objects, self._live, now=self._clock.now(), former=was, settled=state.drift_settled
-        )
-        now_s = self._clock.monotonic_s()
-        with self._lock:
-            if seen.health.status is HealthStatus.CURRENT:
-                state.soak.healthy(now_s)
-            else:
-                state.soak.stop(now_s)
-            changed = seen != state.seen or not state.is_fresh
-            state.seen, state.is_fresh = seen, True
-        if record.returning and seen.health.status is not HealthStatus.CURRENT:
-            self._unstick(key, objects)
-        if changed:
-            self._tell_health(record, was, seen.health)
-            self._on_change(key)
-
-    def _loaded(self, key: CellKey, record: ServiceRecord, state: CellState) -> Objects | None:
-        """Returns the applied objects; a new process reads them from where they were stored."""
-        if state.objects is not None and state.objects.revision == record.revision.id:
-            return state.objects
-        try:
-            stored = self._deliveries.stored.load(key, record.revision.id)
-        except InvalidInput as error:
-            state.trouble = MemberHealth(reason="StoredObjectsDamaged", message=str(error))
-            return None
-        if stored is None:
-            message = "the objects of the applied revision are not stored here any more"
-            state.trouble = MemberHealth(reason="StoredObjectsMissing", message=message)
-            return None
-        with self._lock:
-            state.objects = Objects(record.revision.id, stored.objects)
-            state.seen, state.is_fresh, state.trouble = None, False, None
-            state.soak = Soak(record.healthy_s)
-            state.asked_s = self._clock.monotonic_s()
-        return state.objects
-
-    def _unstick(self, key: CellKey, objects: Objects) -> None:
-        if not self._may_write_to(key):
-            return
-        for obj in objects.objects:
-            if obj.get("kind") != "StatefulSet":
-                continue
-            seen = self._live.get(ObjectRef.of(obj))
-            if seen is not None and not suspended(seen, self._clock.now()):
-                delete_stuck(self._api, seen, self._live.family(seen))
-
-    def _repair_once(self) -> float:
-        """Puts right one drifted object of a cell whose policy says so; returns seconds until more."""
-        wait_s = SWEEP_S
-        with self._lock:
-            cells = [
-                (key, record, self._cells[key])
-                for key, record in self._records.items()
-                if key in self._cells
-                and _drift_count(self._cells[key])
-                and key not in self._work
-                and is_applied(record)
-            ]
-        for key, record, state in cells:
-            if self._suspended(key) or not state.is_fresh or state.objects is None:
-                continue
-            may_write = self._may_write_to(key)
-            again_s = self._repairs.step(
-                record,
-                state,
-                self._deliveries.records,
-                correct=record.drift is DriftMode.CORRECT and may_write,
-                may_ask=may_write,
-            )
-            wait_s = min(wait_s, again_s)
-        return wait_s
-
-    # Telling.
-
-    def _tell(self, kind: EventKind, order: Order, reason: str, message: str) -> None:
+    def _reread(self, order: Order) -> None:
+        """After a failed write the record may be another than we think, or be there after all."""
         deliver = order.deliver
-        self._on_event(
-            Event(
-                at=self._clock.now(),
-                kind=kind,
-                reason=reason,
-                message=message,
-                service=deliver.service,
-                environment=deliver.environment,
-                cluster=self.name,
-                revision=deliver.revision,
-            )
+        like = self._records.get(order.key) or ServiceRecord(
+            deliver.service, deliver.environment, deliver.revision, order.namespace
         )
-
-    def _tell_health(self, record: ServiceRecord, was: MemberHealth, now: MemberHealth) -> None:
-        kind = {
-            HealthStatus.CURRENT: EventKind.HEALTHY,
-            HealthStatus.FAILED: EventKind.FAILED,
-        }.get(now.status)
-        if kind is None or was.status is now.status:
-            return
-        self._on_event(
-            Event(
-                at=self._clock.now(),
-                kind=kind,
-                reason=now.reason,
-                message=now.message,
-                service=record.service,
-                environment=record.environment,
-                cluster=self.name,
-                revision=record.revision,
-            )
-        )
+        try:
+            self._records.reread(order.key, self._service_records.read(like))
+        except ReconcilerError as error:
+            _log.debug("record-unread", cluster=self.name, error=str(error))
 
     def flush(self) -> None:
         """Writes down how long what is soaking was observed healthy; called once, at a stop."""
         now_s = self._clock.monotonic_s()
-        for key, state in list(self._cells.items()):
-            record = self._records.get(key)
-            if record is None or record.proven or not is_applied(record):
-                continue
+        for key, record in self._records.items():
+            state = self._looks.state(key)
             healthy_s = state.soak.total_s(now_s)
-            if not self._may_write_to(key) or healthy_s <= record.healthy_s:
+            is_soaking = record.state is ApplyState.APPLIED and not record.proven
+            is_ours = state.speaks_of(record.revision.id) and self._rights.may_write(key)
+            if not is_soaking or not is_ours or healthy_s <= record.healthy_s:
                 continue
-            if record.state is ApplyState.APPLIED:
-                self._keep(self._deliveries.records.report(replace(record, healthy_s=healthy_s)))
+            if not self._pulse.is_reachable or self._stopped(key) or not is_applied(record):
+                continue
+            try:
+                self._service_records.report(replace(record, healthy_s=healthy_s))
+            except TransientError as error:
+                # The others would wait for the same; the soak then begins where it was last written.
+                _log.warning("soak-unsaved", cluster=self.name, error=str(error))
+                return
+            except ReconcilerError as error:
+                _log.warning("soak-unsaved", cluster=self.name, error=str(error))
 
 
-def _health(record: ServiceRecord | None, state: CellState, *, looked: bool) -> MemberHealth:
+def _health(
+    record: ServiceRecord | None, state: CellState, trouble: Trouble | None, *, looked: bool
+) -> MemberHealth:
+    if record is not None and is_applied(record):
+        if looked and state.seen is not None:
+            return state.seen.health
+        return state.trouble or MemberHealth()
+    if trouble is not None:
+        return MemberHealth(reason=trouble.reason, message=trouble.message)
     if record is None:
         return state.examined.health if state.examined is not None else MemberHealth()
-    if not is_applied(record):
-        return MemberHealth(reason=record.reason or record.state, message=record.message)
-    if looked and state.seen is not None:
-        return state.seen.health
-    return state.trouble or MemberHealth()
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdecimal() else 0
-
-
-def _drift_count(state: CellState) -> int:
-    """Counts fields; an object that is gone counts as one."""
-    drift = state.seen.drift if state.seen is not None else ()
-    return sum(max(1, len(d.fields)) for d in drift)
+    return MemberHealth(reason=record.reason or record.state, message=record.message)

@@ -1,8 +1,8 @@
 """One order from claim to status: every write ahead of what it makes safe, and each safe to do again.
 
-Claim the record, store the objects, write the inventory, apply, report, and only then delete. A
-process that dies between two of these leaves a record whose status speaks of an older spec, which
-the next turn reads as "not applied" and does again from the start.
+Claim the record, store the objects, write the inventory, apply, report. A process that dies between
+two of these leaves a record whose status speaks of an older spec, which the next turn reads as "not
+applied" and does again from the start. Deleting comes later, by `pruning`, and by what stands then.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.core.assembly import deletion_layers
-from reconciler.core.pruning import PrunePlan, plan_prune
-from reconciler.errors import Denied, OperatorError, ReconcilerError
+from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError
 from reconciler.model.names import RenderDigest
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
-from reconciler.ports.kube import KubeApi, Propagation
+from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
 from reconciler.shell.executor.inventory import Inventories
-from reconciler.shell.executor.live import LiveObjects, cell_of
+from reconciler.shell.executor.live import LiveObjects
 from reconciler.shell.executor.orders import Order
-from reconciler.shell.executor.records import ServiceRecords, asked_for, is_applied
+from reconciler.shell.executor.records import ServiceRecords, asked_for, current, is_applied
 from reconciler.shell.executor.stored import StoredObjects
 from reconciler.shell.executor.suspending import suspended
 
@@ -40,13 +38,11 @@ class Delivered:
     Attributes:
         objects: What was applied; None when nothing had to be.
         applied: What the server stored of each.
-        pruned: What was deleted, and what a guard kept.
     """
 
     record: ServiceRecord
     objects: tuple[KubeObject, ...] | None
     applied: tuple[Applied, ...]
-    pruned: PrunePlan | None
 
 
 class Deliveries:
@@ -54,27 +50,29 @@ class Deliveries:
 
     Args:
         api: The cluster.
-        namespace: The reconciler's own.
         live: What is live there.
-        may_prune: Whether deleting is allowed now; only while we lead.
-        clock: By which a suspension ends.
+        records: The records there.
+        stored: The stored revisions there.
+        inventories: The inventories there.
+        clock: Time.
     """
 
     def __init__(
         self,
         api: KubeApi,
-        namespace: str,
         live: LiveObjects,
-        may_prune: Callable[[], bool],
+        records: ServiceRecords,
+        stored: StoredObjects,
+        inventories: Inventories,
+        *,
         clock: Clock,
     ) -> None:
         self._api = api
-        self._clock = clock
         self._live = live
-        self._may_prune = may_prune
-        self.records = ServiceRecords(api, namespace)
-        self.stored = StoredObjects(api, namespace)
-        self.inventories = Inventories(api, namespace)
+        self._records = records
+        self._stored = stored
+        self._inventories = inventories
+        self._clock = clock
 
     def carry_out(
         self,
@@ -101,52 +99,60 @@ class Deliveries:
             is_applied(was) and was is not None and was.revision.id == order.deliver.revision.id
         )
         needs_no_write = _renders_to_what_is_there(order, was)
-        claimed = self.records.claim(asked_for(order, was), was)
+        claimed = self._records.claim(asked_for(order, was), was)
         on_claimed(claimed)
         if not needs_apply:
-            record = self.records.report(_current(claimed)) if _is_behind(claimed) else claimed
-            return Delivered(record, None, (), self._prune(order, None))
+            record = claimed
+            if not claimed.is_observed:
+                record = self._records.report(current(claimed))
+            return Delivered(record, None, ())
         try:
             rendered = self._objects(order)
-            applied = (
-                () if needs_no_write else self._apply(order, rendered.objects, is_first=was is None)
-            )
+            applied = () if needs_no_write else self._apply(order, rendered.objects, was)
         except CannotApply as refusal:
-            self.records.report(_failed(claimed, refusal))
+            self._records.report(_failed(claimed, refusal))
             raise
-        record = self.records.report(_done(claimed, rendered, healthy_s))
-        return Delivered(record, rendered.objects, applied, self._prune(order, rendered.objects))
+        record = self._records.report(_done(claimed, rendered, healthy_s))
+        return Delivered(record, rendered.objects, applied)
 
     def _objects(self, order: Order) -> Rendered:
         """Returns what to apply: on the way back what is stored, else what was rendered."""
         revision = order.deliver.revision.id
         if order.rendered is not None and not order.deliver.returning:
-            self.stored.save(order.key, revision, order.rendered)
+            self._stored.save(order.key, revision, order.rendered)
             return order.rendered
-        stored = self.stored.load(order.key, revision)
+        why = "its objects are not stored here, and it cannot be rendered now"
+        try:
+            stored = self._stored.load(order.key, revision)
+        except InvalidInput as damaged:
+            stored, why = None, f"{damaged.object} is damaged, and it cannot be rendered now"
         if stored is not None:
             return stored
         if order.rendered is not None:
             return order.rendered
-        why = "its objects are not stored here, and it cannot be rendered now"
         version = order.deliver.revision.release.version
         error = ReconcilerError(f"{order.deliver.service} {version}", "it cannot be applied", why)
         raise CannotApply(NOTHING_TO_APPLY, error)
 
     def _apply(
-        self, order: Order, objects: tuple[KubeObject, ...], *, is_first: bool
+        self, order: Order, objects: tuple[KubeObject, ...], was: ServiceRecord | None
     ) -> tuple[Applied, ...]:
         refs = {ObjectRef.of(obj) for obj in objects}
         there = {ref: self._seen(ref) for ref in sorted(refs)}
         self._refuse_suspended(there)
-        inventory = self.inventories.load(order.key)
-        self.inventories.save(order.key, inventory.refs | refs, inventory)
+        inventory = self._inventories.load(order.key)
+        wanted = replace(inventory, refs=inventory.refs | refs)
+        self._inventories.save(order.key, wanted, inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
+        # What was never applied whole is being adopted, however often that is tried.
+        is_adoption = was is None or was.render_digest is None
         return apply_all(
             self._api,
             objects,
             key=order.key,
-            force=is_first or order.deliver.returning or order.deliver.drift is DriftMode.CORRECT,
+            force=is_adoption
+            or order.deliver.returning
+            or order.deliver.drift is DriftMode.CORRECT,
             known=there.get,
             # What we wrote is known at once: the watch that tells of it comes later.
             on_stored=self._live.note_written,
@@ -173,55 +179,6 @@ class Deliveries:
                 error = OperatorError(str(ref), "it may not be written", why, "wait, or end that")
                 raise CannotApply(SUSPENDED, error)
 
-    def _prune(self, order: Order, objects: tuple[KubeObject, ...] | None) -> PrunePlan | None:
-        """Deletes what a proven revision holds no more; on doubt it deletes nothing."""
-        if not order.deliver.proven or order.deliver.returning or not self._may_prune():
-            return None
-        if objects is None:
-            stored = self.stored.load(order.key, order.deliver.revision.id)
-            if stored is None:
-                return None
-            objects = stored.objects
-        self.stored.collect(order.key, order.deliver.keep)
-        inventory = self.inventories.load(order.key)
-        wanted = {ObjectRef.of(obj) for obj in objects}
-        if inventory.refs <= wanted:
-            return None
-        kinds = sorted({(ref.api_version, ref.kind) for ref in inventory.refs})
-        self._live.watch(kinds)
-        if not self._live.is_fresh(kinds):
-            return None
-        plan = plan_prune(
-            inventory.refs,
-            wanted,
-            live=self._live.get,
-            is_ours=lambda obj: cell_of(obj) == order.key,
-            suspended=lambda ref: suspended(self._live.get(ref), self._clock.now()),
-        )
-        self._delete(plan)
-        self.inventories.save(order.key, wanted | {ref for ref, _ in plan.kept}, inventory)
-        return plan
-
-    def _delete(self, plan: PrunePlan) -> None:
-        seen = [obj for obj in map(self._live.get, plan.delete) if obj is not None]
-        for layer in deletion_layers(seen):
-            for obj in layer:
-                meta = obj["metadata"]
-                self._api.delete(
-                    ObjectRef.of(obj),
-                    uid=str(meta["uid"]),
-                    resource_version=str(meta["resourceVersion"]),
-                    propagation=Propagation.BACKGROUND,
-                )
-
-
-def _is_behind(record: ServiceRecord) -> bool:
-    return record.observed_generation != record.generation
-
-
-def _current(record: ServiceRecord) -> ServiceRecord:
-    return replace(record, observed_generation=record.generation)
-
 
 def _renders_to_what_is_there(order: Order, was: ServiceRecord | None) -> bool:
     """Tells whether another revision renders to exactly what was applied whole: then nothing is written."""
@@ -239,7 +196,7 @@ def _done(record: ServiceRecord, rendered: Rendered, healthy_s: float) -> Servic
     digest = RenderDigest(rendered.digest) if rendered.digest else None
     same = record.applied is not None and digest is not None and digest == record.render_digest
     return replace(
-        _current(record),
+        current(record),
         state=ApplyState.APPLIED,
         applied=record.revision.id,
         render_digest=digest,
@@ -251,7 +208,7 @@ def _done(record: ServiceRecord, rendered: Rendered, healthy_s: float) -> Servic
 
 def _failed(record: ServiceRecord, refusal: CannotApply) -> ServiceRecord:
     return replace(
-        _current(record),
+        current(record),
         state=ApplyState.FAILED,
         applied=None,
         healthy_s=0.0,

@@ -32,9 +32,20 @@ class Watched(Protocol):
         """Whether it has been listed whole and heard of lately."""
         ...
 
+    @property
+    def heard_s(self) -> float | None:
+        """Monotonic time of the last word; None before the first list."""
+        ...
 
-StartWatch = Callable[[Kind, str, Callable[[WatchEvent], None]], Watched]
-"""Starts a watch of a kind under a label selector; every change is handed to the callback."""
+    @property
+    def fresh_until_s(self) -> float:
+        """Monotonic time at which it is fresh no more, unless more is heard."""
+        ...
+
+
+StartWatch = Callable[[Kind, str, Callable[[WatchEvent], None], Callable[[], None]], Watched]
+"""Starts a watch of a kind under a label selector: the first callback is handed every change, the
+second is called when what was seen counts again, after the first list and after a gap."""
 
 
 class LiveObjects:
@@ -45,11 +56,18 @@ class LiveObjects:
     Args:
         start: Starts a watch.
         on_change: Told of each cell whose objects changed.
+        on_fresh: Called when a kind has been listed, or is heard of again after a gap.
     """
 
-    def __init__(self, start: StartWatch, on_change: Callable[[CellKey], None]) -> None:
+    def __init__(
+        self,
+        start: StartWatch,
+        on_change: Callable[[CellKey], None],
+        on_fresh: Callable[[], None],
+    ) -> None:
         self._start = start
         self._on_change = on_change
+        self._on_fresh = on_fresh
         self._lock = threading.RLock()
         self._watched: dict[Kind, Watched] = {}
         self._objects: dict[ObjectRef, KubeObject] = {}
@@ -63,7 +81,7 @@ class LiveObjects:
                 if kind in self._watched:
                     continue
                 selector = "" if kind in LOOKED_THROUGH else SERVICE_LABEL
-                self._watched[kind] = self._start(kind, selector, self._note)
+                self._watched[kind] = self._start(kind, selector, self._note, self._on_fresh)
 
     def is_fresh(self, kinds: Iterable[Kind]) -> bool:
         """Whether all of these have been listed and heard of lately; one not watched has not."""
@@ -71,10 +89,32 @@ class LiveObjects:
             watched = [self._watched.get(kind) for kind in kinds]
         return all(w is not None and w.is_fresh for w in watched)
 
+    def stale(self) -> frozenset[Kind]:
+        """Returns the watched kinds of which nothing was heard lately, or not yet."""
+        with self._lock:
+            watched = list(self._watched.items())
+        return frozenset(kind for kind, one in watched if not one.is_fresh)
+
+    def heard_s(self, kinds: Iterable[Kind]) -> float:
+        """Returns when all of some watched kinds were last heard of."""
+        with self._lock:
+            heard = [self._watched[kind].heard_s for kind in kinds if kind in self._watched]
+        return min((s if s is not None else float("-inf") for s in heard), default=float("-inf"))
+
+    def fresh_until_s(self) -> float:
+        """Returns when the first of the kinds that are fresh now is fresh no more."""
+        with self._lock:
+            fresh = [one.fresh_until_s for one in self._watched.values() if one.is_fresh]
+        return min(fresh, default=float("inf"))
+
     def get(self, ref: ObjectRef) -> KubeObject | None:
         """Returns what was last seen of an object, or None; only `is_fresh` makes None mean gone."""
         with self._lock:
             return self._objects.get(ref)
+
+    def get_of(self, obj: KubeObject) -> KubeObject | None:
+        """Returns what was last seen of the object that another one, such as a manifest, names."""
+        return self.get(ObjectRef.of(obj))
 
     def family(self, obj: KubeObject) -> tuple[KubeObject, ...]:
         """Returns everything below an object by owner: its ReplicaSets and its Pods."""

@@ -1,12 +1,13 @@
-"""What an executor is asked to do, and what it cannot do and why."""
+"""What an executor is asked to do, and in whose name it may write."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model.actions import Deliver
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import Rendered
+from reconciler.model.records import ServiceRecord
 
 CellKey = tuple[ServiceName, EnvironmentName]
 
@@ -27,6 +28,37 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Leadership:
+    """Whether we lead, and in which name we write.
+
+    Attributes:
+        claim: None before we ever led.
+        leads: Whether forward moves, pruning and Git writes are ours now.
+    """
+
+    claim: Claim | None
+    leads: bool
+    message: str = ""
+
+    def holding(self, record: ServiceRecord) -> ServiceRecord | None:
+        """Returns a record as it must stand before a batch of writes that nobody ordered.
+
+        That is: as it is, where it shows our term; in our name, where we lead and it shows an
+        earlier one. None where it is another's.
+        """
+        claim = self.claim
+        if claim is None:
+            return None
+        if (record.epoch, record.holder) == (claim.epoch, claim.holder):
+            return record
+        if not self.leads or record.epoch >= claim.epoch:
+            return None
+        return replace(
+            record, epoch=claim.epoch, holder=claim.holder, installation=claim.installation
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One revision for one cluster.
 
@@ -44,6 +76,11 @@ class Order:
     def key(self) -> CellKey:
         """The cell it is for."""
         return (self.deliver.service, self.deliver.environment)
+
+    def is_met_by(self, waiting: Order) -> bool:
+        """Whether an order that waits asks for the same, in the same name, and could do as much."""
+        could = waiting.rendered is not None or self.rendered is None
+        return could and (waiting.deliver, waiting.claim) == (self.deliver, self.claim)
 
 
 @dataclass(frozen=True, slots=True)

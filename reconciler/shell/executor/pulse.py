@@ -7,7 +7,7 @@ from collections.abc import Callable
 from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import ClusterName
-from reconciler.model.objects import ObjectRef
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeReader
 from reconciler.shell.executor.suspending import suspended
@@ -29,8 +29,8 @@ class Pulse:
         namespace: The reconciler's own.
         on_change: Called when the answer changed.
         on_event: Told when the cluster is lost and when it is back.
-        prepare: Called once it answers for the first time, to see that it is the right cluster and
-            has what we need; it raises when it is not.
+        prepare: Called when it answers for the first time, and when its namespace is another than
+            before, to see that it is the right cluster and has what we need; raises when it is not.
     """
 
     def __init__(
@@ -52,11 +52,17 @@ class Pulse:
         self._on_event = on_event
         self._prepare = prepare
         self._prepared = False
+        self._uid = ""
         self.is_reachable = False
         self.was_asked = False
         self.suspended = ""
         self.error = "it has not been asked yet"
         self.last_answer_s = clock.monotonic_s()
+
+    @property
+    def skew_s(self) -> float | None:
+        """Seconds that the cluster's clock is ahead of ours, as far as it is known."""
+        return self._api.skew_s
 
     def prepare_again(self) -> None:
         """Says that something of ours is missing there; the next beat sees to it."""
@@ -71,10 +77,7 @@ class Pulse:
 
     def _beat(self) -> float:
         try:
-            if not self._prepared:
-                self._prepare()
-                self._prepared = True
-            found = self._api.get(self._namespace)
+            found = self._ask()
         except ReconcilerError as error:
             self._lost(error)
             return BEAT_WHILE_DOWN_S
@@ -89,6 +92,17 @@ class Pulse:
             self._on_change()
         return BEAT_S
 
+    def _ask(self) -> KubeObject | None:
+        """Reads the namespace; where it is not the one it was, another cluster may be answering."""
+        found = self._api.get(self._namespace) if self._prepared else None
+        if not self._prepared or _uid(found) != self._uid:
+            self._prepared = False
+            self._prepare()
+            self._prepared = True
+            found = self._api.get(self._namespace)
+            self._uid = _uid(found)
+        return found
+
     def _lost(self, error: ReconcilerError) -> None:
         was_up, former = self.is_reachable, self.error
         self.is_reachable, self.error = False, str(error)
@@ -100,3 +114,7 @@ class Pulse:
     def _tell(self, kind: EventKind, reason: str, message: str) -> None:
         at = self._clock.now()
         self._on_event(Event(at, kind, reason, message, cluster=self._cluster))
+
+
+def _uid(obj: KubeObject | None) -> str:
+    return "" if obj is None else str(obj["metadata"].get("uid", ""))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from reconciler.errors import AdmissionDenied, Conflict, NotServed, Refused
 from reconciler.model.objects import KubeObject, ObjectRef
@@ -13,7 +15,7 @@ from reconciler.schema.records import (
     service_record_object,
     service_record_status,
 )
-from reconciler.shell.executor.orders import Order
+from reconciler.shell.executor.orders import CellKey, Leadership, Order
 
 
 class Fenced(Conflict):
@@ -21,11 +23,20 @@ class Fenced(Conflict):
 
 
 class ServiceRecords:
-    """The service records of one cluster."""
+    """The service records of one cluster.
 
-    def __init__(self, api: KubeApi, namespace: str) -> None:
+    Args:
+        api: The cluster.
+        namespace: The reconciler's own.
+        noted: Of a record's metadata what others write, which a replacement must keep.
+    """
+
+    def __init__(
+        self, api: KubeApi, namespace: str, noted: Callable[[CellKey], KubeObject]
+    ) -> None:
         self._api = api
         self._namespace = namespace
+        self._noted = noted
 
     def claim(self, wanted: ServiceRecord, was: ServiceRecord | None) -> ServiceRecord:
         """Writes what is asked for, or finds that it stands already, still in our name.
@@ -47,6 +58,24 @@ class ServiceRecords:
             # The definition's rule: a lower epoch, or another holder of this one.
             raise Fenced(error.object, "the claim was refused", error.why, error.fix) from error
 
+    def hold(self, record: ServiceRecord, leadership: Leadership) -> ServiceRecord:
+        """Goes before every batch of writes that nobody ordered: repairs, pruning, freeing.
+
+        Raises:
+            Fenced: The record is another coordinator's, or we do not lead and it is not ours yet.
+            Conflict: Somebody wrote it since it was read.
+        """
+        wanted = leadership.holding(record)
+        if wanted is None:
+            name = f"ServiceRecord/{record.service}.{record.environment}"
+            why = f"it shows the term {record.epoch} of {record.holder or 'nobody'}"
+            raise Fenced(name, "nothing is written below it", why)
+        held = self.claim(wanted, record)
+        if is_applied(record) and not held.is_observed:
+            # Only the name changed; what is applied is what it was.
+            held = self.report(current(held))
+        return held
+
     def _checked(self, wanted: ServiceRecord) -> ServiceRecord:
         from_server = self.read(wanted)
         if from_server is None or not _is_spec_equal(wanted, from_server):
@@ -64,8 +93,10 @@ class ServiceRecords:
         obj = {**self._object(record), "status": service_record_status(record)}
         return self._read(self._api.replace(obj, subresource="status"))
 
-    def _object(self, record: ServiceRecord) -> dict[str, object]:
-        return service_record_object(record, namespace=self._namespace)
+    def _object(self, record: ServiceRecord) -> dict[str, Any]:
+        obj = service_record_object(record, namespace=self._namespace)
+        noted = self._noted((record.service, record.environment))
+        return {**obj, "metadata": {**noted, **obj["metadata"]}}
 
     def _read(self, obj: KubeObject) -> ServiceRecord:
         return read_service_record(obj)
@@ -90,6 +121,11 @@ def asked_for(order: Order, was: ServiceRecord | None) -> ServiceRecord:
         holder=order.claim.holder,
         installation=order.claim.installation,
     )
+
+
+def current(record: ServiceRecord) -> ServiceRecord:
+    """Returns a record whose status speaks of what it asks for now."""
+    return replace(record, observed_generation=record.generation)
 
 
 def is_applied(record: ServiceRecord | None) -> bool:

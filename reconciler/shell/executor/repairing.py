@@ -7,48 +7,40 @@ from dataclasses import replace
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.drift import FieldDifference
-from reconciler.model.events import Event, EventKind
-from reconciler.model.names import ClusterName
+from reconciler.model.events import EventKind
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
+from reconciler.shell.executor.applying import CannotApply, apply_one
 from reconciler.shell.executor.cells import CellState, Drifted
 from reconciler.shell.executor.live import LiveObjects
-from reconciler.shell.executor.records import ServiceRecords
 from reconciler.shell.executor.suspending import suspended
+from reconciler.shell.executor.telling import Teller
 
 CORRECTIONS_MAX, CORRECTIONS_WINDOW_S = 5, 60.0
 """Somebody who writes against us more often than this is a rival; we wait instead of fighting."""
 
+FIGHT_S = CORRECTIONS_WINDOW_S / CORRECTIONS_MAX
 AGAIN_S = 2.0
+"""After a correction: sooner if the watch tells of another difference, which wakes the executor."""
 
 
 class Repairs:
     """Tells and corrects the drift of one cluster's objects.
 
     Args:
-        cluster: Its name.
         api: Its API server.
         live: What is live there.
         clock: Time.
-        on_event: Told once of each difference, and of each correction.
+        teller: Tells once of each difference, and of each correction.
     """
 
-    def __init__(
-        self,
-        cluster: ClusterName,
-        api: KubeApi,
-        live: LiveObjects,
-        *,
-        clock: Clock,
-        on_event: Callable[[Event], None],
-    ) -> None:
-        self._cluster = cluster
+    def __init__(self, api: KubeApi, live: LiveObjects, *, clock: Clock, teller: Teller) -> None:
         self._api = api
         self._live = live
         self._clock = clock
-        self._on_event = on_event
+        self._teller = teller
         self._told: dict[ObjectRef, Drifted] = {}
         self._corrected_s: dict[ObjectRef, list[float]] = {}
 
@@ -56,45 +48,71 @@ class Repairs:
         self,
         record: ServiceRecord,
         state: CellState,
-        records: ServiceRecords,
+        hold: Callable[[ServiceRecord], ServiceRecord],
         *,
-        correct: bool,
         may_ask: bool,
-    ) -> float:
-        """Deals with the drift of one cell; returns seconds until it should be looked at again.
+        correct: bool,
+    ) -> float | None:
+        """Deals with the drift of one cell.
 
         Args:
-            record: Of the cell here.
-            state: What was seen of it.
-            records: Where a batch of writes is claimed.
-            correct: Whether drift is put right.
+            record: What is asked for there.
+            state: What was seen.
+            hold: The compare-and-set of the record that goes before the first correction.
             may_ask: Whether the server may be asked what an apply would change. A dry run keeps
                 nothing, but it needs the right to write, which observing does without.
+            correct: Whether it may be put right at all.
+
+        Returns:
+            Seconds until it should be looked at again; None when there is nothing more to do.
+
+        Raises:
+            ReconcilerError: The server does not take one of the objects, or does not answer; what
+                could be corrected has been.
         """
-        wait_s = 3600.0
-        claimed = False
+        wait_s: float | None = None
+        held: ServiceRecord | None = None
+        first_error: ReconcilerError | None = None
         for drifted in state.seen.drift if state.seen is not None else ():
             seen = self._live.get(drifted.ref)
-            desired = _desired(state, drifted.ref)
-            if desired is None:
+            desired = state.objects.get(drifted.ref) if state.objects is not None else None
+            if desired is None or not self._is_told(desired, seen, drifted, record, state, may_ask):
                 continue
-            if self._told.get(drifted.ref) != drifted:
-                # A status that moves on makes a new version of the object, and no new difference.
-                if may_ask and seen is not None and self._is_none(desired, seen, state):
-                    continue
-                self._tell(EventKind.DRIFT_SEEN, record, drifted)
-                self._told[drifted.ref] = drifted
             if not correct or suspended(seen, self._clock.now()):
                 continue
             if self._is_fight(drifted.ref):
-                wait_s = min(wait_s, CORRECTIONS_WINDOW_S / CORRECTIONS_MAX)
+                wait_s = min(wait_s or FIGHT_S, FIGHT_S)
                 continue
-            if not claimed:
-                records.claim(record, record)
-                claimed = True
-            self._correct(desired, record, drifted)
-            wait_s = AGAIN_S
+            held = held or hold(record)
+            try:
+                self._correct(desired, held, drifted)
+                wait_s = AGAIN_S
+            except CannotApply as refusal:
+                first_error = first_error or refusal.error
+            except ReconcilerError as error:
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
         return wait_s
+
+    def _is_told(
+        self,
+        desired: KubeObject,
+        seen: KubeObject | None,
+        drifted: Drifted,
+        record: ServiceRecord,
+        state: CellState,
+        may_ask: bool,  # noqa: FBT001  # one of the words of `step`
+    ) -> bool:
+        """Tells a difference once; returns False where the server says that there is none."""
+        # A status that moves on makes a new version of the object, and no new difference.
+        if self._told.get(drifted.ref) == drifted:
+            return True
+        if seen is not None and may_ask and self._is_none(desired, seen, state):
+            return False
+        self._tell(EventKind.DRIFT_SEEN, record, drifted)
+        self._told[drifted.ref] = drifted
+        return True
 
     def _is_none(self, desired: KubeObject, seen: KubeObject, state: CellState) -> bool:
         """Asks the server what an apply would change: defaults we do not know are no drift."""
@@ -102,16 +120,14 @@ class Repairs:
             would_be = self._api.apply(desired, force=True, dry_run=True)
         except ReconcilerError:
             return False
-        if _content(would_be) == _content(seen):
-            state.drift_settled[ObjectRef.of(desired)] = str(
-                seen["metadata"].get("resourceVersion", "")
-            )
-            ref = ObjectRef.of(desired)
-            if state.seen is not None:
-                left = tuple(d for d in state.seen.drift if d.ref != ref)
-                state.seen = replace(state.seen, drift=left)
-            return True
-        return False
+        if _content(would_be) != _content(seen):
+            return False
+        ref = ObjectRef.of(desired)
+        state.drift_settled[ref] = str(seen["metadata"].get("resourceVersion", ""))
+        if state.seen is not None:
+            left = tuple(d for d in state.seen.drift if d.ref != ref)
+            state.seen = replace(state.seen, drift=left)
+        return True
 
     def _is_fight(self, ref: ObjectRef) -> bool:
         now_s = self._clock.monotonic_s()
@@ -120,28 +136,18 @@ class Repairs:
         return len(recent) >= CORRECTIONS_MAX
 
     def _correct(self, desired: KubeObject, record: ServiceRecord, drifted: Drifted) -> None:
-        stored = self._api.apply(desired, force=True, dry_run=False)
+        key = (record.service, record.environment)
+        stored = apply_one(self._api, desired, key=key, force=True, known=self._live.get)
         self._live.note_written(stored)
         self._corrected_s.setdefault(drifted.ref, []).append(self._clock.monotonic_s())
         self._tell(EventKind.DRIFT_CORRECTED, record, drifted)
         self._told.pop(drifted.ref, None)
 
     def _tell(self, kind: EventKind, record: ServiceRecord, drifted: Drifted) -> None:
-        fields = drifted.fields or (None,)
-        for field in fields:
-            self._on_event(
-                Event(
-                    at=self._clock.now(),
-                    kind=kind,
-                    reason="Missing" if drifted.missing else "FieldDiffers",
-                    message=_words(drifted, field),
-                    service=record.service,
-                    environment=record.environment,
-                    cluster=self._cluster,
-                    revision=record.revision,
-                    detail=_detail(drifted, field),
-                )
-            )
+        reason = "Missing" if drifted.missing else "FieldDiffers"
+        for field in drifted.fields or (None,):
+            message, detail = _words(drifted, field), _detail(drifted, field)
+            self._teller.of_record(kind, record, reason, message, detail)
 
 
 def _content(obj: KubeObject) -> dict[str, object]:
@@ -149,11 +155,6 @@ def _content(obj: KubeObject) -> dict[str, object]:
     meta = obj["metadata"]
     kept: dict[str, object] = {k: v for k, v in obj.items() if k not in ("metadata", "status")}
     return {**kept, "labels": meta.get("labels"), "annotations": meta.get("annotations")}
-
-
-def _desired(state: CellState, ref: ObjectRef) -> KubeObject | None:
-    objects = state.objects.objects if state.objects is not None else ()
-    return next((obj for obj in objects if ObjectRef.of(obj) == ref), None)
 
 
 def _words(drifted: Drifted, field: FieldDifference | None) -> str:

@@ -6,7 +6,7 @@ What is put back in a roll-back comes from here, so that it needs neither Git no
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from reconciler.core.stored import pack, unpack
@@ -54,7 +54,7 @@ class StoredObjects:
         there = self._api.get(ObjectRef.of(secret))
         if there is None:
             self._api.create(secret)
-        elif there.get("data") != secret["data"] or _notes(there) != _notes(secret):
+        elif not _is_same(there, secret):
             version = there["metadata"]["resourceVersion"]
             meta = {**secret["metadata"], "resourceVersion": version}
             self._api.replace({**secret, "metadata": meta}, subresource=None)
@@ -77,10 +77,18 @@ class StoredObjects:
         objects = unpack(_content(secret, revision) for secret in secrets)
         return Rendered(objects, _notes(first)[1])
 
-    def collect(self, key: CellKey, keep: Iterable[RevisionId]) -> None:
-        """Deletes the cell's stored revisions that nobody goes back to any more."""
+    def collect(
+        self, key: CellKey, keep: Iterable[RevisionId], before: Callable[[], object]
+    ) -> None:
+        """Deletes the cell's stored revisions that nobody goes back to any more.
+
+        Args:
+            key: The cell.
+            keep: What stays.
+            before: Called once before the first deletion, if there is one.
+        """
         service, environment = key
-        kept = set(keep)
+        kept, has_begun = set(keep), False
         listing = self._api.list(
             "v1",
             "Secret",
@@ -91,6 +99,9 @@ class StoredObjects:
             meta = secret["metadata"]
             if (meta.get("annotations") or {}).get(REVISION) in kept:
                 continue
+            if not has_begun:
+                before()
+                has_begun = True
             try:
                 self._api.delete(
                     ObjectRef.of({"apiVersion": "v1", "kind": "Secret", **secret}),
@@ -133,6 +144,15 @@ class StoredObjects:
         digits = revision.partition(":")[2][:_REVISION_DIGITS]
         name = f"stored-{service}.{environment}-{digits}-{index}"
         return ObjectRef("v1", "Secret", self._namespace, name)
+
+
+def _is_same(there: KubeObject, wanted: KubeObject) -> bool:
+    """What was damaged is written again; it need not be readable for that."""
+    kept, annotations = there["metadata"], wanted["metadata"]["annotations"]
+    found = kept.get("annotations") or {}
+    return bool(there.get("data") == wanted["data"]) and all(
+        found.get(name) == value for name, value in annotations.items()
+    )
 
 
 def _notes(secret: KubeObject) -> tuple[int, str]:

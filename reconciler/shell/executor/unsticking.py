@@ -5,11 +5,13 @@ Source: Kubernetes documentation, StatefulSet, "Forced rollback".
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 
 from reconciler.errors import Conflict
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import KubeApi, Propagation
+from reconciler.shell.executor.live import LiveObjects
 
 _HASH = "controller-revision-hash"
 
@@ -31,23 +33,29 @@ def stuck_pods(stateful_set: KubeObject, pods: Iterable[KubeObject]) -> Iterator
             yield pod
 
 
-def delete_stuck(api: KubeApi, stateful_set: KubeObject, family: Iterable[KubeObject]) -> int:
-    """Deletes the stuck Pods of a StatefulSet; returns how many."""
-    count = 0
-    for pod in stuck_pods(stateful_set, (o for o in family if o.get("kind") == "Pod")):
+def stuck_below(objects: Iterable[KubeObject], live: LiveObjects) -> list[KubeObject]:
+    """Returns the stuck Pods of all the StatefulSets among some objects."""
+    found: list[KubeObject] = []
+    for obj in objects:
+        seen = live.get(ObjectRef.of(obj)) if obj.get("kind") == "StatefulSet" else None
+        if seen is not None:
+            family = (one for one in live.family(seen) if one.get("kind") == "Pod")
+            found.extend(stuck_pods(seen, family))
+    return found
+
+
+def delete_stuck(api: KubeApi, pods: Iterable[KubeObject]) -> None:
+    """Deletes stuck Pods, each only as it was seen."""
+    for pod in pods:
         meta = pod["metadata"]
-        try:
+        # One that changed since it was seen is for the next look to decide.
+        with contextlib.suppress(Conflict):
             api.delete(
                 ObjectRef.of(pod),
                 uid=str(meta["uid"]),
                 resource_version=str(meta["resourceVersion"]),
                 propagation=Propagation.BACKGROUND,
             )
-        except Conflict:
-            # It changed since it was seen; the next look decides again.
-            continue
-        count += 1
-    return count
 
 
 def _is_ready(pod: KubeObject) -> bool:

@@ -17,16 +17,11 @@ from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
 from tests.fakes.facts import DEV, STAGING, V1, V2, WEB, record
+from tests.fakes.watched import Fresh
 
 NAMESPACE = "reconciler-system"
 KEY = (WEB, DEV)
 REF = ObjectRef("reconciler.dev/v1alpha1", "PromotionRecord", NAMESPACE, "web.dev")
-
-
-class Watched:
-    """A watch whose first list may be in."""
-
-    is_fresh = True
 
 
 class Home:
@@ -38,13 +33,14 @@ class Home:
         self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         for crd in crds():
             self.api.create(crd)
-        self.watched = Watched()
+        self.watched = Fresh()
         self.changed: list[Any] = []
         self.records = PromotionRecords(
             self.api,
             NAMESPACE,
-            lambda kind, selector, on: self.watched,
+            lambda *_: self.watched,
             on_change=self.changed.append,
+            on_fresh=lambda: None,
             clock=self.clock,
         )
 

@@ -20,15 +20,10 @@ from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
 from tests.fakes.records import revision
+from tests.fakes.watched import Fresh
 
 NAMESPACE = "reconciler-system"
 KEY = (ServiceName("web"), EnvironmentName("dev"))
-
-
-class Fresh:
-    """A watch that has always been read whole."""
-
-    is_fresh = True
 
 
 class Home:
@@ -44,12 +39,19 @@ class Home:
             NAMESPACE,
             self._watch,
             on_change=lambda key: None,
+            on_fresh=lambda: None,
             clock=self.clock,
         )
         self.first = self.records.save(replace(empty(*KEY), epoch=1, holder="me"))
 
-    def _watch(self, kind: Kind, selector: str, on_event: Callable[[WatchEvent], None]) -> Watched:
-        del kind, selector
+    def _watch(
+        self,
+        kind: Kind,
+        selector: str,
+        on_event: Callable[[WatchEvent], None],
+        on_fresh: Callable[[], None],
+    ) -> Watched:
+        del kind, selector, on_fresh
         self.tell = on_event
         return Fresh()
 
@@ -60,6 +62,7 @@ class Home:
             NAMESPACE,
             lambda *_: Fresh(),
             on_change=lambda key: None,
+            on_fresh=lambda: None,
             clock=self.clock,
         )
 

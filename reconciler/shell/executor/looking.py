@@ -1,0 +1,259 @@
+"""What is seen of every cell on one cluster: its objects, their health and drift, and for how long it was well."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.model.facts import MemberHealth
+from reconciler.model.health import HealthStatus
+from reconciler.model.names import RevisionId
+from reconciler.model.objects import KubeObject
+from reconciler.model.records import ServiceRecord
+from reconciler.ports.clock import Clock
+from reconciler.shell.executor.applying import Applied
+from reconciler.shell.executor.cells import CellState, Objects, look
+from reconciler.shell.executor.known import KnownRecords
+from reconciler.shell.executor.live import Kind, LiveObjects
+from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.executor.records import is_applied
+from reconciler.shell.executor.retries import Retries
+from reconciler.shell.executor.soaking import Soak
+from reconciler.shell.executor.stored import StoredObjects
+from reconciler.shell.executor.telling import Teller
+from reconciler.shell.executor.unsticking import stuck_below
+
+STORED_DAMAGED = "StoredObjectsDamaged"
+STORED_UNREAD = "StoredObjectsUnread"
+
+
+class Looks:
+    """The cells of one cluster as last looked at.
+
+    `touch`, `is_fresh_again` and reads under `lock` are for any thread; all else is for the
+    executor's own task.
+
+    Args:
+        live: What is live.
+        stored: Where a new process reads what was applied.
+        records: What was asked for.
+        clock: Time.
+        on_change: Told of each cell about which something new is known.
+        teller: Tells of health.
+
+    Attributes:
+        drifting: Cells that differ from what is applied.
+        stuck: Cells on their way back whose StatefulSets wait for broken Pods.
+        unstored: Applied cells whose objects are not, or not readably, stored any more.
+        loaded: Cells whose applied objects this process has just read: whatever an earlier one
+            left undone there is for this one to find.
+    """
+
+    def __init__(
+        self,
+        live: LiveObjects,
+        stored: StoredObjects,
+        records: KnownRecords,
+        *,
+        clock: Clock,
+        on_change: Callable[[CellKey], None],
+        teller: Teller,
+    ) -> None:
+        self._live = live
+        self._stored = stored
+        self._records = records
+        self._clock = clock
+        self._on_change = on_change
+        self._teller = teller
+        self.lock = threading.RLock()
+        self._cells: dict[CellKey, CellState] = {}
+        self._dirty: set[CellKey] = set()
+        self._waiting: set[CellKey] = set()
+        self._unread: set[CellKey] = set()
+        self._retries: Retries[CellKey] = Retries()
+        self._stale: frozenset[Kind] = frozenset()
+        self.drifting: set[CellKey] = set()
+        self.stuck: set[CellKey] = set()
+        self.unstored: set[CellKey] = set()
+        self.loaded: set[CellKey] = set()
+
+    # From any thread.
+
+    def touch(self, key: CellKey) -> None:
+        """Says that something about a cell may have changed."""
+        with self.lock:
+            self._dirty.add(key)
+
+    def touch_waiting(self) -> None:
+        """Says that something is fresh again that cells may have waited for."""
+        with self.lock:
+            self._dirty |= self._waiting
+
+    def state(self, key: CellKey) -> CellState:
+        """Returns what is known of a cell; read it under `lock`."""
+        with self.lock:
+            return self._cells.setdefault(key, CellState())
+
+    def is_fresh(self, key: CellKey) -> bool:
+        """Whether a cell has been looked at, and nothing that it rests on has grown old."""
+        with self.lock:
+            return key in self._cells and self._cells[key].is_fresh
+
+    # The executor's task.
+
+    def blind(self, last_answer_s: float) -> None:
+        """Nobody looks while the cluster does not answer."""
+        with self.lock:
+            for key, state in self._cells.items():
+                state.soak.stop(last_answer_s)
+                if state.is_fresh:
+                    state.is_fresh = False
+                    self._waiting.add(key)
+
+    def step(self) -> float:
+        """Looks at what changed; returns seconds until something may change by time alone."""
+        self._age()
+        now_s = self._clock.monotonic_s()
+        with self.lock:
+            dirty, self._dirty = self._dirty, set()
+            due = {key for key in self._unread if self._retries.due_s(key) <= now_s}
+        for key in sorted(dirty | due):
+            self._look(key)
+        _, retry_s = self._retries.first_due(self._unread)
+        with self.lock:
+            if self._dirty:
+                return 0.0
+        return max(0.0, min(retry_s, self._live.fresh_until_s()) - self._clock.monotonic_s())
+
+    def begin(self, key: CellKey, *, again: bool) -> None:
+        """What was seen speaks of what was applied before; from here on it proves nothing.
+
+        Args:
+            key: The cell.
+            again: The same was tried before, so that it has been waited for since then.
+        """
+        state = self.state(key)
+        with self.lock:
+            if not again:
+                state.asked_s = self._clock.monotonic_s()
+            state.objects, state.seen, state.is_fresh, state.trouble = None, None, False, None
+        self._forget(key)
+
+    def applied(
+        self,
+        record: ServiceRecord,
+        objects: tuple[KubeObject, ...],
+        applied: tuple[Applied, ...],
+    ) -> None:
+        """Takes what was just applied."""
+        key = (record.service, record.environment)
+        state = self.state(key)
+        with self.lock:
+            by_ref = {one.ref: one for one in applied}
+            state.objects = Objects(record.revision.id, objects, by_ref)
+            state.soak = Soak(record.healthy_s)
+            state.seen, state.is_fresh, state.trouble = None, False, None
+        self._forget(key)
+
+    def _forget(self, key: CellKey) -> None:
+        for known in (self.drifting, self.stuck, self.unstored, self._unread, self._waiting):
+            known.discard(key)
+        self._retries.worked(key)
+
+    def _age(self) -> None:
+        """A cell is as old as the oldest of the kinds it rests on."""
+        stale = self._live.stale()
+        if stale == self._stale:
+            return
+        aged, self._stale = stale - self._stale, stale
+        for key, state in list(self._cells.items()):
+            if state.objects is None or not state.is_fresh or not (state.objects.kinds & aged):
+                continue
+            with self.lock:
+                state.soak.stop(self._live.heard_s(state.objects.kinds & aged))
+                state.is_fresh = False
+                self._waiting.add(key)
+            self._on_change(key)
+
+    def _look(self, key: CellKey) -> None:
+        record, state = self._records.get(key), self.state(key)
+        if record is None or not is_applied(record):
+            self._forget(key)
+            return
+        objects = self._loaded(key, record, state)
+        if objects is None:
+            return
+        self._live.watch(sorted(objects.kinds))
+        if not self._live.is_fresh(objects.kinds):
+            with self.lock:
+                self._waiting.add(key)
+            return
+        was = state.seen.health if state.seen is not None else MemberHealth()
+        seen = look(
+            objects, self._live, now=self._clock.now(), former=was, settled=state.drift_settled
+        )
+        now_s = self._clock.monotonic_s()
+        with self.lock:
+            self._waiting.discard(key)
+            if seen.health.status is HealthStatus.CURRENT:
+                state.soak.healthy(now_s)
+            else:
+                state.soak.stop(now_s)
+            changed = seen != state.seen or not state.is_fresh
+            state.seen, state.is_fresh = seen, True
+        self._sort(key, record, state, objects)
+        if changed:
+            self._teller.of_health(record, was, seen.health)
+            self._on_change(key)
+
+    def _sort(
+        self, key: CellKey, record: ServiceRecord, state: CellState, objects: Objects
+    ) -> None:
+        """Puts a cell where it is found by whoever has something to do about what was seen."""
+        is_ill = state.seen is not None and state.seen.health.status is not HealthStatus.CURRENT
+        stuck = record.returning and is_ill and stuck_below(objects.objects, self._live)
+        for known, belongs in ((self.drifting, state.drift > 0), (self.stuck, bool(stuck))):
+            if belongs:
+                known.add(key)
+            else:
+                known.discard(key)
+
+    def _loaded(self, key: CellKey, record: ServiceRecord, state: CellState) -> Objects | None:
+        """Returns the applied objects; a new process reads them from where they were stored."""
+        if state.objects is not None and state.objects.revision == record.revision.id:
+            return state.objects
+        try:
+            stored = self._read(key, record.revision.id)
+        except ReconcilerError as error:
+            self._unread.add(key)
+            self._retries.failed(key, error, self._clock.monotonic_s())
+            is_damaged = isinstance(error, InvalidInput)
+            reason = STORED_DAMAGED if is_damaged else STORED_UNREAD
+            self._in_trouble(key, state, MemberHealth(reason=reason, message=str(error)))
+            if is_damaged:
+                self.unstored.add(key)
+            return None
+        with self.lock:
+            state.objects = Objects(record.revision.id, stored)
+            state.seen, state.is_fresh, state.trouble = None, False, None
+            state.soak = Soak(record.healthy_s)
+            state.asked_s = self._clock.monotonic_s()
+        self._forget(key)
+        self.loaded.add(key)
+        return state.objects
+
+    def _read(self, key: CellKey, revision: RevisionId) -> tuple[KubeObject, ...]:
+        stored = self._stored.load(key, revision)
+        if stored is None:
+            what = "the objects of the applied revision are not stored here any more"
+            why = f"{key[0]} in {key[1]}"
+            raise InvalidInput(why, what, "somebody deleted them", "they are delivered again")
+        return stored.objects
+
+    def _in_trouble(self, key: CellKey, state: CellState, trouble: MemberHealth) -> None:
+        with self.lock:
+            is_news = state.trouble != trouble
+            state.trouble = trouble
+        if is_news:
+            self._on_change(key)

@@ -1,0 +1,55 @@
+"""A push that is raced, refused, or the daemon's last, ten times each, on real clusters and over http and ssh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.fleet import Fleet, fleet
+from tests.controlplane.cluster import ControlPlane
+from tests.gitservers.served import Way
+from tests.system.envrepo import policy
+from tests.system.races import Other, Point, Races
+
+pytestmark = [pytest.mark.git_server, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+GOOD = "1.0.0"
+ROUNDS = 5
+"""Of each of the two things that somebody else may push meanwhile: ten in all."""
+
+
+@pytest.fixture(params=[Way.HTTP, Way.SSH])
+def on(
+    planes: dict[str, ControlPlane], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Fleet]:
+    """A fleet on which a first release is proven everywhere."""
+    with fleet(planes, tmp_path, way=request.param) as made:
+        made.start_with(GOOD, policy(soak_s=0.3))
+        yield made
+
+
+@pytest.mark.parametrize("point", Point)
+def test_a_daemon_that_is_killed_commits_once(point: Point, on: Fleet) -> None:
+    races = Races(on, GOOD)
+    for _ in range(ROUNDS):
+        races.killed(point, Other.LEAVES)
+        races.killed(point, Other.REPLACES)
+    races.check_all()
+
+
+def test_a_push_that_is_overtaken_is_made_on_the_new_head(on: Fleet) -> None:
+    races = Races(on, GOOD)
+    for _ in range(ROUNDS):
+        races.overtaken(Other.LEAVES)
+        races.overtaken(Other.REPLACES)
+    races.check_all()
+
+
+def test_a_branch_that_takes_no_push_leads_to_one_branch_for_a_person(on: Fleet) -> None:
+    races = Races(on, GOOD)
+    for _ in range(ROUNDS):
+        races.protected(restarts=1)
+        races.protected(restarts=0, point=Point.DURING_REFUSED)
+    races.check_all()

@@ -283,6 +283,25 @@ def test_two_daemons_that_accept_at_once_both_follow(home: Home) -> None:
     assert raced and home.remembered() == second
 
 
+def test_what_another_daemon_accepted_meanwhile_is_not_written_over(home: Home) -> None:
+    one, two = home.daemon(), home.daemon()
+    one.step()
+    two.step()
+    second = home.git.merge({"README.md": "hello"})
+    third: list[CommitId] = []
+
+    def race(verb: str, kind: str) -> None:
+        if verb == "update" and kind == "ConfigMap" and not third:
+            third.append(home.git.merge({"README.md": "again"}))
+            two.step()
+
+    home.cluster.faults.before = race
+    assert followed(one) == home.first, f"{second} is behind what the home remembers by now"
+    assert home.remembered() == third[0]
+    assert followed(one) == third[0]
+    assert one.head.halted is None
+
+
 def test_a_daemon_that_lags_does_not_set_the_memory_back(home: Home) -> None:
     """A mirror behind a load balancer may answer with yesterday's branch."""
     home.daemon().step()

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.recording import empty
+from reconciler.core.recording import empty, with_revert
 from reconciler.errors import Conflict, Unreachable
-from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
-from reconciler.model.records import PromotionRecord
+from reconciler.model.records import PromotionRecord, RevertProgress
 from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.records import promotion_record_object
 from reconciler.shell.clusters import bootstrap
@@ -19,6 +19,7 @@ from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
+from tests.fakes.facts import rejection
 from tests.fakes.records import revision
 from tests.fakes.watched import Fresh
 
@@ -175,6 +176,21 @@ def test_what_waits_for_the_home_gives_way_to_a_later_coordinator(home: Home) ->
     home.records.retry()
     assert version_of(home.records.get(KEY)) == "9"
     assert home.records.is_saved(KEY)
+
+
+def test_news_of_a_commit_is_not_lost_to_what_waited_for_the_home(home: Home) -> None:
+    rejected = replace(rejection(revision("2"), KEY[1]), revert=RevertProgress())
+    record = home.records.save(replace(home.first, rejections=(rejected,)))
+    home.cluster.faults.before = _down
+    home.records.keep(admitted(record, "1"))
+    home.cluster.faults.before = lambda verb, kind: None
+    progress = RevertProgress(commit=CommitId("c" * 40))
+    home.another().save(with_revert(record, rejected, progress))
+    home.records.retry()
+    home.records.retry()
+    now = home.records.get(KEY)
+    assert now is not None and home.records.is_saved(KEY)
+    assert (version_of(now), now.rejections[0].revert) == ("1", progress)
 
 
 def _down(verb: str, kind: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.core.recording import empty
+from reconciler.core.reverting import plan_revert
 from reconciler.errors import TransientError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.env_repo import Pin, Snapshot
@@ -18,6 +19,7 @@ from reconciler.model.health import Evidence
 from reconciler.model.names import ClusterName, CommitId, EnvironmentName, ServiceName
 from reconciler.model.records import Origin, PromotionRecord, Proof, Rejection, RevertProgress
 from reconciler.model.release import Part, Revision
+from reconciler.schema.edit import add_entry
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.executor.orders import CellKey
@@ -393,15 +395,21 @@ def test_a_push_whose_answer_was_lost_is_found_on_the_remote(incident: Incident)
 def test_a_process_that_dies_after_its_push_leaves_the_telling_to_the_next(
     incident: Incident,
 ) -> None:
+    earlier = replace(incident.rejection, rejected_at=incident.rejection.first_failure_at)
+    entry = plan_revert(WEB, earlier, ()).entry
+    before = add_entry("quarantine/web.yaml", None, entry)
+    incident.git.merge({"quarantine/web.yaml": before}, "an earlier failure's")
     incident.git.breaks_off = True
     incident.step()
     incident.git.breaks_off = False
-    later = incident.git.merge({"README.md": "somebody goes on"})
+    entry = replace(entry, rejected_at="2026-01-01T00:59:59Z")
+    after = add_entry("quarantine/web.yaml", incident.git.read("quarantine/web.yaml"), entry)
+    later = incident.git.merge({"quarantine/web.yaml": after}, "a later failure's")
     incident.restart()
     incident.step()
     assert incident.git.branches["main"] == later
     (commit,) = incident.made("revert")
-    assert incident.progress.commit == commit, "the commit that wrote it, not the newest"
+    assert incident.progress.commit == commit, "the commit that wrote it, not one before or after"
     assert incident.told(EventKind.REVERT_PUSHED) == 1
 
 
@@ -519,6 +527,7 @@ def test_a_broken_head_is_waited_for(incident: Incident) -> None:
     incident.git.merge({"fleet.yaml": "environments: ["})
     incident.step()
     assert incident.made("revert") == []
+    assert incident.git.fetches == 1, "it is not taken for a race"
     incident.git.merge(env_repo())
     incident.pass_()
     assert len(incident.made("revert")) == 1

@@ -28,7 +28,7 @@ from reconciler.adapters.git.errors import (
 )
 from reconciler.adapters.git.exchange import Operation, Request, told
 from reconciler.adapters.git.host_keys import HostKeys, read_host_keys
-from reconciler.adapters.git.mirror import confine_libgit2, remote_ref
+from reconciler.adapters.git.mirror import confine_libgit2, holds, remote_ref
 from reconciler.errors import Denied, InvalidInput, ReconcilerError, TransientError
 from reconciler.ports.git import PushOutcome
 
@@ -121,7 +121,7 @@ class Exchange:
         with translated(object=self._object, what="the push could not be read back"):
             remote = self._repo.remotes.create_anonymous(self._request.url)
             tip = self._heads(remote).get(f"refs/heads/{self._request.branch}")
-            if tip is not None and tip not in self._repo:
+            if tip is not None and not holds(self._repo, tip):
                 remote.fetch([f"refs/heads/{self._request.branch}"], callbacks=self._ask())
         if tip is not None and self._contains(tip, self._request.commit):
             return _pushed(PushOutcome.LANDED, ask.remote_words)
@@ -182,15 +182,16 @@ class Exchange:
     def _check_held(self, have: dict[str, str]) -> None:
         """Sees that the mirror holds what its refs name: a remote sends nothing that we say we have."""
         for at in have.values():
-            if at not in self._repo:
-                raise MirrorBroken(
-                    f"mirror {self._request.mirror}", "it cannot be fetched into", f"it lacks {at}"
-                )
+            try:
+                self._repo.odb.read_header(at)
+            except LIBRARY_ERRORS as error:
+                what, why = "it cannot be fetched into", f"{at} is missing or garbled"
+                raise MirrorBroken(f"mirror {self._request.mirror}", what, why) from error
 
     def _contains(self, descendant: str, ancestor: str) -> bool:
         if descendant == ancestor:
             return True
-        if ancestor not in self._repo or descendant not in self._repo:
+        if not (holds(self._repo, ancestor) and holds(self._repo, descendant)):
             return False
         return bool(self._repo.descendant_of(descendant, ancestor))
 

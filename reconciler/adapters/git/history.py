@@ -21,7 +21,8 @@ from reconciler.adapters.git.access import (
     TREE_ENTRIES_MAX,
 )
 from reconciler.adapters.git.errors import MirrorBroken, translated
-from reconciler.errors import InvalidInput
+from reconciler.adapters.git.mirror import holds
+from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.names import BlobId, CommitId
 from reconciler.model.release import TreeEntry
 from reconciler.ports.git import CommitFacts
@@ -70,18 +71,21 @@ class MirrorHistory:
         repo = self._mirror.repository()
         if not _ID.fullmatch(revision):
             return None
-        try:
-            oid = repo.expand_id(revision.lower())
-        except KeyError:
-            return None
-        except ValueError as error:
-            raise InvalidInput(
-                f"commit {revision}", "this id is ambiguous", str(error), "write more of its digits"
-            ) from error
-        # A full id is expanded to itself, whether or not it is there.
-        if oid not in repo:
-            return None
         with self._reading(f"commit {revision}"):
+            try:
+                oid = repo.expand_id(revision.lower())
+            except KeyError:
+                return None
+            except ValueError as error:
+                raise InvalidInput(
+                    f"commit {revision}",
+                    "this id is ambiguous",
+                    str(error),
+                    "write more of its digits",
+                ) from error
+            # A full id is expanded to itself, whether or not it is there.
+            if not holds(repo, str(oid)):
+                return None
             kind, _ = repo.odb.read_header(oid)
         return CommitId(str(oid)) if kind == ObjectType.COMMIT else None
 
@@ -97,7 +101,7 @@ class MirrorHistory:
     def blob(self, blob: BlobId) -> bytes:
         """Returns a blob's content; InvalidInput when it is over the size limit."""
         repo = self._mirror.repository()
-        if blob not in repo:
+        if not self._holds(repo, blob):
             # Ids come from trees of this mirror, so one that is missing tells of a broken mirror.
             self._mirror.suspect()
             raise InvalidInput(f"blob {blob}", "it cannot be read", "the mirror does not hold it")
@@ -186,11 +190,15 @@ class MirrorHistory:
     def _commit(self, repo: pygit2.Repository, commit: CommitId) -> pygit2.Commit:
         if not _FULL_ID.fullmatch(commit):
             raise InvalidInput(f"commit {commit!r:.100}", "it cannot be read", "this is no full id")
-        if commit not in repo:
+        if not self._holds(repo, commit):
             raise InvalidInput(
                 f"commit {commit}", "it cannot be read", "the branch's history does not hold it"
             )
         return self._read(repo, commit, pygit2.Commit)
+
+    def _holds(self, repo: pygit2.Repository, oid: str) -> bool:
+        with self._reading(f"object {oid}"):
+            return holds(repo, oid)
 
     def _read(self, repo: pygit2.Repository, oid: str, kind: type[_Read]) -> _Read:
         """Reads an object, whose size is looked at before any of it is unpacked."""
@@ -215,9 +223,10 @@ class MirrorHistory:
         try:
             with translated(object=object, what="the mirror does not give it"):
                 yield
-        except MirrorBroken:
+        except TransientError as error:
+            # Nobody else is asked in a read of our own disk: what has no name is taken for damage.
             self._mirror.suspect()
-            raise
+            raise MirrorBroken(error.object, error.what, error.why) from error
 
 
 def _facts(commit: pygit2.Commit) -> CommitFacts:

@@ -56,6 +56,11 @@ def remote_ref(name: str) -> str:
     return "refs/remotes/origin/" + name.removeprefix("refs/heads/")
 
 
+def holds(repo: pygit2.Repository, oid: str) -> bool:
+    """Tells whether a repository has an object, and reads none of it: what is garbled is there."""
+    return pygit2.Oid(hex=oid) in repo.odb
+
+
 class Mirror:
     """One bare mirror of one URL.
 
@@ -105,6 +110,8 @@ class Mirror:
         with translated(object=f"mirror {self._path}", what="the mirror cannot be opened"):
             repository = pygit2.Repository(str(self._path))
         with self._lock_opened:
+            if kept is not None:
+                kept[1].free()
             self._opened[me] = (folder, repository)
         return repository
 
@@ -174,6 +181,10 @@ class Mirror:
                 self._path.rename(aside)
             self._fresh.rename(self._path)
         with self._lock_opened:
+            # Let go of by hand: a Repository names itself, so that it is only collected some time later.
+            # Whoever is in the middle of a read opens the new folder's objects with the next one.
+            for _, repository in self._opened.values():
+                repository.free()
             self._opened.clear()
         self._suspect.clear()
         # Also what a process left that died between the two renames.

@@ -92,7 +92,7 @@ class GitRepository(MirrorHistory):
                 "a push to a local path could silently erase a concurrent commit",
                 "set repo.url to the repo's https or ssh address",
             )
-        if commit not in self._mirror.repository():
+        if not self._holds(self._mirror.repository(), commit):
             raise TransientError(
                 f"commit {commit}",
                 "the push is refused",

@@ -242,6 +242,16 @@ def test_nothing_is_adopted_by_one_who_does_not_lead() -> None:
         assert said(planned(DEV_HAS_1, given, fleet=fleet)) == ["Hold NotLeading"]
 
 
+def test_a_halt_without_a_reason_is_that_of_one_who_does_not_lead() -> None:
+    fleet = FleetSummary(halted="another daemon leads")
+    assert said(planned(DEV_HAS_1, new(), fleet=fleet)) == ["Hold NotLeading"]
+
+
+def test_a_record_in_which_nothing_is_admitted_is_like_none() -> None:
+    given = replace(new(everywhere(**NOWHERE)), record=record(PROD, None, proofs=()))
+    assert said(planned(DEV_HAS_1, given)) == ["Admit GatesOpen"]
+
+
 def test_an_environment_without_clusters_asks_for_nothing() -> None:
     given = replace(new(wanted=ask(None, PROD, reason=Reason.ORPHANED)), members=())
     assert said(planned(DEV_HAS_1, given)) == ["Hold Orphaned"]

@@ -689,3 +689,34 @@ def test_a_number_beyond_all_numbers_is_malformed() -> None:
     given = obj("Deployment", spec={"replicas": float("inf")}, status={})
     found = assess(given, (), now=NOW)
     assert (found.status, found.reason) == (UNKNOWN, "Malformed")
+
+
+@pytest.mark.parametrize(
+    ("case", "phase", "ready", "status"),
+    [
+        ("it runs and is ready", "Running", "True", CURRENT),
+        ("it runs and is not ready", "Running", "False", PROGRESS),
+        ("it says ready and does not run", "Pending", "True", PROGRESS),
+        ("it has ended well", "Succeeded", "False", CURRENT),
+        ("nothing is known yet", None, "True", PROGRESS),
+    ],
+)
+def test_a_pod_of_its_own(case: str, phase: str | None, ready: str, status: HealthStatus) -> None:
+    given = obj("Pod", "v1")
+    given["status"] = {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}
+    assert assess(given, (), now=NOW).status is status, case
+
+
+def test_a_pod_that_was_evicted_is_the_platforms() -> None:
+    given = obj("Pod", "v1", status={"phase": "Failed", "reason": "Evicted", "message": "low disk"})
+    found = assess(given, (), now=NOW)
+    assert (found.status, found.reason, found.cause) == (PROGRESS, "Evicted", Cause.PLATFORM)
+    assert "low disk" in found.message
+
+
+def test_an_exit_that_happened_at_once_is_suspect_before_any_restart() -> None:
+    ended = {"terminated": {"exitCode": 2, "reason": "Error"}}
+    family = (replica_set(2, "new"), pod("new", state=ended))
+    found = assess(deployment(**BUSY), family, now=NOW)
+    assert (found.status, found.reason, found.cause) == (PROGRESS, "Exited", Cause.RELEASE)
+    assert "ended 1 times, last with exit code 2 (Error)" in found.message

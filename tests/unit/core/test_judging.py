@@ -72,6 +72,7 @@ def member(*, of: dict[str, Any] | None = None, **changes: Any) -> Member:
             id="it was asked for nothing",
         ),
         pytest.param(member(of=REFUSED), APPLY_REFUSED, id="the API server calls it wrong"),
+        pytest.param(member(of=REFUSED, **AWAY), None, id="what it refused was seen long ago"),
         pytest.param(
             member(of={**REFUSED, "observed_generation": 0}),
             None,

@@ -84,6 +84,7 @@ def test_a_statefulset_of_another_group_is_no_guarded_kind() -> None:
     [
         pytest.param(3, 0, 3, id="a few may always go, even all"),
         pytest.param(4, 4, 4, id="half of them may go"),
+        pytest.param(4, 1, 0, id="from four on the share counts"),
         pytest.param(5, 4, 0, id="more than half may not"),
         pytest.param(NUMBER_MAX, 100, NUMBER_MAX, id="as many as are allowed"),
         pytest.param(NUMBER_MAX + 1, 100, 0, id="one more than is allowed"),

@@ -236,6 +236,19 @@ def test_a_roll_back_that_does_not_heal_by_waiting_pages(
     assert hold.page is page
 
 
+def test_a_roll_back_that_no_cluster_hears_of_pages() -> None:
+    away = {name: AWAY for name in ("prod-1", "prod-2", "prod-3")}
+    (hold,) = planned(returning(members=away))
+    assert isinstance(hold, Hold)
+    assert (hold.page, hold.message) == (True, "going back to 1.0.0; no cluster answers")
+
+
+def test_what_is_admitted_without_any_proof_pages() -> None:
+    (hold,) = planned(cell(DEV, record(DEV, V1, proofs=())))
+    assert isinstance(hold, Hold)
+    assert (hold.reason, hold.page) == (Reason.NOTHING_PROVEN, True)
+
+
 def test_a_roll_back_that_the_server_refuses_pages() -> None:
     given = returning()
     was = given.members[0].record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import secrets
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -230,5 +231,6 @@ def open_engine(
         home=home_of(settings),
         named=tuple(map(ClusterName, sorted(settings.clusters))),
     )
-    holder = f"{socket.gethostname()}-{os.getpid()}"
+    # Two containers may have one host name and one process number, and must never be taken for one.
+    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return Engine(settings, current, ports, holder=holder, on_event=on_event, on_view=on_view)

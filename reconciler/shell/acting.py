@@ -138,7 +138,10 @@ class Actor:
 
     def _act(self, action: Action, asker: Asker | None, claim: Claim) -> bool:
         match action:
-            case Adopt() | Admit() | Prove() | Reject() | FinishRollBack():
+            case Adopt() | Admit() | Prove():
+                # Planned while we led; a request may have hung past our deadline since.
+                return self._leadership().leads and self._record(action, claim)
+            case Reject() | FinishRollBack():
                 return self._record(action, claim)
             case Deliver():
                 self._deliver(action, asker, claim)

@@ -118,7 +118,8 @@ class Lease:
         transitions = int(spec.get("leaseTransitions") or 0)
         if holder == self.holder:
             # After a gap longer than the deadline it is a new term: others may have written since.
-            mine = self.leads
+            # So it is where the term is not ours: another process goes by our name.
+            mine = self.leads and transitions == self.epoch
             again = transitions if mine else transitions + 1
             lease = self._lease(found, transitions=again)
             self._won(self._api.replace(lease, subresource=None), asked_s)

@@ -100,6 +100,22 @@ def test_a_leader_that_comes_back_late_begins_a_new_term() -> None:
     assert leads(two.one) and two.one.epoch == 2
 
 
+def test_two_of_one_name_are_never_of_one_term() -> None:
+    two = Two()
+    twin = two.lease("one")
+    two.one.step()
+    twin.step()
+    terms = [two.one.epoch, twin.epoch]
+    for _ in range(5):
+        two.clock.advance(2)
+        two.one.step()
+        terms.append(two.one.epoch)
+        twin.step()
+        terms.append(twin.epoch)
+    # Each renewal by one is a new term to the other, so that records let only the last writer in.
+    assert len(set(terms)) == len(terms)
+
+
 def test_a_lease_given_up_is_taken_over_soon() -> None:
     two = Two()
     two.one.step()

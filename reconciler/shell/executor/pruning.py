@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from reconciler.core.assembly import deletion_layers
 from reconciler.core.pruning import PrunePlan, plan_prune
+from reconciler.errors import ReconcilerError
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.clock import Clock
@@ -90,9 +91,9 @@ class Prunes:
             return None
         plan = self._plan(key, inventory, wanted)
         hold(record)
-        inventory = self._delete(key, inventory, plan)
+        counted = self._delete(key, inventory, plan)
         kept = wanted | {ref for ref, _ in plan.kept}
-        self._inventories.save(key, replace(inventory, refs=frozenset(kept)), inventory)
+        self._inventories.save(key, replace(counted, refs=frozenset(kept)), inventory)
         return plan
 
     def _plan(self, key: CellKey, inventory: Inventory, wanted: set[ObjectRef]) -> PrunePlan:
@@ -114,16 +115,15 @@ class Prunes:
         )
 
     def _delete(self, key: CellKey, inventory: Inventory, plan: PrunePlan) -> Inventory:
-        """Deletes each object as it was seen, after writing down how many there will be."""
+        """Deletes each object as it was seen; returns the inventory with how many those were.
+
+        What is gone is counted even when the next one fails, and what fails is not: a try that is
+        made again and again must not use up the hour for what it never deleted.
+        """
         seen = [obj for obj in map(self._live.get, plan.delete) if obj is not None]
-        if not seen:
-            return inventory
-        now = self._clock.now()
-        recent = tuple((at, count) for at, count in inventory.pruned if at >= now - WINDOW)
-        counted = replace(inventory, pruned=(*recent, (now, len(seen))))
-        inventory = self._inventories.save(key, counted, inventory)
-        for layer in deletion_layers(seen):
-            for obj in layer:
+        count = 0
+        try:
+            for obj in (one for layer in deletion_layers(seen) for one in layer):
                 if not self._may_go_on():
                     raise Unseen
                 meta = obj["metadata"]
@@ -133,4 +133,14 @@ class Prunes:
                     resource_version=str(meta["resourceVersion"]),
                     propagation=Propagation.BACKGROUND,
                 )
-        return inventory
+                count += 1
+        except (ReconcilerError, Unseen):
+            if count:
+                self._inventories.save(key, self._counted(inventory, count), inventory)
+            raise
+        return self._counted(inventory, count)
+
+    def _counted(self, inventory: Inventory, count: int) -> Inventory:
+        now = self._clock.now()
+        recent = tuple((at, many) for at, many in inventory.pruned if at >= now - WINDOW)
+        return replace(inventory, pruned=(*recent, (now, count)) if count else recent)

@@ -48,7 +48,7 @@ def test_every_write_goes_before_what_it_makes_safe(work: AtWork) -> None:
     assert work.until(lambda: work.member().health.status is HealthStatus.CURRENT)
 
 
-WRITES_OF_A_RELEASE = 9
+WRITES_OF_A_RELEASE = 8
 """From the claim to the last thing that is cleaned up after the proof."""
 
 

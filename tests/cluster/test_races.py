@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,8 @@ pytestmark = [
 ]
 
 GOOD = "1.0.0"
-ROUNDS = 5
-"""Of each kind of other push; together every race is run ten times over http and ten over ssh."""
+ROUNDS = int(os.environ.get("RECONCILER_TEST_ROUNDS", "5"))
+"""Of each kind of other push; so every race is run ten times over http and ten over ssh."""
 
 QUICK = policy(soak_s=0.3)
 
@@ -56,6 +57,7 @@ def test_a_push_that_is_overtaken_is_made_on_the_new_head(on: Fleet) -> None:
 
 def test_a_branch_that_takes_no_push_leads_to_one_branch_for_a_person(on: Fleet) -> None:
     races = Races(on, GOOD)
-    for _ in range(2 * ROUNDS):
+    for _ in range(ROUNDS):
         races.protected(restarts=1)
+        races.protected(restarts=0, point=Point.DURING_REFUSED)
     races.check_all()

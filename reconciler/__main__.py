@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -56,6 +57,10 @@ for _command in (
 
 def main() -> None:
     """Runs the command; what nobody foresaw is our bug, and says so."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks an arrow is no reason to end.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = reconciler(standalone_mode=False)
     except click.ClickException as error:

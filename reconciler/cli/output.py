@@ -44,9 +44,14 @@ def emit(document: Document, output: str, text: Callable[[Document], str]) -> No
         octets = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         sys.stdout.write(octets.decode())
     else:
-        written = text(document)
+        written = shown(text(document))
         sys.stdout.write(written if written.endswith("\n") or not written else written + "\n")
     sys.stdout.flush()
+
+
+def shown(text: str) -> str:
+    """Returns a text that does nothing to a terminal: names and messages come from anybody."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def error_document(error: ReconcilerError) -> Document:
@@ -67,7 +72,7 @@ def end(
     """
     emit(document, output, text)
     for one in document["errors"]:
-        click.echo(f"error: {_line(one)}", err=True)
+        click.echo(shown(f"error: {_line(one)}"), err=True)
     if document["errors"]:
         sys.exit(Exit.COULD_NOT_LOOK)
     sys.exit(Exit.FOUND if found else Exit.DONE)
@@ -77,7 +82,7 @@ def fail(error: ReconcilerError, document: Document, output: str) -> NoReturn:
     """Ends the command with an error: as a part of its document, and as text on stderr."""
     if output == "json":
         emit({**document, "errors": [error_document(error)]}, output, str)
-    click.echo(f"error: {error}", err=True)
+    click.echo(shown(f"error: {error}"), err=True)
     sys.exit(Exit.WRONG_USE if isinstance(error, InvalidInput) else Exit.COULD_NOT_LOOK)
 
 

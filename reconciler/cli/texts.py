@@ -69,6 +69,9 @@ def _noted(document: Document) -> str:
     lines = []
     if document["halted"]:
         lines.append(f"No forward moves anywhere: {document['halted']}")
+    for fault in document["head"]["broken"]:
+        place = f"{fault['path']}:{fault['line'] or 1}:{fault['column'] or 1}"
+        lines.append(f"{place}: {fault['what']}: {fault['why']}; {fault['fix']}")
     for pending in document["reverts_pending"]:
         where = ", ".join(pending["environments"])
         waits = f"; it waits on branch {pending['branch']}" if pending["branch"] else ""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from reconciler.errors import InvalidInput
 from reconciler.model.names import BlobId, CommitId
 from reconciler.model.release import TreeEntry
-from reconciler.schema.yaml_text import BYTES_MAX
 
 WORKING_FOLDER = CommitId("0" * 40)
 """Stands for what is not committed yet."""
 
 ENTRIES_MAX = 100_000
 _SKIPPED = frozenset({".git", "node_modules", ".venv"})
-_FILE_BYTES_MAX = 4 * 1024 * 1024
+FILE_BYTES_MAX = 2 * 1024 * 1024
+"""What is taken of one file from Git, too: more is no configuration."""
 
 
 class FolderFiles:
@@ -32,7 +33,7 @@ class FolderFiles:
         if not folder.is_dir():
             why = "there is no such folder"
             raise InvalidInput(str(folder), "it cannot be read", why, "give a folder or a commit")
-        self._paths: dict[BlobId, Path] = {}
+        self._paths: dict[BlobId, tuple[Path, str]] = {}
         self._entries = tuple(sorted(self._walk(folder), key=lambda entry: entry.path))
 
     def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
@@ -51,23 +52,27 @@ class FolderFiles:
 
     def blob(self, blob: BlobId) -> bytes:
         """Returns a file's content."""
-        path = self._paths[blob]
+        path, name = self._paths[blob]
         try:
-            octets = path.read_bytes()
+            with path.open("rb") as file:
+                # One more than is allowed, so that a larger one is seen to be one.
+                octets = file.read(FILE_BYTES_MAX + 1)
+                size_bytes = os.fstat(file.fileno()).st_size
         except OSError as error:
             why = error.strerror or type(error).__name__
-            raise InvalidInput(str(path), "it cannot be read", why) from error
-        if len(octets) > _FILE_BYTES_MAX:
-            why = f"it has {len(octets)} bytes, and {_FILE_BYTES_MAX} are allowed"
-            raise InvalidInput(str(path), "it cannot be read", why, f"split it; {BYTES_MAX} do")
+            raise InvalidInput(name, "it cannot be read", why, "check its rights") from error
+        if len(octets) > FILE_BYTES_MAX:
+            why = f"it has {size_bytes} bytes, and {FILE_BYTES_MAX} are allowed"
+            raise InvalidInput(name, "it cannot be read", why, "split it")
         return octets
 
     def _walk(self, root: Path) -> list[TreeEntry]:
         found: list[TreeEntry] = []
         waiting = [root]
         while waiting:
-            for path in sorted(waiting.pop().iterdir()):
-                name = path.relative_to(root).as_posix()
+            for path in self._inside(waiting.pop()):
+                # As Git's own names are read: what is no UTF-8 is shown, and names nothing.
+                name = os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
                 if path.is_symlink():
                     found.append(TreeEntry(name, 0o120000, self._id(path, name)))
                 elif path.is_dir():
@@ -80,9 +85,14 @@ class FolderFiles:
                     raise InvalidInput(str(root), "it cannot be read", why, "name the env repo")
         return found
 
+    def _inside(self, folder: Path) -> list[Path]:
+        try:
+            return sorted(folder.iterdir())
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise InvalidInput(str(folder), "it cannot be read", why, "check its rights") from error
+
     def _id(self, path: Path, name: str) -> str:
-        blob = BlobId(
-            hashlib.sha1(name.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-        )
-        self._paths[blob] = path
+        blob = BlobId(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest())
+        self._paths[blob] = (path, name)
         return blob

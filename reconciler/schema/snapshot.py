@@ -42,7 +42,9 @@ PARSED_MAX = 20_000
 """Files kept parsed, so that a commit costs what it changes."""
 
 FLEET = "fleet.yaml"
-_LINK, _SUBMODULE = 0o120000, 0o160000
+FOLDERS = ("environments", "policies", "quarantine", "services")
+_NO_FILES = {0o120000: "symbolic link", 0o160000: "submodule"}
+"""What Git keeps beside files, by its mode; a link is never followed and a submodule never fetched."""
 
 
 class Files(Protocol):
@@ -90,12 +92,14 @@ class Parsed:
         key = (path, entry.blob)
         if key not in self._kept:
             try:
-                if entry.mode in (_LINK, _SUBMODULE):
-                    kind = "symbolic link" if entry.mode == _LINK else "submodule"
-                    raise BadText([_link(path, kind)])
+                if entry.mode in _NO_FILES:
+                    raise BadText([_no_file(path, entry)])
                 self._kept[key] = read_file(path, files.blob(BlobId(entry.blob)), model)
             except BadText as bad:
                 self._kept[key] = bad
+            except InvalidInput as error:
+                # Larger than is ever read: this file is at fault, and no other.
+                self._kept[key] = BadText([_unread(path, error)])
             while len(self._kept) > PARSED_MAX:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -106,9 +110,13 @@ class Parsed:
         return model_, document
 
 
-def _link(path: str, kind: str) -> Fault:
-    why = f"it is a {kind}"
-    return Fault(path, 0, 0, "NotAFile", "it cannot be read", why, "commit the file itself")
+def _no_file(path: str, entry: TreeEntry) -> Fault:
+    why, fix = f"it is a {_NO_FILES[entry.mode]}", "commit the files themselves"
+    return Fault(path, 0, 0, "NotAFile", "it cannot be read", why, fix)
+
+
+def _unread(path: str, error: InvalidInput) -> Fault:
+    return Fault(path, 0, 0, "Unreadable", error.what, error.why, error.fix or "correct it")
 
 
 @dataclass(slots=True)
@@ -185,6 +193,7 @@ class _Reader:
         self._documents = self._reading.documents
 
     def read(self) -> Reading:
+        self._refuse_links()
         fleet = self._fleet()
         policies = self._policies(fleet) if fleet is not None else {}
         sources = self._sources()
@@ -198,7 +207,9 @@ class _Reader:
         reading = self._reading
         reading.faults.extend(fault for faults in self._broken.values() for fault in faults)
         reading.faults.sort()
-        fatal = any(p == FLEET or p.startswith("policies/") for p in self._errors())
+        fatal = any(
+            path in (FLEET, *FOLDERS) or path.startswith("policies/") for path in self._errors()
+        )
         if fleet is None or fatal:
             return reading
         errors = self._errors()
@@ -217,6 +228,15 @@ class _Reader:
             files=reading.files,
         )
         return reading
+
+    def _refuse_links(self) -> None:
+        """Notes what stands where a folder of ours should be; files are looked at one by one."""
+        for path, entry in self._entries.items():
+            parts = path.split("/")
+            is_folder = parts[0] in FOLDERS and len(parts) == 1
+            is_folder = is_folder or (parts[0] in ("environments", "services") and len(parts) == 2)
+            if is_folder and entry.mode in _NO_FILES:
+                self._note(_no_file(path, entry))
 
     def _errors(self) -> set[str]:
         """Returns the paths that cannot be used; what is only not supported yet can."""
@@ -300,6 +320,8 @@ class _Reader:
         for path in self._below("environments/"):
             parts = path.split("/")
             if len(parts) != 3 or not path.endswith(".yaml"):
+                if path in self._broken:
+                    continue
                 self._note(checks.stray(path, "environments/<environment>/<service>.yaml"))
                 continue
             opened = self._open(path, PinFile)

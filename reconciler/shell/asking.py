@@ -215,7 +215,9 @@ class Asker:
             # Also where its pins are still there, each of which is a fault of its own.
             return Reason.ORPHANED, f"services/{service} is not there; absence asks for nothing"
         for path, reason in (
+            (f"services/{service}", Reason.INVALID_SERVICE),
             (service_path, Reason.INVALID_SERVICE),
+            (f"environments/{environment}", Reason.INVALID_PIN),
             (pin_path, Reason.INVALID_PIN),
         ):
             if path in snapshot.broken:

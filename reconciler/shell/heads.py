@@ -17,6 +17,9 @@ from reconciler.model.view import Head
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, Remote
 
+BROKEN_SHOWN_MAX = 5
+"""Of broken files in one log line; `status` and `validate` name all."""
+
 ACCEPT_TRIES_MAX = 3
 """Two daemons may accept a new HEAD at once; each lost try is the other's progress."""
 
@@ -231,7 +234,10 @@ class Heads:
         self._set(head, changed=True)
         if kind is EventKind.FETCHED or head.error != was.error:
             message = head.error or f"HEAD is {head.commit}"
-            self._on_event(Event(self._clock.now(), kind, kind.value, message))
+            broken = sorted(head.snapshot.broken) if head.snapshot and not head.error else []
+            shown = ", ".join(broken[:BROKEN_SHOWN_MAX])
+            detail = (("broken", shown), ("broken_files", str(len(broken)))) if broken else ()
+            self._on_event(Event(self._clock.now(), kind, kind.value, message, detail=detail))
         return head
 
     def _set(self, head: Head, *, changed: bool) -> None:

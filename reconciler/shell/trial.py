@@ -64,9 +64,9 @@ class Trial:
                 self._render(path, pin)
             except Unrenderable as error:
                 for one in error.faults:
-                    self._note(one, path, service)
+                    self._note(one, path)
             except ReconcilerError as error:
-                self._note(error, path, service)
+                self._note(error, path)
         return list(self._found.values())
 
     def quarantined_again(self, before: Snapshot | None) -> Iterator[Fault]:
@@ -129,16 +129,12 @@ class Trial:
                 what = f"{ref} is claimed twice"
                 self._found[(str(ref), owner)] = Fault(path, 0, 0, "TwoOwners", what, why, fix)
 
-    def _note(self, error: ReconcilerError, path: str, service: ServiceName) -> None:
+    def _note(self, error: ReconcilerError, path: str) -> None:
         """Places a fault at the manifest that it names, or at the pin."""
         place, _, line = error.object.partition(":")
         number = int(line.partition(":")[0]) if line.partition(":")[0].isdecimal() else 0
-        sources = self._snapshot.sources.get(service)
-        within = {entry.path for entry in sources.tree} if sources else set()
         where, what = path, f"{error.object}: {error.what}"
-        if place in within:
-            where, what = f"services/{service}/{place}", error.what
-        elif place.startswith(("services/", "environments/")):
+        if place.startswith(("services/", "environments/")):
             where, what = place, error.what
         key = (where if where != path else error.object, error.why)
         fix = error.fix or "correct it"

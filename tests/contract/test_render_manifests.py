@@ -13,6 +13,9 @@ from reconciler.errors import InvalidInput
 from reconciler.model.env_repo import SourceKind
 from reconciler.model.names import EnvironmentName
 
+KIND = "kind: A\nmetadata: {}\n"
+"""Enough for a document to be an object."""
+
 CONFIG_MAP = b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n"
 
 
@@ -28,9 +31,9 @@ def names(files: dict[str, bytes | str]) -> list[str]:
 
 def test_every_manifest_counts_and_nothing_else() -> None:
     files: dict[str, bytes | str] = {
-        "b/deep/er.yml": "n: deep",
-        "a.yaml": "n: first\n---\n---\nn: second\n",
-        "c.json": '{"n": "json"}',
+        "b/deep/er.yml": f"{KIND}n: deep",
+        "a.yaml": f"{KIND}n: first\n---\n---\n{KIND}n: second\n",
+        "c.json": '{"kind": "A", "metadata": {}, "n": "json"}',
         "service.yaml": "n: x",
         "overlays/prod/o.yaml": "n: x",
         "README.md": "n: x",
@@ -42,8 +45,9 @@ def test_every_manifest_counts_and_nothing_else() -> None:
 
 
 def test_lists_are_flattened_in_order() -> None:
-    inner = {"kind": "BList", "items": [{"n": "2"}, {"n": "3"}]}
-    files = {"a.json": json.dumps({"kind": "List", "items": [{"n": "1"}, inner, {"n": "4"}]})}
+    one, two, three, four = ({"kind": "A", "metadata": {}, "n": n} for n in "1234")
+    inner = {"kind": "BList", "items": [two, three]}
+    files = {"a.json": json.dumps({"kind": "List", "items": [one, inner, four]})}
     assert names({**files}) == ["1", "2", "3", "4"]
 
 
@@ -69,19 +73,26 @@ def test_lists_are_flattened_in_order() -> None:
     ],
 )
 def test_a_scalar_is_what_kubectl_takes_it_for(text: str, value: object) -> None:
-    (built,) = build({"a.yaml": f"n: {text}"})
+    (built,) = build({"a.yaml": f"{KIND}n: {text}"})
     assert built["n"] == value
     assert type(built["n"]) is type(value)
 
 
 def test_keys_that_look_like_numbers_are_text_as_in_json() -> None:
-    (built,) = build({"a.yaml": "data: {8080: x, true: z}"})
+    (built,) = build({"a.yaml": f"{KIND}data: {{8080: x, true: z}}"})
     assert built["data"] == {"8080": "x", "true": "z"}
 
 
 def test_merge_keys_and_aliases_are_written_out() -> None:
-    (built,) = build({"a.yaml": "a: &a {k: 1, l: 2}\nb: {<<: *a, k: 3}\nc: *a"})
-    assert built == {"a": {"k": 1, "l": 2}, "b": {"k": 3, "l": 2}, "c": {"k": 1, "l": 2}}
+    (built,) = build({"a.yaml": f"{KIND}a: &a {{k: 1, l: 2}}\nb: {{<<: *a, k: 3}}\nc: *a"})
+    written = {"a": {"k": 1, "l": 2}, "b": {"k": 3, "l": 2}, "c": {"k": 1, "l": 2}}
+    assert built == {"kind": "A", "metadata": {}, **written}
+
+
+@pytest.mark.parametrize("text", ["a: 1", "kind: 3", "kind: A", "kind: A\nmetadata: b"])
+def test_what_does_not_say_what_it_is_is_named_by_its_file(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"deep/a\.yaml: it holds something that is no object"):
+        build({"deep/a.yaml": f"{KIND}---\n{text}"})
 
 
 def bomb() -> str:

@@ -14,7 +14,7 @@ Time = Annotated[
 ]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Pascal = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]+$")]
+Pascal = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]+$")]
 Phase = Literal[
     "Suspended",
     "RollingBack",
@@ -73,6 +73,15 @@ class Validate(_Strict):
     errors: list[Error]
 
 
+class Broken(_Strict):
+    path: str
+    line: int | None
+    column: int | None
+    what: str
+    why: str
+    fix: str
+
+
 class Head(_Strict):
     branch: str | None
     commit: Commit | None
@@ -80,6 +89,7 @@ class Head(_Strict):
     fetched_at: Time | None
     stale: bool
     error: str | None
+    broken: list[Broken]
 
 
 class Wave(_Strict):

@@ -119,7 +119,12 @@ def _limit(pid: int, limits: Limits) -> None:
             (resource.RLIMIT_CPU, seconds),
             (resource.RLIMIT_CORE, 0),
         ):
-            resource.prlimit(pid, kind, (most, most))
+            _, allowed = resource.prlimit(pid, kind)
+            if allowed != resource.RLIM_INFINITY:
+                # Whoever started us may have set less already, which nobody may raise.
+                resource.prlimit(pid, kind, (min(most, allowed),) * 2)
+            else:
+                resource.prlimit(pid, kind, (most, most))
 
 
 def _environment(home: Path, limits: Limits) -> dict[str, str]:

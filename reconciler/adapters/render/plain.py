@@ -44,15 +44,28 @@ def objects_of(path: str, loaded: list[Any]) -> Iterator[KubeObject]:
     pending = loaded[::-1]
     while pending:
         document = pending.pop()
-        if not isinstance(document, dict):
+        why = _no_object(document)
+        if why:
             raise InvalidInput(
                 path,
                 "it holds something that is no object",
-                "a document, or an item of a List, is no mapping",
+                why,
                 "keep nothing but manifests in YAML and JSON files",
             )
         items = document.get("items")
-        if isinstance(items, list) and str(document.get("kind", "")).endswith("List"):
+        if isinstance(items, list) and document["kind"].endswith("List"):
             pending.extend(items[::-1])
         else:
             yield document
+
+
+def _no_object(document: Any) -> str:
+    """Returns why something is no object, or nothing; what it is like inside is looked at later."""
+    if not isinstance(document, dict):
+        return "a document, or an item of a List, is no mapping"
+    kind = document.get("kind")
+    if not isinstance(kind, str):
+        return "a document, or an item of a List, has no kind"
+    if not isinstance(document.get("metadata"), dict) and not kind.endswith("List"):
+        return f"a {kind} has no metadata"
+    return ""

@@ -47,6 +47,7 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
             "fetched_at": None,
             "stale": True,
             "error": None,
+            "broken": [],
         },
         "cells": [],
         "reverts_pending": [],

@@ -16,10 +16,14 @@ from reconciler.core.reporting.documents import (
     unseen,
 )
 from reconciler.model.actions import Action, Hold
+from reconciler.model.env_repo import Severity, Snapshot
 from reconciler.model.facts import Cell, Member
 from reconciler.model.fleet import Mode
 from reconciler.model.times import rfc3339
 from reconciler.model.view import Planned, View
+
+BROKEN_MAX = 100
+"""Faults in one document; `reconciler validate` has no end of them."""
 
 STALE_S = 300.0
 """A HEAD not fetched for so long may miss what people have merged since."""
@@ -81,7 +85,26 @@ def _head(view: View, now: datetime, branch: str) -> Document:
         "fetched_at": rfc3339(head.fetched_at) if head.fetched_at else None,
         "stale": age is None or age > STALE_S or bool(head.error),
         "error": head.error or None,
+        "broken": _broken(head.snapshot),
     }
+
+
+def _broken(snapshot: Snapshot | None) -> list[Document]:
+    """Returns the faults of the followed commit's files, each of which holds whoever uses it."""
+    found = snapshot.broken.items() if snapshot is not None else ()
+    return [
+        {
+            "path": path,
+            "line": fault.line or None,
+            "column": fault.column or None,
+            "what": fault.what,
+            "why": fault.why,
+            "fix": fault.fix,
+        }
+        for path, faults in sorted(found)
+        for fault in faults
+        if fault.severity is Severity.ERROR
+    ][:BROKEN_MAX]
 
 
 def _cell(planned: Planned, index: int) -> Document:

@@ -1,0 +1,216 @@
+"""Hostile and broken env repos, a row each: what is put where, and whose name the answer must give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LINK, SUBMODULE, FILE = 0o120000, 0o160000, 0o100644
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4" * 64 + b"\nsize 12345\n"
+
+PIN = "environments/dev/web.yaml"
+SERVICE = "services/web/service.yaml"
+MANIFEST = "services/web/web.yaml"
+KUSTOMIZATION = "services/api/base/kustomization.yaml"
+QUARANTINE = "quarantine/web.yaml"
+FLEET = "fleet.yaml"
+POLICY = "policies/line.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bad thing.
+
+    Attributes:
+        title: The case, as a sentence's end.
+        path: Where it is put.
+        octets: What is put there; of a link, where it leads.
+        named: What the answer must name.
+        mode: A link, a submodule, or a file.
+        services: Whom it stops; none: the whole commit is refused, and the former one stays.
+    """
+
+    title: str
+    path: str
+    octets: bytes
+    named: str
+    mode: int = FILE
+    services: tuple[str, ...] = ("web",)
+
+
+BAD_PATHS = {
+    "dots": "../web",
+    "deep dots": "a/../../../../etc/passwd",
+    "an absolute path": "/etc/passwd",
+    "NUL": "web\0",
+    "percent dots": "%2e%2e/web",
+    "Unicode dots": "\uff0e\uff0e/web",
+    "a two-dot leader": "\u2025/web",
+    "4 KiB": "a" * 4096,
+    "a backslash": "..\\web",
+    "an address": "https://example.com/base?ref=main",
+    "a helper": "ext::sh -c id",
+    "an option": "--enable-exec",
+}
+
+
+def quoted(value: str) -> str:
+    """Returns a value as YAML takes it, whatever is in it."""
+    return json.dumps(value)
+
+
+def _service(**more: str) -> bytes:
+    fields = {"source": "manifests", "policy": "line", "namespace": "web", **more}
+    return "".join(f"{key}: {value}\n" for key, value in fields.items()).encode()
+
+
+def _kustomization(field: str) -> bytes:
+    return f"resources: [namespace.yaml, api.yaml]\n{field}\n".encode()
+
+
+def paths() -> Iterator[Row]:
+    """A path that leads elsewhere, in every field that names a file, a folder, or something in one."""
+    for title, value in BAD_PATHS.items():
+        text = quoted(value)
+        yield Row(f"{title} as a policy", SERVICE, _service(policy=text), SERVICE)
+        yield Row(f"{title} as a dependency", SERVICE, _service(depends_on=f"[{text}]"), SERVICE)
+        yield Row(f"{title} as a namespace", SERVICE, _service(namespace=text), SERVICE)
+        pin = f'release: {{version: "1", source: {text}}}\n'.encode()
+        yield Row(f"{title} as a source", PIN, pin, PIN)
+        pin = f'release: {{version: "1", images: {{{text}: {text}}}}}\n'.encode()
+        yield Row(f"{title} as an image", PIN, pin, PIN)
+        pin = f'release: {{version: "1"}}\nclusters: {{{text}: {{values: {{}}}}}}\n'.encode()
+        yield Row(f"{title} as a cluster", PIN, pin, PIN)
+        for field in ("resources", "components", "bases", "crds", "configurations"):
+            whole = "resources: [namespace.yaml, api.yaml]\n" if field != "resources" else ""
+            octets = f"{whole}{field}: [{text}]\n".encode()
+            yield Row(
+                f"{title} in {field}", KUSTOMIZATION, octets, KUSTOMIZATION, services=("api",)
+            )
+        for field in (
+            f"patches: [{{path: {text}}}]",
+            f"replacements: [{{path: {text}}}]",
+            f"openapi: {{path: {text}}}",
+            f"configMapGenerator: [{{name: a, files: [{text}]}}]",
+            f"configMapGenerator: [{{name: a, envs: [{text}]}}]",
+            f"secretGenerator: [{{name: a, files: [{quoted('key=' + value)}]}}]",
+        ):
+            title_ = f"{title} in {field.partition(':')[0]}"
+            octets = _kustomization(field)
+            yield Row(title_, KUSTOMIZATION, octets, KUSTOMIZATION, services=("api",))
+
+
+def names() -> Iterator[Row]:
+    """A file whose own name leads elsewhere; what Git itself refuses is made as a raw tree elsewhere."""
+    pin = b'release: {version: "1"}\n'
+    for name in ("%2e%2e", "\uff0e\uff0e", "a b", "WEB", "web;id", "-x", "a" * 200, "\u202eweb"):
+        yield Row(
+            f"a pin named {name[:20]}", f"environments/dev/{name}.yaml", pin, name, services=()
+        )
+        folder = f"services/{name}"
+        yield Row(
+            f"a service named {name[:20]}", f"{folder}/service.yaml", _service(), name, services=()
+        )
+
+
+def links() -> Iterator[Row]:
+    """What is no file, where a file or a folder should be."""
+    targets = {
+        "a file": "../../fleet.yaml",
+        "a folder": "../staging",
+        "itself": "web.yaml",
+        "a system file": "/etc/passwd",
+        "the repository": "../../.git/config",
+        "another environment": "../staging/web.yaml",
+    }
+    for title, target in targets.items():
+        for path in (PIN, SERVICE, MANIFEST):
+            yield Row(f"a link to {title} as {path}", path, target.encode(), path, LINK)
+        kustomization = Row(
+            f"a link to {title} as a kustomization", KUSTOMIZATION, target.encode(), KUSTOMIZATION,
+            LINK, ("api",),
+        )  # fmt: skip
+        yield kustomization
+    for path in (FLEET, POLICY):
+        yield Row(f"a link as {path}", path, b"/etc/passwd", path, LINK, ())
+    yield Row("a link as a quarantine", QUARANTINE, b"../fleet.yaml", QUARANTINE, LINK)
+    yield Row("a link as a service", "services/web", b"../services/api", "services/web", LINK)
+    yield Row("a link as an environment", "environments/dev", b"staging", "environments/dev", LINK)
+    for path in (PIN, SERVICE, MANIFEST, "services/web", "environments/dev"):
+        yield Row(f"a submodule as {path}", path, b"1" * 20, path, SUBMODULE)
+        if "." in path:
+            yield Row(f"an LFS pointer as {path}", path, LFS, path)
+    yield Row("an LFS pointer in base", KUSTOMIZATION, LFS, KUSTOMIZATION, services=("api",))
+    for path in (FLEET, POLICY):
+        yield Row(f"an LFS pointer as {path}", path, LFS, path, services=())
+
+
+def bomb(levels: int = 12, width: int = 10) -> bytes:
+    """Returns a document whose aliases write out to a trillion values."""
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+    for level in range(1, levels):
+        lines.append(f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * width)}]")
+    return "\n".join(lines).encode()
+
+
+TEXTS: dict[str, bytes] = {
+    "an alias bomb": bomb(),
+    "a hundred thousand documents": b"---\na: 1\n" * 100_000,
+    "a depth of ten thousand": b"a: " + b"[" * 10_000 + b"]" * 10_000,
+    "ten thousand mappings in one another": b"{a: " * 10_000 + b"1" + b"}" * 10_000,
+    "50 KB of brackets": b"[" * 50_000,
+    "50 KB of braces": b"{" * 50_000,
+    "a key given twice": b"apiVersion: v1\nkind: ConfigMap\nkind: Secret\nmetadata: {name: a}\n",
+    "tabs": b"release:\n\tversion: x\n",
+    "UTF-16": "release: {version: x}".encode("utf-16"),
+    "bytes that are no text": b"release: \xff\xfe\xfd",
+    "a NUL": b"release: \0",
+    "a Python object": b"a: !!python/object/apply:os.system [touch /tmp/reconciler-was-here]\n",
+    "a tag of its own": b"!include /etc/passwd\n",
+    "a merge key": b"a: &a {b: 1}\nc: {<<: *a}\n",
+    "half a character": b'a: "\\ud800"\n',
+    "an empty file": b"",
+    "only a comment": b"# nothing\n",
+    "a list": b"- a\n- b\n",
+    "a word": b"hello\n",
+}
+"""Broken as any file of ours; some of them are no fault of a manifest."""
+
+FINE_AS_MANIFEST = {"a merge key", "an empty file", "only a comment"}
+
+SCALARS = {
+    "0400": ("release: {version: 0400}", "values"),
+    "no": ("release: {version: no}", ""),
+    "1e3": ("release: {version: 1e3}", ""),
+    "1.10": ("release: {version: 1.10}", ""),
+    "2026-01-31": ("release: {version: 12:30}", ""),
+}
+
+
+def texts() -> Iterator[Row]:
+    """YAML that crashes, lies or swells, as each kind of file."""
+    for title, octets in TEXTS.items():
+        for path in (PIN, SERVICE, QUARANTINE):
+            yield Row(f"{title} as {path}", path, octets, path)
+        for path in (FLEET, POLICY):
+            yield Row(f"{title} as {path}", path, octets, path, services=())
+        if title not in FINE_AS_MANIFEST:
+            yield Row(f"{title} as {MANIFEST}", MANIFEST, octets, MANIFEST)
+            yield Row(
+                f"{title} as {KUSTOMIZATION}",
+                KUSTOMIZATION,
+                octets,
+                KUSTOMIZATION,
+                services=("api",),
+            )
+    mark = b"\xef\xbb\xbf"
+    yield Row("a byte order mark", PIN, mark + b'release: {version: "1"}\n', PIN)
+    for scalar in ("0400", "no", "1e3", "1.10", "true", "null", "~", "0x10", "[1]", "!!str 1"):
+        octets = f"release: {{version: {scalar}}}\n".encode()
+        yield Row(f"the version {scalar}", PIN, octets, PIN)
+    yield Row("a mode of 0400 in values", PIN, b'release: {version: "1"}\nvalues: {m: 0400}\n', PIN)
+
+
+ROWS: tuple[Row, ...] = (*paths(), *names(), *links(), *texts())

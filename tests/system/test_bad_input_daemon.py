@@ -1,0 +1,179 @@
+"""Hostile and broken commits through the running daemon: held by name, nothing touched, the others go on."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pygit2
+import pytest
+
+from reconciler.simulated.behaviour import Fate, digest_for
+from tests.install.fleet import settings_for
+from tests.system.daemon import DaemonProcess
+from tests.system.hostile import PIN, QUARANTINE, ROWS, Row
+from tests.system.pushing import committed
+from tests.system.served import ServedFleet
+
+pytestmark = pytest.mark.xdist_group("bad-input-daemon")
+
+HELD = {"InvalidPin", "InvalidService", "RenderFailed", "Orphaned", "QuarantineUnreadable"}
+"""What a broken file may be called; an orphan is one whose file is no file any more."""
+
+CHOSEN = (
+    *("dots as a policy", "4 KiB as a dependency", "NUL as a namespace", "an option as a source"),
+    *("percent dots as an image", "Unicode dots as a cluster", "deep dots in resources"),
+    *("an absolute path in components", "an address in bases", "a helper in resources"),
+    *("dots in patches", "dots in configMapGenerator", "an absolute path in secretGenerator"),
+    *("a pin named %2e%2e", "a service named -x", "a service named WEB"),
+    *(f"a link to a system file as {path}" for path in (PIN, "services/web/web.yaml")),
+    *("a link to itself as services/web/service.yaml", "a link to another environment as " + PIN),
+    *("a link to the repository as a kustomization", "a link as a service"),
+    *("a link as an environment", "a link as fleet.yaml", "a submodule as services/web"),
+    *("an LFS pointer as " + PIN, "an LFS pointer in base", "a link as a quarantine"),
+    *(f"an alias bomb as {path}" for path in (PIN, "services/web/web.yaml", "fleet.yaml")),
+    *("a depth of ten thousand as services/web/web.yaml", "50 KB of brackets as " + PIN),
+    *("a hundred thousand documents as services/web/web.yaml", "a key given twice as " + PIN),
+    *("UTF-16 as services/web/service.yaml", "a byte order mark", "tabs as policies/line.yaml"),
+    *("a Python object as " + PIN, "a Python object as services/web/web.yaml", "the version 1e3"),
+    *("the version no", "a mode of 0400 in values", "an alias bomb as services/api/base/kustomization.yaml"),
+    *("half a character as quarantine/web.yaml", "an empty file as policies/line.yaml"),
+)  # fmt: skip
+"""One of each kind of answer: each takes the daemon a few seconds, and `validate` is given them all."""
+
+BY_TITLE = {row.title: row for row in ROWS}
+
+
+class Lab:
+    """A daemon on the demo's fleet, and a server's view of its repository."""
+
+    def __init__(self, fleet: ServedFleet, daemon: DaemonProcess) -> None:
+        self.fleet = fleet
+        self.daemon = daemon
+        self.repo = pygit2.Repository(str(fleet.folder / "env.git"))
+        self.good = str(self.repo.references["refs/heads/main"].target)
+        self._numbers = itertools.count(1)
+
+    def push(self, *rows: Row) -> str:
+        """Merges bad things on top of the good files; returns what `store` is asked for beside them."""
+        version = f"2.2.{next(self._numbers)}"
+        committed(self.repo, *rows, _store(version), moves=True, base=self.good)
+        return version
+
+    def runs(self, service: str, environment: str) -> str | None:
+        """Returns the version that is proven in a cell."""
+        cell = self.daemon.cell(service, environment)
+        if cell is None or cell["phase"] != "Proven" or cell["admitted"] is None:
+            return None
+        return str(cell["admitted"]["version"])
+
+    def objects(self, namespace: str) -> dict[str, str]:
+        """Returns everything in a namespace of every cluster, by what it is and what it says."""
+        found: dict[str, str] = {}
+        for name, cluster in self.fleet.clusters.items():
+            for kind in ("ConfigMap", "Deployment", "Service", "Pod", "ServiceAccount"):
+                served = next(k for (_, n), k in cluster.store.kinds.items() if n == kind)
+                for obj in cluster.store.listed(served, namespace)[0]:
+                    meta = obj["metadata"]
+                    text = json.dumps(
+                        [meta["uid"], obj.get("spec"), obj.get("data")], sort_keys=True
+                    )
+                    found[f"{name} {kind} {meta['name']}"] = text
+        return found
+
+    def explain(self, service: str) -> str:
+        """Returns what the page says of a service."""
+        with urllib.request.urlopen(f"{self.daemon.page_url}/services/{service}") as answer:
+            return str(answer.read().decode())
+
+
+def _store(version: str) -> Row:
+    digest = digest_for(Fate.READY, version)
+    images = f"images: {{registry.example.com/shop/store: '{digest}'}}"
+    text = f'release: {{version: "{version}", {images}}}\n'
+    return Row("", "environments/dev/store.yaml", text.encode(), "")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Everything proven everywhere."""
+    with ServedFleet() as fleet:
+        folder = tmp_path_factory.mktemp("daemon")
+        settings = {**settings_for(fleet), "repo": {"url": fleet.repo_url, "poll_s": 0.3}}
+        with DaemonProcess(folder, settings) as daemon:
+            daemon.wait_ready()
+            lab = Lab(fleet, daemon)
+            daemon.until(
+                lambda: {c["phase"] for c in daemon.status()["cells"]} == {"Proven"},
+                "all is proven",
+            )
+            yield lab
+
+
+def broken(document: dict[str, Any]) -> str:
+    """Returns what status says of files that cannot be used."""
+    head = document["head"]
+    return "\n".join(f"{b['path']}: {b['why']}" for b in head["broken"]) + (head["error"] or "")
+
+
+@pytest.mark.parametrize("title", CHOSEN)
+def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, title: str) -> None:
+    row = BY_TITLE[title]
+    before = {namespace: lab.objects(namespace) for namespace in ("web", "api", "worker")}
+    rows = [row]
+    if row.path == QUARANTINE:
+        # What it holds is not known, so that nothing new of the service may go on.
+        digest = digest_for(Fate.READY, "9.9.9")
+        images = f"images: {{registry.example.com/shop/web: '{digest}'}}"
+        rows.append(Row("", PIN, f'release: {{version: "9.9.9", {images}}}\n'.encode(), ""))
+    version = lab.push(*rows)
+    commit = str(lab.repo.references["refs/heads/main"].target)
+    stops_all = row.path in ("fleet.yaml", "policies/line.yaml")
+    if stops_all:
+        lab.daemon.until(lambda: row.named in broken(lab.daemon.status()), f"{title} is told")
+        head = lab.daemon.status()["head"]
+        assert head["commit"] == commit != head["accepted"]
+        assert lab.runs("store", "dev") not in (version, None), "the former commit stays"
+    else:
+        lab.daemon.until(lambda: lab.runs("store", "dev") == version, f"{title}: others go on")
+        for service in row.services:
+            cell = lab.daemon.cell(service, "dev")
+            assert cell is not None and cell["admitted"] is not None
+            assert cell["reason"] in HELD, cell
+            assert row.named in cell["message"], cell
+            assert row.named in html.unescape(lab.explain(service))
+        if not row.services:
+            assert row.named in broken(lab.daemon.status())
+    assert lab.daemon.is_running
+    for namespace, objects in before.items():
+        assert lab.objects(namespace) == objects, f"something of {namespace} was touched"
+    assert not Path("/tmp/reconciler-was-here").exists()
+    # And it goes on as if nothing had been, once the files are right again.
+    version = lab.push()
+    lab.daemon.until(lambda: lab.runs("store", "dev") == version, f"it is well after {title}")
+    lab.daemon.until(
+        lambda: (
+            {c["phase"] for c in lab.daemon.status()["cells"]}
+            <= {"Proven", "Soaking", "RollingOut"}
+        ),
+        f"nothing is held after {title}",
+    )
+
+
+def test_a_pin_of_three_megabytes_stops_its_service_alone(lab: Lab) -> None:
+    version = lab.push(Row("", PIN, b"# " + b"x" * 3_000_000, PIN))
+    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "others go on")
+    cell = lab.daemon.cell("web", "dev")
+    assert cell is not None and cell["reason"] == "InvalidPin" and PIN in cell["message"]
+    lab.push()
+
+
+def test_the_daemon_stays_small(lab: Lab) -> None:
+    status = Path(f"/proc/{lab.daemon.pid}/status").read_text()
+    peak_kib = int(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line))
+    assert peak_kib < 600 * 1024

@@ -1,0 +1,384 @@
+"""Hostile kubeconfigs and arguments: refused by name, and nothing that they ask for is ever run."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.simulated.behaviour import Fate
+from tests.install.fleet import settings_for
+from tests.system.daemon import DaemonProcess
+from tests.system.documents import check
+from tests.system.hostile import bomb
+from tests.system.served import ServedFleet, cli, process
+
+pytestmark = pytest.mark.xdist_group("bad-input-settings")
+
+SECRET = "hunter2-s3cr3t"
+
+Edit = Callable[[dict[str, Any], dict[str, Any], Path], None]
+"""Spoils a user and a cluster of a kubeconfig; the path is a file whose presence tells on us."""
+
+
+def _exec(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
+    del cluster
+    user["exec"] = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "touch",
+        "args": [str(canary)],
+        "interactiveMode": "Never",
+    }
+
+
+def _auth_provider(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
+    del cluster
+    user["auth-provider"] = {
+        "name": "gcp",
+        "config": {"cmd-path": "touch", "cmd-args": str(canary)},
+    }
+
+
+def _user(**more: Any) -> Edit:
+    return lambda user, cluster, canary: user.update(more)
+
+
+def _cluster(**more: Any) -> Edit:
+    return lambda user, cluster, canary: cluster.update(more)
+
+
+def _server(address: str) -> Edit:
+    return _cluster(server=address)
+
+
+KUBECONFIGS: dict[str, tuple[Edit, str]] = {
+    "a program": (_exec, "allow.exec"),
+    "a credential provider": (_auth_provider, "allow.auth_provider"),
+    "a certificate's file": (
+        _user(**{"client-certificate": "/etc/passwd"}),
+        "allow.file_references",
+    ),
+    "a key's file": (_user(**{"client-key": "/etc/shadow"}), "allow.file_references"),
+    "a token's file": (_user(tokenFile="/etc/passwd"), "allow.file_references"),
+    "an authority's file": (
+        _cluster(**{"certificate-authority": "/etc/passwd"}),
+        "allow.file_references",
+    ),
+    "no check of the server": (
+        _cluster(**{"insecure-skip-tls-verify": True}),
+        "allow.insecure_tls",
+    ),
+    "a proxy": (_cluster(**{"proxy-url": "http://127.0.0.1:9"}), "proxy"),
+    "plain http elsewhere": (_server("http://example.com"), "plain http"),
+    "a file as a server": (_server("file:///etc/passwd"), "no http or https"),
+    "an option as a server": (_server("--kubeconfig=/etc/passwd"), "no http or https"),
+    "no server": (_server(""), "no http or https"),
+    "credentials in the address": (
+        _server(f"https://me:{SECRET}@example.com"),
+        "holds credentials",
+    ),
+}
+
+TEXTS: dict[str, bytes] = {
+    "an alias bomb": bomb(),
+    "50 KB of brackets": b"[" * 50_000,
+    "a depth of ten thousand": b"a: " + b"[" * 10_000 + b"]" * 10_000,
+    "two megabytes": b"a: " + b"x" * 2_000_000,
+    "a Python object": b"!!python/object/apply:os.system [touch /tmp/reconciler-was-here]\n",
+    "no YAML": f"users: [{{token: {SECRET}\n".encode(),
+    "UTF-16": "apiVersion: v1".encode("utf-16"),
+    "a list": b"- a\n",
+    "nothing": b"",
+    "bytes that are no text": b"\xff\xfe\xfd",
+}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[ServedFleet]:
+    """A fleet to which the way is spoiled."""
+    with ServedFleet() as served:
+        yield served
+
+
+def spoiled(fleet: ServedFleet, name: str, edit: Edit, folder: Path) -> tuple[Path, Path]:
+    """Returns a kubeconfig with one bad cluster, and the file that must not come to be."""
+    tree = copy.deepcopy(json.loads(fleet.kubeconfig.read_text()))
+    canary = folder / "it-ran"
+    user = next(u["user"] for u in tree["users"] if u["name"] == name)
+    cluster = next(c["cluster"] for c in tree["clusters"] if c["name"] == name)
+    edit(user, cluster, canary)
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(tree))
+    return path, canary
+
+
+@pytest.mark.parametrize("title", KUBECONFIGS)
+def test_a_cluster_whose_kubeconfig_is_refused_is_told_and_the_others_are_shown(
+    title: str, fleet: ServedFleet, tmp_path: Path
+) -> None:
+    edit, why = KUBECONFIGS[title]
+    path, canary = spoiled(fleet, "prod-3", edit, tmp_path)
+    told = fleet.cli("status", "-o", "json", variables={"RECONCILER_KUBECONFIG": str(path)})
+    check("status", told.document)
+    assert told.code == 3
+    (error,) = told.document["errors"]
+    assert error["object"] == "cluster prod-3"
+    assert why in error["why"] and str(path) in error["why"]
+    assert len(told.document["cells"]) == 12
+    assert SECRET not in told.out + told.err
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("title", KUBECONFIGS)
+def test_a_home_whose_kubeconfig_is_refused_ends_the_command(
+    title: str, fleet: ServedFleet, tmp_path: Path
+) -> None:
+    edit, why = KUBECONFIGS[title]
+    path, canary = spoiled(fleet, "dev-1", edit, tmp_path)
+    variables = {"RECONCILER_KUBECONFIG": str(path)}
+    for command in ("status", "run --once --timeout-s 5 --listen 127.0.0.1:0"):
+        told = fleet.cli(*command.split(), "-o", "json", variables=variables)
+        check("status", told.document)
+        assert told.code == 2
+        assert why in told.err and SECRET not in told.out + told.err
+    told = fleet.cli("bootstrap", "-o", "json", variables=variables)
+    check("bootstrap", told.document)
+    assert told.code == 3 and why in told.err
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("title", TEXTS)
+def test_a_kubeconfig_that_is_none_ends_the_command(
+    title: str, fleet: ServedFleet, tmp_path: Path
+) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(TEXTS[title])
+    told = fleet.cli("status", "-o", "json", variables={"RECONCILER_KUBECONFIG": str(path)})
+    check("status", told.document)
+    assert told.code == 2
+    (error,) = told.document["errors"]
+    assert str(path) in error["object"] and error["why"]
+    assert SECRET not in told.out + told.err
+    assert not Path("/tmp/reconciler-was-here").exists()
+
+
+@pytest.mark.parametrize("title", TEXTS)
+def test_settings_that_are_none_end_the_command(title: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_bytes(TEXTS[title])
+    told = cli("status", "--config", str(path), "-o", "json")
+    check("status", told.document)
+    assert told.code == 2 and SECRET not in told.out + told.err
+
+
+def test_the_daemon_goes_on_without_a_cluster_that_it_may_not_reach(tmp_path: Path) -> None:
+    with ServedFleet() as fleet:
+        path, canary = spoiled(fleet, "prod-3", _exec, tmp_path)
+        settings = {**settings_for(fleet), "clusters": {}, "kubeconfig": str(path)}
+        settings["repo"] = {"url": fleet.repo_url, "poll_s": 0.3}
+        with DaemonProcess(tmp_path / "daemon", settings) as daemon:
+            daemon.wait_ready()
+            fleet.merge("1.9.0", Fate.READY, "good")
+
+            def is_proven(environment: str) -> bool:
+                cell = daemon.cell("web", environment)
+                return bool(
+                    cell and cell["phase"] == "Proven" and cell["admitted"]["version"] == "1.9.0"
+                )
+
+            daemon.until(lambda: is_proven("staging"), "the others go on")
+            document = daemon.status()
+            check("status", document)
+            (error,) = document["errors"]
+            assert error["object"] == "cluster prod-3" and "allow.exec" in error["why"]
+            assert daemon.metric("reconciler_cluster_reachable", cluster="prod-3") == 0
+            (line,) = daemon.logged("ClusterUnreachable", cluster="prod-3")
+            assert "allow.exec" in line["message"]
+            cell = daemon.cell("web", "prod")
+            assert cell is not None and "prod-3" in cell["message"]
+            assert daemon.is_running
+            assert not canary.exists()
+
+
+def test_what_the_operator_allows_is_run(fleet: ServedFleet, tmp_path: Path) -> None:
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": "demo-prod-3"},
+    }
+    program = tmp_path / "credentials"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/it-ran\necho '{json.dumps(credential)}'\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    def edit(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
+        del cluster, canary
+        user.clear()
+        user["exec"] = {
+            "apiVersion": credential["apiVersion"],
+            "command": str(program),
+            "interactiveMode": "Never",
+        }
+
+    path, canary = spoiled(fleet, "prod-3", edit, tmp_path)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        json.dumps(
+            {
+                "repo": {"url": fleet.repo_url},
+                "kubeconfig": str(path),
+                "kubeconfig_allow": {"exec": True},
+                "home": "dev-1",
+                "state_dir": str(tmp_path / "state"),
+            }
+        )
+    )
+    told = cli("status", "--config", str(settings), "-o", "json")
+    assert told.code == 0, told.err
+    assert canary.exists()
+
+
+# Arguments.
+
+URLS = {
+    "a helper": "ext::sh -c 'touch {canary}'",
+    "a helper with percent": "ext::sh%20-c%20touch%20{canary}",
+    "a file": "file:///{folder}/repo.git",
+    "an option": "--upload-pack=touch {canary}",
+    "an option as a host": "ssh://-oProxyCommand=touch%20{canary}/x",
+    "an option as a path": "ssh://git@127.0.0.1/-oProxyCommand=touch",
+    "an option as a scp host": "-oProxyCommand=touch:x",
+    "a newline": "https://example.com/x\nhttps://example.com/y",
+    "a newline as percent": "https://example.com/x%0ay",
+    "a NUL as percent": "https://example.com/x%00y",
+    "a token": "https://me:" + SECRET + "@example.com/x.git",
+    "a token alone": "https://" + SECRET + "@example.com/x.git",
+    "a query": "https://example.com/x.git?token=" + SECRET,
+    "plain http elsewhere": "http://example.com/x.git",
+    "a relative path": "repo.git",
+    "git's own protocol": "git://example.com/x.git",
+    "9 KiB": "https://example.com/" + "x" * 9000,
+}
+
+BRANCHES = [
+    "-x",
+    "--upload-pack=touch",
+    "a..b",
+    "a b",
+    "a\nb",
+    "",
+    "refs/../x",
+    "a.lock",
+    "@{1}",
+    "a:b",
+]
+FOLDERS = ["../x", "/etc", "a/../../x", "-x", "a\nb", ".git", "no/such/folder"]
+
+
+@pytest.fixture
+def bait(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A home whose configuration runs programs for whoever reads it."""
+    canary = tmp_path / "it-ran"
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text(f"Host *\n  ProxyCommand touch {canary}\n")
+    (tmp_path / ".gitconfig").write_text(
+        f"[core]\n\tsshCommand = touch {canary}\n\tfsmonitor = touch {canary}\n"
+        f"\thooksPath = {tmp_path}/hooks\n[credential]\n\thelper = !touch {canary}\n"
+        f'[url "ext::touch {canary}"]\n\tinsteadOf = https://\n'
+    )
+    (tmp_path / "hooks").mkdir()
+    yield {"HOME": str(tmp_path), "RECONCILER_STATE_DIR": str(tmp_path / "state")}
+    assert not canary.exists(), "something of it was run"
+
+
+@pytest.mark.parametrize("title", URLS)
+def test_an_address_that_is_none_of_ours_is_refused(
+    title: str, bait: dict[str, str], tmp_path: Path
+) -> None:
+    url = URLS[title].format(canary=tmp_path / "it-ran", folder=tmp_path)
+    variables = {**bait, "RECONCILER_REPO": url, "RECONCILER_HOME": "dev-1"}
+    for command in ("validate HEAD", "status", "pause web dev --reason x"):
+        told = cli(*command.split(), "-o", "json", variables=variables)
+        check(command.split()[0], told.document)
+        assert told.code == 2, (command, told.err)
+        assert SECRET not in told.out + told.err
+        (error,) = told.document["errors"]
+        assert error["object"] in ("repo.url", "settings") and error["why"] and error["fix"]
+
+
+def test_the_daemon_refuses_such_an_address_at_once(bait: dict[str, str]) -> None:
+    for url in (URLS["a helper"], URLS["a token"], "--upload-pack=touch"):
+        variables = {**bait, "RECONCILER_REPO": url, "RECONCILER_HOME": "dev-1"}
+        told = process("run", "--listen", "127.0.0.1:0", variables=variables)
+        assert told.code == 2 and "repo.url" in told.err
+        assert SECRET not in told.out + told.err
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_branch_that_is_none_is_refused(branch: str, bait: dict[str, str]) -> None:
+    variables = {**bait, "RECONCILER_REPO": "https://example.com/x.git"}
+    told = cli("validate", "HEAD", f"--branch={branch}", "-o", "json", variables=variables)
+    assert told.code == 2
+    assert told.document["errors"][0]["object"] == "repo.branch"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_subfolder_that_leads_elsewhere_holds_nothing(
+    folder: str, fleet: ServedFleet, bait: dict[str, str]
+) -> None:
+    told = fleet.cli("validate", "HEAD", f"--path={folder}", "-o", "json", variables=bait)
+    check("validate", told.document)
+    assert told.code == 2
+    assert told.document["faults"] == [] and told.document["errors"]
+
+
+@pytest.mark.parametrize("command", ["validate HEAD", "status", "explain web"])
+def test_nothing_of_the_machines_own_configuration_is_run(
+    command: str, fleet: ServedFleet, bait: dict[str, str]
+) -> None:
+    told = fleet.cli(*command.split(), variables=bait)
+    assert told.code == 0, told.err
+    ssh = {**bait, "RECONCILER_REPO": "ssh://git@127.0.0.1:9/x.git", "RECONCILER_HOME": "dev-1"}
+    assert cli(*command.split(), variables=ssh).code in (2, 3)
+
+
+def test_nothing_of_a_repositorys_own_configuration_is_run(
+    bait: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = tmp_path / "it-ran"
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def git(*arguments: str) -> None:
+        who = {f"GIT_{w}_{k}": "a@b" for w in ("AUTHOR", "COMMITTER") for k in ("NAME", "EMAIL")}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(work), **who}
+        subprocess.run(["git", *arguments], cwd=work, env=environment, check=True, timeout=30)
+
+    git("init", "--quiet", "--initial-branch=main")
+    (work / "fleet.yaml").write_text("environments: [{name: dev, clusters: [{name: dev-1}]}]\n")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "x")
+    for name in ("post-checkout", "pre-receive", "post-merge", "reference-transaction"):
+        hook = work / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
+        hook.chmod(0o755)
+    config = work / ".git" / "config"
+    config.write_text(
+        config.read_text()
+        + f"[core]\n\tsshCommand = touch {canary}\n\tfsmonitor = touch {canary}\n"
+        + f'[filter "x"]\n\tsmudge = touch {canary}\n\trequired = true\n'
+        + f"[include]\n\tpath = {tmp_path}/.gitconfig\n"
+    )
+    (work / ".gitattributes").write_text("* filter=x\n")
+    monkeypatch.chdir(work)
+    assert cli("validate", "HEAD", variables=bait).code == 0
+    variables = {**bait, "RECONCILER_REPO": str(work)}
+    told = cli("validate", "HEAD", variables=variables)
+    assert told.code == 0, told.err

@@ -138,6 +138,7 @@ class Engine:
             ),
             on_change=self._touch,
             on_fresh=self._touch_all,
+            answers=lambda: self.home_answers,
             clock=ports.clock,
         )
         self._sources = Sources(ports.history, settings.repo.path)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import structlog
 
 from reconciler.core.recording import with_known_reverts
-from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused
+from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused, Unreachable
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord
@@ -45,6 +45,8 @@ class PromotionRecords:
         start_watch: Starts the watch.
         on_change: Told of each record that changed on the server.
         on_fresh: Called when they have been listed, or are heard of again after a gap.
+        answers: Whether the home answers. While it does not, a write is not even tried: a home that
+            hangs would hold up the roll-backs of every other cluster for as long as a request may take.
         clock: By which a suspension ends.
     """
 
@@ -55,9 +57,11 @@ class PromotionRecords:
         start_watch: StartWatch,
         on_change: Callable[[Key], None],
         on_fresh: Callable[[], None],
+        answers: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._api = api
+        self._answers = answers
         self._namespace = namespace
         self._clock = clock
         self._on_change = on_change
@@ -216,6 +220,9 @@ class PromotionRecords:
 
     def _write(self, record: PromotionRecord) -> PromotionRecord:
         obj = self._object(record)
+        if not self._answers():
+            subject = f"record {record.service}.{record.environment}"
+            raise Unreachable(subject, "cannot be written", "the home does not answer")
         if record.version:
             with self._lock:
                 noted = self._noted.get((record.service, record.environment))

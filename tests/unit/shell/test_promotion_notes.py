@@ -41,6 +41,7 @@ class Home:
             lambda *_: self.watched,
             on_change=self.changed.append,
             on_fresh=lambda: None,
+            answers=lambda: True,
             clock=self.clock,
         )
 

@@ -35,12 +35,14 @@ class Home:
         self.cluster = SimulatedCluster("home", clock=self.clock)
         bootstrap(self.cluster.client(), NAMESPACE)
         self.tell: Callable[[WatchEvent], None] = lambda event: None
+        self.answers = True
         self.records = PromotionRecords(
             self.cluster.client(),
             NAMESPACE,
             self._watch,
             on_change=lambda key: None,
             on_fresh=lambda: None,
+            answers=lambda: self.answers,
             clock=self.clock,
         )
         self.first = self.records.save(replace(empty(*KEY), epoch=1, holder="me"))
@@ -64,6 +66,7 @@ class Home:
             lambda *_: Fresh(),
             on_change=lambda key: None,
             on_fresh=lambda: None,
+            answers=lambda: True,
             clock=self.clock,
         )
 
@@ -195,3 +198,20 @@ def test_news_of_a_commit_is_not_lost_to_what_waited_for_the_home(home: Home) ->
 
 def _down(verb: str, kind: str) -> None:
     raise Unreachable(kind, f"cannot {verb}", "connection refused")
+
+
+def test_while_the_home_does_not_answer_it_is_not_asked_and_what_must_count_is_kept(
+    home: Home,
+) -> None:
+    """A home that hangs would hold up every other cluster's roll-back for as long as a request may take."""
+    asked: list[str] = []
+    home.cluster.faults.before = lambda verb, kind: asked.append(verb)
+    home.answers = False
+    with pytest.raises(Unreachable):
+        home.records.save(admitted(home.first, "2"))
+    home.records.keep(admitted(home.first, "3"))
+    assert asked == []
+    assert version_of(home.records.get(KEY)) == "3" and not home.records.is_saved(KEY)
+    home.answers = True
+    assert home.records.retry()
+    assert home.records.is_saved(KEY) and home.stored()["spec"]["admitted"] is not None

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup fmt check test tools cluster-test sim bench docs demo chart lock
+.PHONY: setup fmt check test tools cluster-test races sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ cluster-test: tools
 # What is made from the code: schemas, and tables in the pages.
 docs: setup
 	$(BIN)/python -m tests.house.generated
+
+# The races of a push with a daemon that is killed, ten times each over http and over ssh: a quarter of an hour.
+races: tools
+	RECONCILER_TEST_ROUNDS=5 $(BIN)/pytest -q -n 0 tests/cluster/test_races.py
 
 # The main job on simulated clusters and a local Git remote; stays up until Ctrl-C.
 demo: setup

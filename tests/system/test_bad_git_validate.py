@@ -80,8 +80,11 @@ class Validating:
 
 
 @pytest.fixture
-def validate(served: dict[Way, Served], tmp_path: Path) -> Validating:
-    """Over http, and fine."""
+def validate(
+    served: dict[Way, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Validating:
+    """Over http, and fine, from a folder that is in no repository: that of the tests has an upstream."""
+    monkeypatch.chdir(tmp_path)
     return Validating(tmp_path, repo_settings(served[Way.HTTP]))
 
 

@@ -122,6 +122,7 @@ class Daemon:
         page = board(
             self.status,
             lambda name: reporting.explain(self._known(), clock.now(), ServiceName(name), None),
+            lambda: self.engine.view,
         )
         self.page = self._stack.enter_context(Served(page, self.settings.listen))
         probe = probes(

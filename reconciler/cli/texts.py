@@ -33,7 +33,7 @@ def status(document: Document, now: datetime) -> str:
     rows = [["SERVICE", *(name.upper() for name in environments)]]
     rows += [[name, *(_cell(by.get(e)) for e in environments)] for name, by in services.items()]
     parts = [table(rows) if services else "No services are known.\n"]
-    parts += [_noted(document)]
+    parts += [_noted(document), _rejected(document, now)]
     head = document["head"]
     fetched = f", fetched {_ago(head['fetched_at'], now)}" if head["fetched_at"] else ""
     stale = " (stale)" if head["stale"] else ""
@@ -88,6 +88,21 @@ def _noted(document: Document) -> str:
             for cluster in cell["clusters"]
             if _trouble(cluster)
         ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _rejected(document: Document, now: datetime) -> str:
+    """Names what was taken back and still stands: all may be well again, and is no less true."""
+    lines = []
+    for cell in document["cells"]:
+        found = cell["last_rejection"]
+        if found is None or found["failed_in"] != cell["environment"]:
+            continue
+        commit = f"reverted by {found['commit'][:12]}" if found["commit"] else "not in Git yet"
+        lines.append(
+            f"{cell['service']} {found['revision']['version']} was taken back in "
+            f"{cell['environment']} {_ago(found['rejected_at'], now)}: {found['reason']}, {commit}"
+        )
     return "".join(f"{line}\n" for line in lines)
 
 

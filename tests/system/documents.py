@@ -107,6 +107,16 @@ class Member(_Strict):
     drift: int
 
 
+class LastRejection(_Strict):
+    revision: Revision
+    failed_in: str
+    reason: str
+    message: str
+    rejected_at: Time
+    rolled_back_at: Time | None
+    commit: Commit | None
+
+
 class Cell(_Strict):
     service: str
     environment: str
@@ -118,6 +128,7 @@ class Cell(_Strict):
     wanted: Revision | None
     admitted: Revision | None
     last_proven: Revision | None
+    last_rejection: LastRejection | None
     wave: Wave | None
     soak_left_s: float | None
     clusters: list[Member]

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core import gates
 from reconciler.core.phase import owed_revert, phase_of
+from reconciler.core.rejections import standing
 from reconciler.core.reporting.documents import (
     Document,
     blank,
@@ -124,9 +125,27 @@ def _cell(planned: Planned, index: int) -> Document:
         "wanted": revision_document(cell.ask.wanted),
         "admitted": revision_document(record.admitted if record else None),
         "last_proven": revision_document(proven),
+        "last_rejection": _last_rejection(cell),
         "wave": _wave(cell),
         "soak_left_s": _soak_left_s(cell),
         "clusters": [_member(member) for member in sorted(cell.members, key=lambda m: m.cluster)],
+    }
+
+
+def _last_rejection(cell: Cell) -> Document | None:
+    """Returns the newest rejection that still stands, whether or not anything asks for it any more."""
+    rejection = next(iter(standing(cell.record, cell.ask)), None)
+    if rejection is None:
+        return None
+    back = rejection.rolled_back_at
+    return {
+        "revision": revision_document(rejection.revision),
+        "failed_in": rejection.environments[0],
+        "reason": rejection.reason,
+        "message": rejection.message,
+        "rejected_at": rfc3339(rejection.rejected_at),
+        "rolled_back_at": rfc3339(back) if back is not None else None,
+        "commit": rejection.revert.commit,
     }
 
 

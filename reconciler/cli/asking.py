@@ -24,7 +24,7 @@ exit_code_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Every service in every environment.")
 @settings_options
 @output_option
 @exit_code_option
@@ -44,7 +44,7 @@ def status(output: str, exit_code: bool, **flags: Any) -> None:  # noqa: FBT001
     end(document, output, lambda d: texts.status(d, now), found=exit_code and pending)
 
 
-@click.command()
+@click.command(short_help="Why is it not moving, and what changes that?")
 @click.argument("service")
 @click.argument("environment", required=False)
 @settings_options
@@ -85,7 +85,7 @@ def unknown(seen: Look, service: str, environment: str | None) -> InvalidInput:
     return InvalidInput(f"service {service} in {environment}", "it is not known", why, fix)
 
 
-@click.command()
+@click.command(short_help="What would be done now, or after a merge.")
 @click.argument("revision", required=False, metavar="[REV]")
 @settings_options
 @output_option
@@ -113,7 +113,7 @@ def plan(revision: str | None, output: str, exit_code: bool, **flags: Any) -> No
     end(document, output, texts.plan, found=exit_code and acts)
 
 
-@click.command()
+@click.command(short_help="What happened, by time.")
 @click.argument("service", required=False)
 @settings_options
 @output_option

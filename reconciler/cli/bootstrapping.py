@@ -19,7 +19,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.shell.clusters import bootstrap as bootstrap_cluster
 
 
-@click.command()
+@click.command(short_help="Make what is needed in every cluster.")
 @settings_options
 @output_option
 def bootstrap(output: str, **flags: Any) -> None:

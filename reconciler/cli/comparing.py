@@ -24,7 +24,7 @@ from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.live import cell_of
 
 
-@click.command()
+@click.command(short_help="What is live against what is admitted.")
 @click.argument("service", required=False)
 @click.argument("environment", required=False)
 @settings_options
@@ -190,7 +190,7 @@ def rendered(
         yield cluster.name, found
 
 
-@click.command()
+@click.command(short_help="What HEAD's pin renders to.")
 @click.argument("service")
 @click.argument("environment")
 @settings_options

@@ -37,7 +37,7 @@ _TIMELINE = {
 }
 
 
-@click.command()
+@click.command(short_help="Watch a bad release come back out of Git.")
 @click.option(
     "--script",
     type=click.Choice(["good-release", "bad-release", "cluster-down"]),
@@ -57,7 +57,7 @@ def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FB
         click.echo(text, err=quiet)
 
     try:
-        with DemoWorld(listen=listen, quiet=quiet) as world:
+        with DemoWorld(listen=listen) as world:
             show = _Show(world, say)
             try:
                 checks = _SCRIPTS[script](show)
@@ -79,7 +79,7 @@ ready: repo={world.repo_url} page={world.page_url}
 
 Clone the repo, change a pin, push, and watch the page. To look around from another terminal:
 
-    export RECONCILER_REPO={world.repo_url} RECONCILER_HOME=dev-1
+    export RECONCILER_REPO={world.repo_url} RECONCILER_HOME=dev-1 RECONCILER_MODE=enforce
     export RECONCILER_KUBECONFIG={world.kubeconfig} RECONCILER_STATE_DIR={world.folder}/looking
     reconciler status
     reconciler explain web staging
@@ -159,12 +159,20 @@ class _Show:
         news, self._told = self.world.events[self._told :], len(self.world.events)
         for event in news:
             if event.service == SERVICE and event.kind in _SAID:
-                where = event.cluster or event.environment
+                where = str(event.cluster or event.environment)
                 version = event.revision.release.version if event.revision else ""
-                self.say(
-                    f"  {event.at:%H:%M:%S}  {where}: {event.kind.value} {version}  {event.message}"
+                why = event.message if event.kind in _EXPLAINED else ""
+                line = (
+                    f"  {event.at:%H:%M:%S}  {where:<10} {event.kind.value:<12} {version:<7} {why}"
                 )
+                self.say(line.rstrip())
 
+
+_EXPLAINED = frozenset(
+    {EventKind.FAILED, EventKind.REJECTED, EventKind.ROLLED_BACK}
+    | {EventKind.REVERT_PUSHED, EventKind.REVERT_REFUSED}
+)
+"""Of the others the name says all."""
 
 _SAID = frozenset(
     {*_TIMELINE, EventKind.REJECTED, EventKind.REVERT_PUSHED, EventKind.REVERT_REFUSED}

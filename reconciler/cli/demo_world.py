@@ -15,16 +15,14 @@ class DemoWorld(DemoFleet):
 
     Args:
         listen: Where the board is served.
-        quiet: Whether logs are left out.
 
     Raises:
         OperatorError: Git is not installed.
     """
 
-    def __init__(self, *, listen: str, quiet: bool) -> None:
+    def __init__(self, *, listen: str) -> None:
         super().__init__()
         self._listen = listen
-        self._quiet = quiet
         self.events: list[Event] = []
 
     def _start(self) -> None:
@@ -39,7 +37,8 @@ class DemoWorld(DemoFleet):
             state_dir=self.folder / "state",
             lease=LeaseSettings(duration_s=3, renew_deadline_s=2, retry_s=0.3),
             fuses=FuseSettings(service_an_hour=3, fleet_an_hour=10),
-            log_level="error" if self._quiet else "warning",
+            # What is worth knowing the demo tells itself.
+            log_level="error",
         )
         configure(settings.log_format, settings.log_level)
         self.daemon = self._stack.enter_context(

@@ -26,7 +26,7 @@ GENERATIONS = 3
 """A CronJob's Job's Pod is the longest line of owners that is looked through."""
 
 
-@click.command()
+@click.command(short_help="The health of objects in a file.")
 @click.option("-f", "--file", "file", required=True, help="A file of objects, or - for stdin.")
 @click.option("--now", "now_text", default=None, help="The time to judge at, RFC 3339.")
 @output_option

@@ -43,7 +43,7 @@ LIVE_TURN_S = 120.0
 _log = structlog.get_logger(__name__)
 
 
-@click.command()
+@click.command(short_help="The daemon.")
 @settings_options
 @output_option
 @click.option("--once", is_flag=True, help="End as soon as nothing is on its way.")

@@ -38,7 +38,7 @@ def status(document: Document, now: datetime) -> str:
     fetched = f", fetched {_ago(head['fetched_at'], now)}" if head["fetched_at"] else ""
     stale = " (stale)" if head["stale"] else ""
     at = (head["accepted"] or "nothing yet")[:12]
-    parts += [f"{document['mode']}: {head['branch']} at {at}{fetched}{stale}\n"]
+    parts += [f"mode {document['mode']}, {head['branch']} at {at}{fetched}{stale}\n"]
     return "\n".join(filter(None, parts))
 
 
@@ -157,7 +157,7 @@ def plan(document: Document) -> str:
         told += "\n" + table([["HELD", "SERVICE", "WHERE", "WHY"], *rows])
     still = len(actions) - len(doing) - len(held)
     at = (document["commit"] or "nothing")[:12]
-    return f"{told}\nAt {at}; {still} more are as they should be.\n"
+    return f"{told}\nAt {at}: {still} of {len(actions)} are as they should be.\n"
 
 
 def _where(action: Document) -> str:

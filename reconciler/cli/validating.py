@@ -27,7 +27,7 @@ from reconciler.shell.trial import Trial
 _RANGE = re.compile(r"(?P<base>[^./][^:]*?)\.\.(?P<revision>[^./][^:]*)?\Z")
 
 
-@click.command()
+@click.command(short_help="Every fault of an env repo, for its CI.")
 @click.argument("what", default=".", metavar="[PATH | REV | BASE..REV]")
 @settings_options
 @output_option
@@ -145,7 +145,7 @@ def _text(document: Document) -> str:
     return "\n".join(lines)
 
 
-@click.command()
+@click.command(short_help="The JSON Schema of a kind of file.")
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
 def schema(kind: str) -> None:
     """Print the JSON Schema of a kind of file, for editors."""

@@ -31,7 +31,7 @@ reason_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Commit: no forward moves of a pin.")
 @click.argument("service")
 @click.argument("environment")
 @reason_option
@@ -42,7 +42,7 @@ def pause(service: str, environment: str, reason: str, output: str, **flags: Any
     _verb("pause", service, environment, reason, output, flags, _set_paused(paused=True))
 
 
-@click.command()
+@click.command(short_help="Commit: take a pause back.")
 @click.argument("service")
 @click.argument("environment")
 @reason_option
@@ -53,7 +53,7 @@ def resume(service: str, environment: str, reason: str, output: str, **flags: An
     _verb("resume", service, environment, reason, output, flags, _set_paused(paused=False))
 
 
-@click.command()
+@click.command(short_help="Commit: pin what was proven before.")
 @click.argument("service")
 @click.argument("environment")
 @reason_option

@@ -10,7 +10,7 @@ import structlog
 
 from reconciler.model.events import Event, EventKind
 
-_WARNINGS = frozenset(
+WARNINGS = frozenset(
     {
         EventKind.APPLY_FAILED,
         EventKind.CLUSTER_UNREACHABLE,
@@ -61,5 +61,5 @@ def log_event(event: Event) -> None:
     }
     told = {key: value for key, value in keys.items() if value not in (None, "")}
     log = structlog.get_logger("reconciler")
-    write = log.warning if event.kind in _WARNINGS else log.info
+    write = log.warning if event.kind in WARNINGS else log.info
     write(event.kind.value, **told)

@@ -9,7 +9,15 @@ import click
 import pytest
 
 from reconciler.__main__ import reconciler
+from reconciler.cli.logs import WARNINGS
+from reconciler.config.reading import read_settings
+from reconciler.core.gates import FORWARD
+from reconciler.core.phase import Phase
+from reconciler.model.events import EventKind
+from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
+from reconciler.model.records import ApplyState
+from tests.house.generated import settings_fields
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -20,6 +28,48 @@ def test_a_reason_has_its_heading(reason: Reason) -> None:
     _, _, section = (ROOT / "docs/reasons.md").read_text().partition(f"\n## {reason.value}\n")
     assert section, reason
     assert f"**What changes it:** {CHANGES[reason]}\n" in section.partition("\n## ")[0]
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"^## (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+
+
+def test_each_event_has_its_heading_and_no_other_has() -> None:
+    assert sorted(headings("docs/events.md")) == sorted(kind.value for kind in EventKind)
+
+
+def test_a_warning_is_called_one() -> None:
+    text = (ROOT / "docs/events.md").read_text()
+    called = set(re.findall(r"## (\w+)\n\n\*Warning\.\*", text))
+    assert called == {kind.value for kind in WARNINGS}
+
+
+def test_each_phase_gate_health_and_state_has_its_heading() -> None:
+    found = set(headings("docs/conditions.md"))
+    source = (ROOT / "reconciler/core/gates.py").read_text()
+    gates = set(re.findall(r'name(?:, file)? = "(\w+)"', source))
+    assert len(gates) >= len(FORWARD)
+    assert found >= {phase.value for phase in Phase} | gates
+    health = {status.value for status in HealthStatus}
+    assert found >= health - {"Unknown"} | {"Unknown health"}
+    assert found >= {state.value for state in ApplyState} - {"Failed"} | {"Failed to apply"}
+
+
+def test_each_setting_and_each_command_has_its_heading() -> None:
+    assert set(headings("docs/settings.md")) == {name for name, _ in settings_fields()}
+    assert set(headings("docs/commands.md")) >= set(reconciler.commands)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for name, field in settings_fields():
+        assert field.description, name
+
+
+def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)
+    file = tmp_path / "settings.yaml"
+    file.write_text(block)
+    assert read_settings(file, environment={}, flags={}).repo.branch == "main"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

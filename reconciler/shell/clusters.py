@@ -208,6 +208,11 @@ class Clusters:
             executor.wake()
         self._heard.touch_all()
 
+    def prepare_again(self) -> None:
+        """Has every cluster looked at as when it first answered."""
+        for name in tuple(self.pulses):
+            self._prepare_again(name)
+
     def _prepare_again(self, name: ClusterName) -> None:
         pulse = self.pulses.get(name)
         if pulse is not None:

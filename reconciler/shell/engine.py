@@ -195,8 +195,8 @@ class Engine:
         """Hands every task to the runner; returns what makes it fetch at once."""
         runner = self._ports.runner
         assert self._coordinator is not None
-        if self._may_write():
-            runner.spawn("lease", self.lease.step)
+        self._could_write = self._may_write()
+        runner.spawn("lease", self._lease_step)
         runner.spawn("digest key", self._digest_key_step, is_waited_for=False)
         wake_fetch = runner.spawn("fetch", self.heads.step)
         self.reverter.on_wake(runner.spawn("revert", self.reverter.step))
@@ -283,6 +283,17 @@ class Engine:
             unreachable=self._unreachable,
             publish=publish,
         )
+
+    def _lease_step(self) -> float:
+        """Keeps the lease while anything may be written: the mode may change while the daemon runs."""
+        may_write = self._may_write()
+        if may_write != self._could_write:
+            self._could_write = may_write
+            if may_write:
+                # What we need in the clusters could not be made while they were only observed.
+                self.clusters.prepare_again()
+            self._touch_all()
+        return self.lease.step() if may_write else self._settings.lease.retry_s
 
     def _digest_key_step(self) -> float:
         # Its namespace is made when the home first answers.

@@ -6,7 +6,6 @@ import pytest
 
 from reconciler.errors import Denied
 from reconciler.model.events import EventKind
-from reconciler.model.fleet import Mode
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import CommitId
 from reconciler.model.objects import ObjectRef
@@ -328,31 +327,6 @@ def test_a_rewritten_history_is_not_followed_until_the_operator_says_so(world: W
     assert all(world.image(name) == image(GOOD) for name in ALL)
     assert world.told(EventKind.HEAD_REFUSED)
     assert "accept_history" in world.told(EventKind.HEAD_REFUSED)[-1].message
-
-
-def test_observe_mode_writes_nothing_at_all() -> None:
-    world = World(mode=Mode.OBSERVE)
-    world.git.merge(pins(GOOD))
-    world.pass_(60)
-    assert not [w for c in world.clusters.values() for w in c.audit]
-    view = world.engine.view
-    assert view is not None and view.services
-    told = [e.message for e in world.told(EventKind.HELD) if e.reason == "ModeObserve"]
-    assert told == [f"would Admit: every gate is open for {GOOD}"]
-
-
-def test_observe_mode_compares_what_is_live_and_says_that_it_would_adopt_it() -> None:
-    world = proven_world()
-    world.kill()
-    for cluster in world.clusters.values():
-        for kind in ("PromotionRecord", "ServiceRecord"):
-            forget(cluster.store, kind)
-        cluster.audit.clear()
-    world.settings = world.settings.model_copy(update={"mode": Mode.OBSERVE})
-    world.engine = world.start("two")
-    would = f"would Adopt: adopted {GOOD}: what is live equals the pin"
-    assert world.until(lambda: would in {e.message for e in world.told(EventKind.HELD)})
-    assert not [w for c in world.clusters.values() for w in c.audit]
 
 
 def test_an_object_that_is_rendered_no_more_is_deleted_after_the_proof(world: World) -> None:

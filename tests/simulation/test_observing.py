@@ -1,0 +1,48 @@
+"""Observe mode: everything is looked at and told, and nothing is written, whenever it is switched on or off."""
+
+from __future__ import annotations
+
+from reconciler.model.events import EventKind
+from reconciler.model.fleet import Mode
+from tests.fakes.world import World, pins
+from tests.simulation.test_main_job import BAD, GOOD, forget, proven_world
+
+
+def test_observe_mode_writes_nothing_at_all() -> None:
+    world = World(mode=Mode.OBSERVE)
+    world.git.merge(pins(GOOD))
+    world.pass_(60)
+    assert not [w for c in world.clusters.values() for w in c.audit]
+    view = world.engine.view
+    assert view is not None and view.services
+    told = [e.message for e in world.told(EventKind.HELD) if e.reason == "ModeObserve"]
+    assert told == [f"would Admit: every gate is open for {GOOD}"]
+
+
+def test_the_mode_may_change_while_it_runs_and_counts_at_once() -> None:
+    world = World(mode=Mode.OBSERVE)
+    world.git.merge(pins(GOOD))
+    world.pass_(20)
+    world.settings = world.settings.model_copy(update={"mode": Mode.ENFORCE})
+    assert world.until(lambda: world.proven("prod", GOOD))
+    world.settings = world.settings.model_copy(update={"mode": Mode.OBSERVE})
+    world.pass_(5)
+    for cluster in world.clusters.values():
+        cluster.audit.clear()
+    world.git.merge(pins(BAD))
+    world.pass_(60)
+    assert not [w for c in world.clusters.values() for w in c.audit]
+
+
+def test_observe_mode_compares_what_is_live_and_says_that_it_would_adopt_it() -> None:
+    world = proven_world()
+    world.kill()
+    for cluster in world.clusters.values():
+        for kind in ("PromotionRecord", "ServiceRecord"):
+            forget(cluster.store, kind)
+        cluster.audit.clear()
+    world.settings = world.settings.model_copy(update={"mode": Mode.OBSERVE})
+    world.engine = world.start("two")
+    would = f"would Adopt: adopted {GOOD}: what is live equals the pin"
+    assert world.until(lambda: would in {e.message for e in world.told(EventKind.HELD)})
+    assert not [w for c in world.clusters.values() for w in c.audit]

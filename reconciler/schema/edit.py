@@ -16,7 +16,7 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.release import Release, Values
 from reconciler.schema.files import PinFile, QuarantineFile
 from reconciler.schema.reading import read_file
-from reconciler.schema.yaml_text import BadText, Document, Path
+from reconciler.schema.yaml_text import BadText, Document, Path, needs_quotes
 
 HEADER = """\
 # Written by the reconciler: parts of releases that failed, and where they may not come back.
@@ -196,21 +196,35 @@ def _cannot(path: str, why: str) -> InvalidInput:
     return InvalidInput(path, "it cannot be edited", why, "edit it by hand")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that our own reader takes it for text."""
+
+
+def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "'" if needs_quotes(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represented)
+
+
 def _scalar(value: str | bool) -> str:  # noqa: FBT001  # a YAML scalar
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = yaml.safe_dump(value, width=10_000, allow_unicode=True).strip()
+    text = yaml.dump(value, Dumper=_Dumper, width=10_000, allow_unicode=True).strip()
     text = text.removesuffix("...").strip()
     return text if yaml.safe_load(text) == value else _flow(value)
 
 
 def _flow(tree: Any) -> str:
-    text = yaml.safe_dump(tree, default_flow_style=True, width=100_000, allow_unicode=True)
+    text = yaml.dump(
+        tree, Dumper=_Dumper, default_flow_style=True, width=100_000, allow_unicode=True
+    )
     return text.strip()
 
 
 def _dump(tree: Any) -> str:
-    return yaml.safe_dump(tree, sort_keys=False, width=100_000, allow_unicode=True)
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, width=100_000, allow_unicode=True)
 
 
 def _entry(entry: QuarantineEntry) -> dict[str, Any]:

@@ -37,6 +37,16 @@ _AMBIGUOUS = re.compile(
 )
 
 
+def needs_quotes(text: str) -> bool:
+    """Tells whether a text, written without quotes, would be read here as something else or refused.
+
+    Other writers of YAML do not know: a commit id such as `0bb1…` or `12e3…` is text to them.
+    """
+    plain = ("", "~", "null", "true", "false")
+    found = _AMBIGUOUS.match(text) or _INT.match(text) or _FLOAT.match(text)
+    return text in plain or found is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Where a node stands: 1-based line and column, and its place in the decoded text."""

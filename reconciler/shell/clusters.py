@@ -127,10 +127,10 @@ class Clusters:
         with self._lock:
             if name in self._apis:
                 return
-            api = self._reach.connect(name)
+            # An executor's first watch asks for the client.
+            self._apis[name] = api = self._reach.connect(name)
             pulse = self._pulse(name, api)
             executor = self._executor(name, api, pulse)
-            self._apis[name] = api
             # Others read these while we write: each is a new mapping, never one that changes.
             self.pulses = {**self.pulses, name: pulse}
             self.executors = {**self.executors, name: executor}
@@ -175,7 +175,7 @@ class Clusters:
         """Starts the watch of a kind on a cluster, in a task of its own."""
         is_ours = kind[0].startswith("reconciler.dev/")
         watch = KindWatch(
-            self._apis.get(cluster) or self._reach.connect(cluster),
+            self._apis[cluster],
             kind,
             namespace=self._settings.namespace if is_ours else None,
             label_selector=selector,
@@ -235,7 +235,6 @@ class Clusters:
         )
 
     def _executor(self, name: ClusterName, api: KubeApi, pulse: Pulse) -> ClusterExecutor:
-        self._apis[name] = api  # its first watch asks for it
         return ClusterExecutor(
             name,
             api,

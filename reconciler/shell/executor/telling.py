@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.core.pruning import PrunePlan
+from reconciler.model.actions import Deliver
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import MemberHealth
 from reconciler.model.health import HealthStatus
@@ -34,19 +35,7 @@ class Teller:
 
     def of_order(self, kind: EventKind, order: Order, reason: str, message: str) -> None:
         """Tells what became of an order."""
-        deliver = order.deliver
-        self._on_event(
-            Event(
-                at=self._clock.now(),
-                kind=kind,
-                reason=reason,
-                message=message,
-                service=deliver.service,
-                environment=deliver.environment,
-                cluster=self._cluster,
-                revision=deliver.revision,
-            )
-        )
+        self._tell(kind, order.deliver, reason, message)
 
     def of_record(
         self,
@@ -57,19 +46,7 @@ class Teller:
         detail: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Tells something about what a record asks for."""
-        self._on_event(
-            Event(
-                at=self._clock.now(),
-                kind=kind,
-                reason=reason,
-                message=message,
-                service=record.service,
-                environment=record.environment,
-                cluster=self._cluster,
-                revision=record.revision,
-                detail=detail,
-            )
-        )
+        self._tell(kind, record, reason, message, detail)
 
     def of_health(self, record: ServiceRecord, was: MemberHealth, now: MemberHealth) -> None:
         """Tells that something became healthy or failed."""
@@ -83,3 +60,25 @@ class Teller:
             self.of_record(EventKind.PRUNED, record, "NotRendered", str(ref))
         for ref, why in plan.kept:
             self.of_record(EventKind.PRUNE_HELD, record, "Guarded", f"{ref}: {why}")
+
+    def _tell(
+        self,
+        kind: EventKind,
+        about: Deliver | ServiceRecord,
+        reason: str,
+        message: str,
+        detail: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._on_event(
+            Event(
+                at=self._clock.now(),
+                kind=kind,
+                reason=reason,
+                message=message,
+                service=about.service,
+                environment=about.environment,
+                cluster=self._cluster,
+                revision=about.revision,
+                detail=detail,
+            )
+        )

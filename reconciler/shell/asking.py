@@ -211,17 +211,15 @@ class Asker:
         pin_path = f"environments/{environment}/{service}.yaml"
         service_path = f"services/{service}/service.yaml"
         found = snapshot.services.get(service)
-        if found is None and service_path not in snapshot.broken:
-            # Also where its pins are still there, each of which is a fault of its own.
+        broken = self._broken(f"services/{service}", service_path)
+        if broken:
+            return Reason.INVALID_SERVICE, broken
+        if found is None:
+            # Before its pins are looked at, each of which is a fault of its own now.
             return Reason.ORPHANED, f"services/{service} is not there; absence asks for nothing"
-        for path, reason in (
-            (f"services/{service}", Reason.INVALID_SERVICE),
-            (service_path, Reason.INVALID_SERVICE),
-            (f"environments/{environment}", Reason.INVALID_PIN),
-            (pin_path, Reason.INVALID_PIN),
-        ):
-            if path in snapshot.broken:
-                return reason, "; ".join(str(fault) for fault in snapshot.broken[path])
+        broken = self._broken(f"environments/{environment}", pin_path)
+        if broken:
+            return Reason.INVALID_PIN, broken
         pin = snapshot.pins.get((environment, service))
         policy = self._policy(service)
         if pin is None:
@@ -232,13 +230,20 @@ class Asker:
             return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment}"
         unsupported = (
             *snapshot.fleet.unsupported,
-            *(found.unsupported if found is not None else ()),
+            *found.unsupported,
             *pin.unsupported,
             *policy.of(environment).unsupported,
         )
         if unsupported:
             return Reason.NOT_SUPPORTED, f"not supported yet: {', '.join(unsupported)}"
         return None
+
+    def _broken(self, *paths: str) -> str:
+        """Returns the faults of the first of some paths that has any, or nothing."""
+        for path in paths:
+            if path in self.snapshot.broken:
+                return "; ".join(str(fault) for fault in self.snapshot.broken[path])
+        return ""
 
     def revision(self, pin: Pin, source: str) -> Revision | None:
         """Returns a pin's revision with its service as a commit holds it; None when it is not there."""

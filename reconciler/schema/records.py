@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.errors import InvalidInput
+from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.times import rfc3339
@@ -81,6 +82,12 @@ def read_service_record(obj: KubeObject) -> ServiceRecord:
 def record_name(record: PromotionRecord | ServiceRecord) -> str:
     """Returns the name of a record's object."""
     return f"{record.service}.{record.environment}"
+
+
+def named_cell(obj: KubeObject) -> tuple[ServiceName, EnvironmentName]:
+    """Returns the cell that a record's object is named for, whatever it holds."""
+    service, _, environment = str(obj["metadata"].get("name", "")).partition(".")
+    return ServiceName(service), EnvironmentName(environment)
 
 
 def _metadata(record: PromotionRecord | ServiceRecord, namespace: str) -> dict[str, Any]:

@@ -16,7 +16,11 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import Change, KubeApi, WatchEvent
-from reconciler.schema.records import promotion_record_object, read_promotion_record
+from reconciler.schema.records import (
+    named_cell,
+    promotion_record_object,
+    read_promotion_record,
+)
 from reconciler.shell.executor.live import StartWatch
 from reconciler.shell.executor.suspending import suspended
 
@@ -260,8 +264,7 @@ class PromotionRecords:
 
     def _note_unreadable(self, event: WatchEvent) -> None:
         """What cannot be read is not "none there": nothing is decided for that cell."""
-        service, _, environment = str(event.object["metadata"].get("name", "")).partition(".")
-        key = (ServiceName(service), EnvironmentName(environment))
+        key = named_cell(event.object)
         with self._lock:
             if event.change is Change.DELETED:
                 self._unreadable.discard(key)

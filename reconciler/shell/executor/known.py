@@ -12,7 +12,7 @@ from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.kube import Change, WatchEvent
-from reconciler.schema.records import read_service_record
+from reconciler.schema.records import named_cell, read_service_record
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.executor.suspending import UNTIL, suspended
 
@@ -53,8 +53,7 @@ class KnownRecords:
         return key
 
     def _note_unreadable(self, event: WatchEvent) -> CellKey:
-        service, _, environment = str(event.object["metadata"].get("name", "")).partition(".")
-        key = (ServiceName(service), EnvironmentName(environment))
+        key = named_cell(event.object)
         with self._lock:
             if event.change is Change.DELETED:
                 self._unreadable.discard(key)

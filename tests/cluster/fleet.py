@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -127,6 +128,20 @@ def fleet(
         finally:
             made.daemon.__exit__()
             made.clean_up()
+
+
+def edit(fleet: Fleet, cluster: str, patch: dict[str, Any]) -> None:
+    """Edits the Deployment as a person with kubectl would."""
+    path = f"/apis/apps/v1/namespaces/{fleet.name}/deployments/{fleet.service}"
+    fleet.planes[cluster].request("PATCH", f"{path}?fieldManager=kubectl-edit", patch)
+
+
+def holds_for(seconds: float, is_so: Any) -> None:
+    """Checks that something stays so; there is nothing to wait for when nothing may happen."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        assert is_so()
+        time.sleep(0.1)
 
 
 def _merged(planes: Mapping[str, ControlPlane], user: str) -> dict[str, Any]:

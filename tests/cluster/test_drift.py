@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.times import rfc3339
-from tests.cluster.fleet import Fleet, fleet
+from tests.cluster.fleet import Fleet, edit, fleet, holds_for
 from tests.controlplane.cluster import ControlPlane
 from tests.system.envrepo import policy
 
@@ -34,12 +33,6 @@ def reporting(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet
     with fleet(planes, tmp_path) as made:
         made.start_with(GOOD, policy(drift="report"))
         yield made
-
-
-def edit(fleet: Fleet, cluster: str, patch: dict[str, Any]) -> None:
-    """Edits the Deployment as a person with kubectl would."""
-    path = f"/apis/apps/v1/namespaces/{fleet.name}/deployments/{fleet.service}"
-    fleet.planes[cluster].request("PATCH", f"{path}?fieldManager=kubectl-edit", patch)
 
 
 def workload_writes(fleet: Fleet) -> list[dict[str, Any]]:
@@ -96,11 +89,3 @@ def test_a_suspended_object_is_left_alone_until_the_suspension_ends(correcting: 
     holds_for(QUIET_S, lambda: replicas(correcting, "prod-2") == 5)
     edit(correcting, "prod-2", {"metadata": {"annotations": dict.fromkeys(stopped)}})
     correcting.daemon.until(lambda: replicas(correcting, "prod-2") == 2, "it is put right again")
-
-
-def holds_for(seconds: float, is_so: Any) -> None:
-    """Checks that something stays so; there is nothing to wait for when nothing may happen."""
-    until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s:
-        assert is_so()
-        time.sleep(0.1)

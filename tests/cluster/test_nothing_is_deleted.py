@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.fleet import Fleet, fleet
-from tests.cluster.test_drift import holds_for
+from tests.cluster.fleet import Fleet, fleet, holds_for
 from tests.controlplane.cluster import LIMITED, ControlPlane
 from tests.system.envrepo import CLUSTERS, digest
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 QUIET_S = 4.0
-
-
-@pytest.fixture
-def proven(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
-    """A fleet on which a first release is proven everywhere."""
-    with fleet(planes, tmp_path) as made:
-        made.start_with(GOOD)
-        yield made
 
 
 def folder_gone(fleet: Fleet) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.fleet import Fleet, fleet
-from tests.cluster.test_drift import edit, holds_for
+from tests.cluster.fleet import Fleet, edit, fleet, holds_for
 from tests.controlplane.cluster import DAEMON, ControlPlane
 from tests.system import envrepo
 from tests.system.envrepo import CLUSTERS, digest

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from tests.cluster.fleet import Fleet, fleet
-from tests.cluster.test_drift import holds_for
+from tests.cluster.fleet import Fleet, holds_for
 from tests.conftest import CRASHES_IN_STAGING
-from tests.controlplane.cluster import ControlPlane
 from tests.gitservers.http import HangUp
 from tests.system.envrepo import digest
 
 GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
 QUIET_S = 5.0
-
-
-@pytest.fixture
-def proven(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
-    """A fleet on which a first release is proven everywhere."""
-    with fleet(planes, tmp_path) as made:
-        made.start_with(GOOD)
-        yield made
 
 
 def test_a_cluster_that_refuses_connections_holds_only_its_own_wave(proven: Fleet) -> None:

@@ -51,6 +51,10 @@ class Observer(Protocol):
         """Returns the cells of which it has a record."""
         ...
 
+    def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        """Returns the environments in which it has a record of a service, without a look at others."""
+        ...
+
 
 class Gatherer:
     """Gathers the facts of services; only the coordinator's task calls it.
@@ -95,7 +99,10 @@ class Gatherer:
 
     def gather(self, services: Iterable[ServiceName]) -> None:
         """Sees some services anew, and last what they depend on, whatever the order."""
-        seen = {service: self._seen(service) for service in services}
+        recorded: dict[ServiceName, set[EnvironmentName]] = {}
+        for service, environment in self._records.cells():
+            recorded.setdefault(service, set()).add(environment)
+        seen = {name: self._seen(name, recorded.get(name, set())) for name in services}
         self.facts.update(seen)
         self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
 
@@ -104,10 +111,9 @@ class Gatherer:
         declared = self._asker.snapshot.services.values() if self._asker is not None else ()
         return {service.name for service in declared if of in service.depends_on}
 
-    def _seen(self, service: ServiceName) -> ServiceFacts:
-        recorded = [e for s, e in self._records.cells() if s == service]
-        seen = [e for x in self._executors().values() for s, e in x.known_cells() if s == service]
-        environments = sorted({*recorded, *seen})
+    def _seen(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
+        seen = (executor.environments(service) for executor in self._executors().values())
+        environments = sorted(recorded.union(*seen))
         asker = self._asker
         if asker is None:
             path, mode = self._recorded_path(service, environments), self._daemon_mode()
@@ -168,7 +174,13 @@ class Gatherer:
     def _clusters(self, key: CellKey) -> tuple[ClusterName, ...]:
         if self._asker is not None:
             return tuple(cluster.name for cluster in self._asker.clusters(key[1]))
-        return tuple(n for n, e in self._executors().items() if key in e.known_cells())
+        return self._asked(key)
+
+    def _asked(self, key: CellKey) -> tuple[ClusterName, ...]:
+        """Returns the clusters that have a record of a cell."""
+        service, environment = key
+        executors = self._executors().items()
+        return tuple(name for name, e in executors if environment in e.environments(service))
 
     def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)
@@ -184,8 +196,7 @@ class Gatherer:
         proven_on = next(
             (p.members for p in proofs if record and p.revision == record.admitted), ()
         )
-        asked = [name for name, e in self._executors().items() if key in e.known_cells()]
-        return tuple(sorted({*proven_on, *asked} - set(names)))
+        return tuple(sorted({*proven_on, *self._asked(key)} - set(names)))
 
     def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
         snapshot = self._asker.snapshot if self._asker is not None else None

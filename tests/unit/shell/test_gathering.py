@@ -62,6 +62,9 @@ class Executor:
     def known_cells(self) -> tuple[CellKey, ...]:
         return self.cells
 
+    def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        return frozenset(environment for name, environment in self.cells if name == service)
+
     def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
         return member(self.name)
 

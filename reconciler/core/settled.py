@@ -8,7 +8,7 @@ from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import badness, is_back, is_healthy, is_refused
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, FinishRollBack, Hold, Prove
+from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
@@ -30,7 +30,7 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
     if proof is not None:
         failing = _failing(view, admitted, proof)
         if failing is not None:
-            return failing if isinstance(failing, tuple) else (*orders, failing)
+            return (failing,) if isinstance(failing, Reject) else (*orders, failing)
     forward = _forward(view, admitted, proof)
     if orders and all(isinstance(action, Hold) for action in forward):
         return orders
@@ -67,7 +67,7 @@ def _going_back(view: CellView, lagging: Member | None, version: str) -> Hold:
     return Hold(view.service, view.environment, Reason.ROLLING_BACK, message, page=page)
 
 
-def _failing(view: CellView, admitted: Revision, proof: Proof) -> tuple[Action, ...] | Hold | None:
+def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold | None:
     """Returns what a failure of the proven revision leads to, or None while it does well.
 
     Only the clusters that it was proven on can undo a proof: one that joined since is told of.
@@ -77,7 +77,7 @@ def _failing(view: CellView, admitted: Revision, proof: Proof) -> tuple[Action, 
         own = tuple(m for m in view.cell.members if m.cluster in proof.members)
         found = rolling.reject_if_bad(view, admitted, own)
         if found is not None:
-            return found if isinstance(found, Hold) else (found,)
+            return found
     bad = badness(view.cell.members, admitted)
     if bad is None or _newer_is_open(view, admitted):
         return None

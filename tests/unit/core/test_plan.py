@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from tests.fakes.facts import (
     cell,
     entry,
     planned,
+    proof,
     record,
     rejection,
     rollout,
@@ -242,3 +244,10 @@ def test_a_cluster_that_is_left_over_holds_nothing_back() -> None:
         cell(PROD, record(PROD), ask(V2, PROD, paused=True)), orphans=(ClusterName("prod-9"),)
     )
     assert said(planned(pending)) == ["Hold Paused"]
+
+
+def test_what_is_taken_back_within_its_watch_is_given_to_no_further_cluster() -> None:
+    watched = proof(V2, PROD, watch_until=NOW + timedelta(seconds=1))
+    known = record(PROD, V2, proofs=(watched, proof(V1, PROD)))
+    given = cell(PROD, known, on={"prod-3": V1}, members={"prod-1": {"health": CRASHING}})
+    assert said(planned(given)) == ["Reject CrashLoopBackOff"]

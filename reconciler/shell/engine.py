@@ -119,17 +119,7 @@ class Engine:
             ClusterPins(home, namespace, may_write=self._may_write, told=self._told_uid)
         )
         self.clusters.join(ports.named)
-        self.lease = Lease(
-            home,
-            namespace,
-            holder,
-            clock=ports.clock,
-            duration_s=settings.lease.duration_s,
-            renew_deadline_s=settings.lease.renew_deadline_s,
-            retry_s=settings.lease.retry_s,
-            on_change=self._touch_all,
-            on_event=on_event,
-        )
+        self.lease = self._lease(home, holder)
         self.records = PromotionRecords(
             home,
             namespace,
@@ -153,32 +143,8 @@ class Engine:
             ports.history, ports.builder, clock=ports.clock, key=self.digest_key.get
         )
         self._parsed = Parsed()
-        self.heads = Heads(
-            ports.remote,
-            ports.history,
-            read=self._read,
-            accepted=AcceptedHead(home, namespace, may_write=self._may_write),
-            accept_history=lambda: current().repo.accept_history,
-            poll_s=lambda: current().repo.poll_s,
-            clock=ports.clock,
-            on_change=self._head_changed,
-            on_event=on_event,
-        )
-        self.reverter = Reverter(
-            clock=ports.clock,
-            heads=self.heads,
-            history=ports.history,
-            remote=ports.remote,
-            branch=settings.repo.branch,
-            root=settings.repo.path,
-            asker=self.asker_of,
-            facts=self._facts,
-            record=self.records.get,
-            amend=self._amend,
-            may_push=lambda: self.lease.leads and self._may_write(),
-            on_event=on_event,
-            on_change=self._touch_service,
-        )
+        self.heads = self._heads(home)
+        self.reverter = self._reverter()
         actor = Actor(
             clock=ports.clock,
             records=self.records,
@@ -190,6 +156,56 @@ class Engine:
         self._coordinator = self._coordinating(
             lambda: self.heads.head, actor.act, actor.observe, self._publish
         )
+
+    # The parts that take the most words to put together.
+
+    def _lease(self, home: KubeApi, holder: str) -> Lease:
+        settings = self._settings
+        return Lease(
+            home,
+            settings.namespace,
+            holder,
+            clock=self._ports.clock,
+            duration_s=settings.lease.duration_s,
+            renew_deadline_s=settings.lease.renew_deadline_s,
+            retry_s=settings.lease.retry_s,
+            on_change=self._touch_all,
+            on_event=self._on_event,
+        )
+
+    def _heads(self, home: KubeApi) -> Heads:
+        ports, namespace = self._ports, self._settings.namespace
+        return Heads(
+            ports.remote,
+            ports.history,
+            read=self._read,
+            accepted=AcceptedHead(home, namespace, may_write=self._may_write),
+            accept_history=lambda: self._current().repo.accept_history,
+            poll_s=lambda: self._current().repo.poll_s,
+            clock=ports.clock,
+            on_change=self._head_changed,
+            on_event=self._on_event,
+        )
+
+    def _reverter(self) -> Reverter:
+        ports, repo = self._ports, self._settings.repo
+        return Reverter(
+            clock=ports.clock,
+            heads=self.heads,
+            history=ports.history,
+            remote=ports.remote,
+            branch=repo.branch,
+            root=repo.path,
+            asker=self.asker_of,
+            facts=self._facts,
+            record=self.records.get,
+            amend=self._amend,
+            may_push=lambda: self.lease.leads and self._may_write(),
+            on_event=self._on_event,
+            on_change=self._touch_service,
+        )
+
+    # What it does.
 
     def start(self) -> Wake:
         """Hands every task to the runner; returns what makes it fetch at once."""

@@ -53,9 +53,17 @@ CONTRAST = """
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
+def chromium() -> Iterator[Chromium]:
     with Chromium() as started:
         yield started
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Chromium:
+    """The one browser of all tests, with nothing noted of the tests before: they run in any order."""
+    chromium.requested.clear()
+    chromium.complaints.clear()
+    return chromium
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +97,6 @@ def keep(browser: Chromium, name: str) -> None:
 def test_a_bad_release_is_seen_as_it_happens(
     browser: Chromium, fleet: ServedFleet, daemon: DaemonProcess
 ) -> None:
-    browser.complaints.clear()  # one browser serves all tests, one of which asks for what is not there
     browser.open(daemon.page_url)
     heads = browser.evaluate("[...document.querySelectorAll('thead th')].map(h => h.textContent)")
     assert heads == ["service", "dev", "staging", "prod"]
@@ -160,6 +167,8 @@ def test_it_works_without_its_script(browser: Chromium, daemon: DaemonProcess) -
 
 def test_nothing_is_asked_of_anybody_else(browser: Chromium, daemon: DaemonProcess) -> None:
     own = urlsplit(daemon.page_url).netloc
+    browser.open(f"{daemon.page_url}/services/web")
+    browser.open(daemon.page_url)
     asked = {urlsplit(url).netloc for url in browser.requested if not url.startswith("data:")}
     assert asked == {own}
     policy = "Content-Security-Policy"
@@ -169,13 +178,11 @@ def test_nothing_is_asked_of_anybody_else(browser: Chromium, daemon: DaemonProce
         " document.head.append(s); setTimeout(() => done(window.ran !== 1), 500); })"
     )
     assert blocked, f"the {policy} lets nothing inline run"
-    browser.complaints.clear()
 
 
 def test_a_bad_address_is_a_page(browser: Chromium, daemon: DaemonProcess) -> None:
     browser.open(f"{daemon.page_url}/services/%3Cscript%3Ealert(1)%3C%2Fscript%3E")
     assert "there is no such page" in browser.text()
-    browser.complaints.clear()
 
 
 def test_a_daemon_that_is_gone_is_told(
@@ -188,4 +195,3 @@ def test_a_daemon_that_is_gone_is_told(
         assert "old" not in browser.text()
         other.kill()
         browser.until("document.body.innerText.includes('what you see is old')")
-    browser.complaints.clear()

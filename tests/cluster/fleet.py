@@ -64,24 +64,11 @@ class Fleet(Installation):
 
     def image(self, cluster: str) -> str | None:
         """Returns the digest that the service's Deployment asks for on a cluster."""
-        found = self.deployment(cluster)
-        if found is None:
-            return None
-        image = str(found["spec"]["template"]["spec"]["containers"][0]["image"])
-        return image.partition("@")[2]
+        return _image(self.deployment(cluster))
 
     def runs(self, cluster: str, digest: str) -> bool:
         """Whether a cluster's Deployment asks for a digest, and every Pod of it is current and ready."""
-        found = self.deployment(cluster)
-        if found is None or self.image(cluster) != digest:
-            return False
-        status, wanted = found.get("status") or {}, found["spec"]["replicas"]
-        return bool(
-            status.get("observedGeneration") == found["metadata"]["generation"]
-            and status.get("updatedReplicas") == wanted
-            and status.get("readyReplicas") == wanted
-            and status.get("replicas") == wanted
-        )
+        return is_rolled_out(self.deployment(cluster), digest)
 
     def writes(self, cluster: str) -> list[dict[str, Any]]:
         """Returns the daemon's writes to this installation's namespaces, by the cluster's own audit.
@@ -130,6 +117,16 @@ def fleet(
             made.clean_up()
 
 
+def is_rolled_out(deployment: Mapping[str, Any] | None, digest: str) -> bool:
+    """Whether a Deployment asks for a digest, and every Pod of it is current and ready."""
+    if deployment is None or _image(deployment) != digest:
+        return False
+    status, wanted = deployment.get("status") or {}, deployment["spec"]["replicas"]
+    counts = [status.get(name) for name in ("updatedReplicas", "readyReplicas", "replicas")]
+    observed = status.get("observedGeneration")
+    return observed == deployment["metadata"]["generation"] and counts == [wanted] * 3
+
+
 def edit(fleet: Fleet, cluster: str, patch: dict[str, Any]) -> None:
     """Edits the Deployment as a person with kubectl would."""
     path = f"/apis/apps/v1/namespaces/{fleet.name}/deployments/{fleet.service}"
@@ -142,6 +139,13 @@ def holds_for(seconds: float, is_so: Any) -> None:
     while time.monotonic() < until_s:
         assert is_so()
         time.sleep(0.1)
+
+
+def _image(deployment: Mapping[str, Any] | None) -> str | None:
+    if deployment is None:
+        return None
+    image = str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+    return image.partition("@")[2]
 
 
 def _merged(planes: Mapping[str, ControlPlane], user: str) -> dict[str, Any]:

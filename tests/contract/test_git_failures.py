@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import socket
 import threading
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.git import exchange
 from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.repository import open_repository
 from reconciler.errors import (
@@ -60,6 +63,50 @@ def exchanges() -> list[int]:
     return [
         pid for pid in found if b"exchange_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
+
+
+# Processes.
+
+
+def test_only_what_brings_nothing_is_done_by_the_same_process_again(pushable: ServedWorld) -> None:
+    commit = one_commit(pushable)
+    assert exchanges() == [], "it took in what a stranger sent"
+    pushable.repo.fetch()
+    waiting = exchanges()
+    pushable.repo.fetch()
+    assert exchanges() == waiting and len(waiting) == 1
+    assert pushable.repo.push(commit, "main").outcome is PushOutcome.LANDED
+    assert exchanges() == []
+
+
+def test_a_process_that_died_as_it_waited_is_replaced(http: ServedWorld) -> None:
+    head = http.repo.fetch()
+    assert http.repo.fetch() == head
+    (waiting,) = exchanges()
+    os.kill(waiting, signal.SIGKILL)
+    os.waitid(os.P_PID, waiting, os.WEXITED | os.WNOWAIT)
+    assert http.repo.fetch() == head
+
+
+def test_a_process_that_waited_for_long_is_replaced(
+    http: ServedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "WAITS_S", 0.0)
+    seen = []
+    for _ in range(3):
+        http.repo.fetch()
+        seen += exchanges()
+    assert len(set(seen)) == 2, "the first fetch brought something, and the others have one each"
+
+
+def test_a_repository_that_is_let_go_of_leaves_no_process(http: ServedWorld) -> None:
+    repo = http.with_access()
+    repo.fetch()
+    repo.fetch()
+    assert len(exchanges()) == 1
+    del repo
+    gc.collect()
+    assert exchanges() == []
 
 
 # Remotes that do not answer.

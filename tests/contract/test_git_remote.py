@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import OperatorError
+from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.ports.git import PushOutcome
 from tests.contract.git_ways import ServedWorld, served_world
 from tests.gitservers.served import PUSHABLE, Way
@@ -99,3 +99,22 @@ def test_a_hooks_words_come_without_control_characters(pushable: ServedWorld) ->
     assert result.outcome is PushOutcome.REFUSED
     assert "protected" in result.message
     assert result.message.isprintable()
+
+
+@pytest.mark.parametrize("way", PUSHABLE)
+def test_who_may_read_and_not_push_is_told_so(way: Way, tmp_path: Path) -> None:
+    with served_world(way, tmp_path) as world:
+        commit = world.repo.commit(world.repo.fetch(), {"y": b"1"}, "y")
+        world.served.repository.git("config", "http.receivepack", "false")
+        if world.served.http is None:
+
+            def refuse(service: str) -> None:
+                raise PermissionError("this key may only read")
+
+            world.served.before_refs(
+                lambda service: refuse(service) if "receive" in service else None
+            )
+        with pytest.raises(ReconcilerError):
+            world.repo.push(commit, "main")
+        world.served.before_refs(None)
+        assert world.people.tip() == world.first

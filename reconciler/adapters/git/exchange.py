@@ -1,16 +1,21 @@
-"""One exchange with the remote, in a process of its own that is killed when its time is up.
+"""Exchanges with the remote, each in a process of its own that is killed when its time is up.
 
 libgit2 has no total time limit (a remote that sends a byte a second is served for ever), keeps one
 trust store for the whole process, and unpacks what strangers sent. A child process answers all
-three: it can be killed, it starts with the files as they are now, and its memory is its own.
+three: it can be killed, it trusts what the files say now, and its memory is its own.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
+import weakref
+from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +28,9 @@ from reconciler.adapters.git.errors import MirrorBroken, clean
 from reconciler.errors import ReconcilerError, Unreachable
 
 _CHILD = "reconciler.adapters.git.exchange_process"
+
+WAITS_S = 600.0
+"""How long a process is used again, in seconds: the system's own certificates are read at its start."""
 
 _ERRORS: dict[str, type[ReconcilerError]] = {
     kind.__name__: kind
@@ -49,7 +57,7 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the child is told, as its one argument; it names files and holds no secret.
+    """What the child is told, as one line; it names files and holds no secret.
 
     Attributes:
         branch: The branch to fetch or to push to.
@@ -105,60 +113,152 @@ def request_for(access: GitAccess, *, operation: Operation, mirror: Path, home: 
     )
 
 
-def run(
-    request: Request, *, address: RemoteAddress, ca_file: Path | None, timeout_s: float
-) -> dict[str, Any]:
-    """Runs the exchange to its end, or ends it.
+class Exchanges:
+    """Runs exchanges, each in a process of its own that is ended when its time is up.
 
-    Raises:
-        Unreachable: The time is up, or the child ended without an answer.
-        ReconcilerError: What the child found.
+    A fetch that finds nothing new is most of them, and starting Python and libgit2 is most of its cost.
+    Its process, which took in nothing but names, waits for the next exchange; any other one ends.
+
+    Safe to call from several threads.
     """
-    object = f"repo {address.text}"
-    # The child reads its end of this pipe and leaves when ours is gone: a daemon that is killed
-    # takes its exchange with it.
-    child_end, our_end = os.pipe()
-    try:
-        child = subprocess.Popen(
-            [sys.executable, "-S", "-P", "-m", _CHILD, request.text()],
-            stdin=child_end,
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Child] = deque()
+        weakref.finalize(self, _end_all, self._waiting)
+
+    def run(
+        self, request: Request, *, address: RemoteAddress, ca_file: Path | None, timeout_s: float
+    ) -> dict[str, Any]:
+        """Runs an exchange to its end, or ends it.
+
+        Raises:
+            Unreachable: The time is up, or the process ended without an answer.
+            ReconcilerError: What the process found.
+        """
+        child = self._child(_environment(request, ca_file), _trusted(ca_file))
+        waits = False
+        try:
+            answer = _answer(child, request, f"repo {address.text}", timeout_s)
+            waits = bool(answer.pop("waits", False))
+            return answer
+        finally:
+            if waits:
+                self._waiting.append(child)
+            else:
+                child.end()
+
+    def _child(self, environment: dict[str, str], trusted: object) -> _Child:
+        while self._waiting:
+            try:
+                child = self._waiting.pop()
+            except IndexError:
+                break
+            if child.serves(environment, trusted):
+                return child
+            child.end()
+        return _Child(environment, trusted)
+
+
+class _Child:
+    """A process that takes requests, one a line, and answers each with a line.
+
+    It leaves when our end of its stdin is gone: a daemon that is killed takes its exchange with it.
+
+    Args:
+        environment: Its environment; where it stands what is trusted is read once, at its start.
+        trusted: What tells that file from a later one.
+    """
+
+    def __init__(self, environment: dict[str, str], trusted: object) -> None:
+        self._environment = environment
+        self._trusted = trusted
+        self._until_s = time.monotonic() + WAITS_S
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-P", "-m", _CHILD],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(request, ca_file),
+            env=environment,
         )
-        os.close(child_end)
-        child_end = -1
-        with child:
-            try:
-                stdout, stderr = child.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                raise Unreachable(
-                    object,
-                    f"the {request.operation} was given up",
-                    f"it took longer than {timeout_s:g} s",
-                    "look at the remote, or raise repo.timeout_s",
-                ) from None
-    finally:
-        os.close(our_end)
-        if child_end >= 0:
-            os.close(child_end)
-    return _answer(object, request.operation, child.returncode, stdout, stderr)
+
+    def serves(self, environment: dict[str, str], trusted: object) -> bool:
+        """Whether it lives and would start the same way now."""
+        lives = self._process.poll() is None and time.monotonic() < self._until_s
+        return lives and (environment, trusted) == (self._environment, self._trusted)
+
+    def ask(self, text: str, timeout_s: float) -> bytes:
+        """Returns the line that it answers with; what is whole or not when it ended before.
+
+        Raises:
+            TimeoutError: It did neither in time.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        until_s = time.monotonic() + timeout_s
+        with suppress(BrokenPipeError):  # Its end is seen where it should answer.
+            stdin.write(f"{text}\n".encode())
+            stdin.flush()
+        told = b""
+        while not told.endswith(b"\n"):
+            ready, _, _ = select.select([stdout], [], [], max(0.0, until_s - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            chunk = os.read(stdout.fileno(), 1 << 16)
+            if not chunk:
+                break
+            told += chunk
+        return told
+
+    def failure(self) -> tuple[int, str]:
+        """Returns the code with which it ended, and the last line it wrote to stderr."""
+        assert self._process.stderr is not None
+        lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+        return self._process.wait(), lines[-1] if lines else ""
+
+    def end(self) -> None:
+        """Ends it, whatever it does."""
+        self._process.kill()
+        with self._process:  # Waits, and closes the pipes.
+            pass
 
 
-def _answer(
-    object: str, operation: Operation, returncode: int, stdout: bytes, stderr: bytes
-) -> dict[str, Any]:
-    if returncode < 0:
-        raise Unreachable(object, f"the {operation} ended early", f"by signal {-returncode}")
-    if returncode > 0 or not stdout:
-        last_line = (stderr.decode(errors="replace").strip().splitlines() or [""])[-1]
-        raise RuntimeError(f"the {operation} process failed ({returncode}): {clean(last_line)}")
-    answer: dict[str, Any] = json.loads(stdout)
+def _end_all(waiting: deque[_Child]) -> None:
+    while waiting:
+        waiting.pop().end()
+
+
+def _answer(child: _Child, request: Request, object: str, timeout_s: float) -> dict[str, Any]:
+    operation = request.operation
+    try:
+        told = child.ask(request.text(), timeout_s)
+    except TimeoutError:
+        raise Unreachable(
+            object,
+            f"the {operation} was given up",
+            f"it took longer than {timeout_s:g} s",
+            "look at the remote, or raise repo.timeout_s",
+        ) from None
+    if not told.endswith(b"\n"):
+        code, words = child.failure()
+        if code < 0:
+            raise Unreachable(object, f"the {operation} ended early", f"by signal {-code}")
+        raise RuntimeError(f"the {operation} process failed ({code}): {clean(words)}")
+    answer: dict[str, Any] = json.loads(told)
     if "error" in answer:
-        told = answer["error"]
-        raise _ERRORS[told["kind"]](told["object"], told["what"], told["why"], told["fix"])
+        error = answer["error"]
+        raise _ERRORS[error["kind"]](error["object"], error["what"], error["why"], error["fix"])
     return answer
+
+
+def _trusted(ca_file: Path | None) -> object:
+    """Returns what changes when a file of certificates does; a process reads it once."""
+    if ca_file is None:
+        return None
+    try:
+        stat = ca_file.stat()
+    except OSError as error:
+        return error.errno
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def told(error: ReconcilerError) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The child process of one exchange: fetches or pushes, prints its answer as JSON, and ends."""
+"""The child process of exchanges: reads a request a line, fetches or pushes, and prints its answer as JSON.
+
+It ends after the first one that brought something, and with the process that started it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 import threading
 from base64 import b64encode
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import quote
 
@@ -86,7 +90,7 @@ class Exchange:
             raise InvalidInput(
                 self._object, "the branch names no commit", f"{tip} is something else"
             )
-        return {"commit": tip}
+        return {"commit": tip, "waits": have == wanted}
 
     def push(self) -> dict[str, Any]:
         """Pushes without force, then asks the remote again what its ref shows."""
@@ -197,9 +201,18 @@ class Exchange:
 
 
 def main() -> None:
-    """Answers the request in the one argument."""
-    request = Request.parse(sys.argv[1])
-    _end_with_parent()
+    """Answers requests until one has brought something."""
+    requests = _requests()
+    waits = True
+    while waits:
+        request = Request.parse(requests.get().decode())
+        answer = _answer(request)
+        waits = bool(answer.get("waits"))
+        sys.stdout.write(_without_token(json.dumps(answer), request) + "\n")
+        sys.stdout.flush()
+
+
+def _answer(request: Request) -> dict[str, Any]:
     memory = request.memory_bytes_max
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A core would hold the token.
@@ -208,25 +221,30 @@ def main() -> None:
         exchange = Exchange(request)
         match request.operation:
             case Operation.FETCH:
-                answer = exchange.fetch()
+                return exchange.fetch()
             case Operation.PUSH:
-                answer = exchange.push()
+                return exchange.push()
     except ReconcilerError as error:
-        answer = told(error)
-    sys.stdout.write(_without_token(json.dumps(answer), request))
-    sys.stdout.flush()
+        return told(error)
 
 
 def _pushed(outcome: PushOutcome, message: str) -> dict[str, Any]:
     return {"outcome": outcome.value, "message": message}
 
 
-def _end_with_parent() -> None:
-    def wait() -> None:
-        os.read(sys.stdin.fileno(), 1)
+def _requests() -> SimpleQueue[bytes]:
+    """Returns what is asked, as it comes; when the asking end is gone, so is this process."""
+    requests: SimpleQueue[bytes] = SimpleQueue()
+    # Without a buffer: its lock would be held while the process ends.
+    asked = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115
+
+    def read() -> None:
+        while line := asked.readline():
+            requests.put(line)
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=read, daemon=True).start()
+    return requests
 
 
 def _without_token(text: str, request: Request) -> str:

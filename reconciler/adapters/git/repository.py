@@ -13,7 +13,7 @@ from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.addresses import check_branch, parse_address
 from reconciler.adapters.git.committing import write_tree
 from reconciler.adapters.git.errors import MirrorBroken, translated
-from reconciler.adapters.git.exchange import Operation, Request, request_for, run
+from reconciler.adapters.git.exchange import Exchanges, Operation, Request, request_for
 from reconciler.adapters.git.history import MirrorHistory
 from reconciler.adapters.git.mirror import Mirror, confine_libgit2
 from reconciler.errors import InvalidInput, OperatorError, TransientError
@@ -39,6 +39,7 @@ class GitRepository(MirrorHistory):
         self._access = access
         self._address = parse_address(access.url)
         self._clock = clock
+        self._exchanges = Exchanges()
         super().__init__(Mirror(access.mirror_dir, access.url))
 
     def fetch(self) -> CommitId:
@@ -112,7 +113,7 @@ class GitRepository(MirrorHistory):
         return request_for(self._access, operation=operation, mirror=mirror, home=self._mirror.home)
 
     def _run(self, request: Request) -> dict[str, Any]:
-        return run(
+        return self._exchanges.run(
             request,
             address=self._address,
             ca_file=self._access.ca_file,

@@ -10,8 +10,18 @@ import hashlib
 from collections.abc import Iterable
 
 from reconciler.errors import InvalidInput
-from reconciler.model.names import CommitId, EnvironmentName, Identity, PartDigest, RevisionId
+from reconciler.model.names import (
+    ClusterName,
+    CommitId,
+    EnvironmentName,
+    Identity,
+    PartDigest,
+    RevisionId,
+)
 from reconciler.model.release import Release, Revision, TreeEntry, Values
+
+ClusterLabel = tuple[ClusterName, str, str]
+"""A cluster, and the key and value of one of its labels."""
 
 CLUSTERS_KEY = "clusters"
 """The key of `Revision.values` under which the overrides by cluster stand."""
@@ -60,9 +70,22 @@ def overlay_digest(entries: Iterable[TreeEntry], environment: EnvironmentName) -
     return PartDigest(_digest("overlay", *_listed(kept)))
 
 
-def values_digest(values: Values, cluster_values: Values, overlay: PartDigest) -> PartDigest:
-    """Returns the digest of what belongs to one environment alone: its values and its overlay."""
-    return PartDigest(_digest("values", values.text, cluster_values.text, overlay))
+def values_digest(
+    values: Values,
+    cluster_values: Values,
+    overlay: PartDigest,
+    labels: Iterable[ClusterLabel] = (),
+) -> PartDigest:
+    """Returns the digest of what belongs to one environment alone: its values and its overlay.
+
+    Args:
+        values: The pin's, without `clusters`.
+        cluster_values: By cluster.
+        overlay: The overlay's digest.
+        labels: Those that the values ask for, as clusters have them.
+    """
+    put_in = [part for label in sorted(labels) for part in label]
+    return PartDigest(_digest("values", values.text, cluster_values.text, overlay, *put_in))
 
 
 def identity_of(images: PartDigest, tree: PartDigest) -> Identity:
@@ -81,6 +104,7 @@ def revision_of(
     service_yaml_identity: bytes,
     environment: EnvironmentName,
     renderer: str,
+    labels: Iterable[ClusterLabel] = (),
 ) -> Revision:
     """Builds the revision of a release in one environment.
 
@@ -94,6 +118,7 @@ def revision_of(
         service_yaml_identity: See `tree_digest`.
         environment: Whose overlay counts.
         renderer: What will turn it into objects, with versions.
+        labels: See `values_digest`.
 
     Raises:
         InvalidInput: The values hold a key of their own named `clusters`.
@@ -101,7 +126,8 @@ def revision_of(
     images, entries = tuple(sorted(images)), tuple(entries)
     images_part = images_digest(images)
     tree_part = tree_digest(entries, service_yaml_identity)
-    values_part = values_digest(values, cluster_values, overlay_digest(entries, environment))
+    overlay = overlay_digest(entries, environment)
+    values_part = values_digest(values, cluster_values, overlay, labels)
     identity = identity_of(images_part, tree_part)
     return Revision(
         id=RevisionId(_digest("revision", identity, values_part, renderer)),

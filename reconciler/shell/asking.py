@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+from reconciler.core.assembly.values import labels_in
 from reconciler.core.identity import revision_of
 from reconciler.core.immediate import immediate_values
 from reconciler.core.renders import together
@@ -260,6 +261,7 @@ class Asker:
             service_yaml_identity=found.identity,
             environment=pin.environment,
             renderer=self.renderer.version(found.service.source),
+            labels=labels_in((pin.values, pin.cluster_values), self.clusters(pin.environment)),
         )
 
     def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:

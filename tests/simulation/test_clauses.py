@@ -11,7 +11,7 @@ from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import ObjectRef
 from reconciler.model.times import rfc3339
 from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, MANIFESTS, POLICY, SERVICE, World, pin, pins
+from tests.fakes.world import CLUSTERS, FLEET, MANIFESTS, POLICY, SERVICE, World, pin, pins
 
 GOOD, NEWER, NEWEST = "1.0.0", "1.1.0", "1.2.0"
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "web", "web")
@@ -76,6 +76,20 @@ def test_other_values_wait_with_their_release() -> None:
     world.git.merge({"environments/prod/web.yaml": pin(NEWER) + "values: {replicas: 4}\n"})
     world.pass_(40)
     assert all(replicas(world, name) == 2 for name in CLUSTERS["prod"])
+
+
+def test_another_label_that_a_value_asks_for_is_rolled_out_like_any_change_of_values() -> None:
+    world = proven_world()
+    labelled = [f"{{name: {name}, labels: {{size: '3'}}}}" for name in CLUSTERS["prod"]]
+    fleet = FLEET.replace("{name: prod-1}, {name: prod-2}, {name: prod-3}", ", ".join(labelled))
+    asked = pin(GOOD) + "values: {replicas: '${cluster.labels.size}'}\n"
+    world.git.merge({"fleet.yaml": fleet, "environments/prod/web.yaml": asked})
+    assert world.until(lambda: all(replicas(world, name) == 3 for name in CLUSTERS["prod"]))
+    assert world.until(lambda: world.told(EventKind.PROVEN)[-1].environment == "prod")
+    # The second wave's clusters grow, and the first one's has its turn before them all the same.
+    first, rest = labelled[0], [one.replace("'3'", "'5'") for one in labelled[1:]]
+    world.git.merge({"fleet.yaml": fleet.replace(", ".join(labelled), ", ".join([first, *rest]))})
+    assert world.until(lambda: [replicas(world, n) for n in CLUSTERS["prod"]] == [3, 5, 5])
 
 
 # What an environment that changes often may not forget.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.assembly.pods import Tree, group_kind, mapping
-from reconciler.core.identity import CLUSTERS_KEY
+from reconciler.core.identity import CLUSTERS_KEY, ClusterLabel
 from reconciler.errors import InvalidInput
 from reconciler.model.fleet import Cluster
 from reconciler.model.objects import ObjectRef
@@ -39,6 +39,17 @@ def effective_values(revision: Revision, cluster: Cluster) -> Values:
     overrides = mapping(tree.pop(CLUSTERS_KEY, {})).get(cluster.name)
     merged = _merged(tree, mapping(overrides))
     return Values.of(mapping(_substituted(merged, _facts(cluster), cluster)))
+
+
+def labels_in(values: Iterable[Values], clusters: Iterable[Cluster]) -> tuple[ClusterLabel, ...]:
+    """Returns the labels that some values ask for, as clusters have them: another is another revision."""
+    names = {name for one in values for name in _EXPRESSION.findall(one.text)}
+    return tuple(
+        (cluster.name, key, value)
+        for cluster in clusters
+        for key, value in cluster.labels
+        if f"{_LABELS}{key}" in names
+    )
 
 
 def set_replicas(objects: Sequence[Tree], values: Values) -> Iterator[InvalidInput]:

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.assembly.values import labels_in
+from reconciler.core.identity import ClusterLabel
 from reconciler.errors import InvalidInput
+from reconciler.model.fleet import Cluster, ClusterState
+from reconciler.model.names import ClusterName, EnvironmentName
+from reconciler.model.release import Values
 from tests.unit.core.test_assembly import faults, obj, render, workload
 
 WEB, WORKER = workload(), workload(name="worker")
@@ -128,3 +133,34 @@ def test_a_value_that_cannot_be_set(
 def test_an_expression_that_names_nothing_is_refused(expression: str) -> None:
     with pytest.raises(InvalidInput, match=r"cluster prod-1 has no"):
         render(WEB, values={"a": [{"b": f"x-{expression}"}]})
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ({"replicas": 3}, ()),
+        ({"replicas": "${cluster.name}"}, ()),
+        ({"replicas": "${cluster.labels.none}"}, ()),
+        (
+            {"replicas": "${cluster.labels.size}"},
+            (("prod-1", "size", "3"), ("prod-2", "size", "5")),
+        ),
+        ({"a": {"b": ["x-${cluster.labels.zone}-y"]}}, (("prod-1", "zone", "a"),)),
+    ],
+)
+def test_a_label_counts_where_a_value_asks_for_it(
+    values: dict[str, Any], labels: tuple[ClusterLabel, ...]
+) -> None:
+    clusters = [
+        cluster("prod-1", size="3", zone="a"),
+        cluster("prod-2", size="5"),
+        cluster("prod-3"),
+    ]
+    assert labels_in([Values(), Values.of(values)], clusters) == labels
+
+
+def cluster(name: str, **labels: str) -> Cluster:
+    """Returns a cluster of prod."""
+    return Cluster(
+        ClusterName(name), EnvironmentName("prod"), tuple(labels.items()), ClusterState.ACTIVE
+    )

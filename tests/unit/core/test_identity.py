@@ -69,6 +69,9 @@ def entries(**blobs: str) -> tuple[TreeEntry, ...]:
         pytest.param({"values": Values.of({"replicas": 9})}, {Part.VALUES}, id="other values"),
         pytest.param({"cluster_values": Values()}, {Part.VALUES}, id="other values of a cluster"),
         pytest.param({"entries": entries(cc="c0")}, {Part.VALUES}, id="this one's overlay"),
+        pytest.param(
+            {"labels": [("prod-1", "size", "3")]}, {Part.VALUES}, id="a label of a cluster"
+        ),
         pytest.param({"renderer": "assembly/2"}, {Part.RENDERER}, id="another renderer"),
     ],
 )
@@ -87,6 +90,12 @@ def test_the_digests_never_change_from_one_version_to_the_next() -> None:
     assert revision().id == (
         "sha256:8a4c6a709e5d1fa5447e68e92a5251bf4b599e6f3afde641ef7f7946ddec0a1b"
     )
+
+
+def test_labels_count_in_whatever_order_they_come() -> None:
+    labels = [("prod-1", "size", "3"), ("prod-2", "size", "5")]
+    assert revision(labels=labels).id == revision(labels=labels[::-1]).id
+    assert revision(labels=labels).id != revision(labels=labels[:1]).id
 
 
 def test_fields_that_join_to_the_same_text_do_not_collide() -> None:

@@ -88,7 +88,9 @@ def clusters(folder: Path) -> Iterator[dict[str, ControlPlane]]:
     """Starts dev, staging and prod in two waves, as the tests do."""
     names: dict[str, dict[str, Fate]] = {name: {} for name in CLUSTERS}
     names["staging-1"] = {CRASHES_IN_STAGING: Fate.CRASH}
-    with control_planes(folder / "planes", names) as planes:
+    folder = folder / "planes"
+    folder.mkdir()
+    with control_planes(folder, names) as planes:
         yield planes
 
 

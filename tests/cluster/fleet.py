@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.model.objects import KubeObject
 from tests.controlplane.cluster import DAEMON, ControlPlane
 from tests.gitservers.served import Served, Way, serve
-from tests.system.installation import HOME, Installation, Made
+from tests.system.installation import HOME, Installation
 
 API = "/apis/reconciler.dev/v1alpha1"
 
@@ -82,10 +82,6 @@ class Fleet(Installation):
             if "dryRun=All" not in entry["requestURI"]
             and {entry["objectRef"].get("namespace"), entry["objectRef"].get("name")} & mine
         ]
-
-    def reverts(self) -> list[Made]:
-        """Returns the daemon's commits on the branch, newest first."""
-        return [made for made in self.made() if made.trailers]
 
     def clean_up(self) -> None:
         """Deletes what this installation has made, without waiting for it."""

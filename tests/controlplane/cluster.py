@@ -331,10 +331,9 @@ def control_planes(
     """Starts clusters side by side.
 
     Args:
-        folder: For their data and logs; made where it is missing.
+        folder: For their data and logs.
         names: Each cluster's name, and what becomes of images there alone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         etcd = stack.enter_context(Etcd(folder))
         planes = {n: ControlPlane(n, folder / n, etcd, fates) for n, fates in names.items()}

@@ -126,6 +126,10 @@ class Installation(ABC):
         """Returns the branch's commit."""
         return self.served.repository.tip()
 
+    def reverts(self) -> list[Made]:
+        """Returns the daemon's commits on the branch, newest first."""
+        return [made for made in self.made() if made.trailers]
+
     def made_since(self, commit: str, branch: str = "main") -> list[Made]:
         """Returns the daemon's commits on a branch after one, newest first."""
         every = self.made(f"{commit}..refs/heads/{branch}")

@@ -56,6 +56,7 @@ class View:
 
     Attributes:
         unreachable: Clusters that do not answer, and why.
+        denied: Clusters that answer and may not be watched in full, and why.
         turn_s: Seconds that the turn took.
     """
 
@@ -64,4 +65,5 @@ class View:
     fleet: FleetSummary
     services: Mapping[ServiceName, Planned] = field(default_factory=dict)
     unreachable: Mapping[ClusterName, str] = field(default_factory=dict)
+    denied: Mapping[ClusterName, str] = field(default_factory=dict)
     turn_s: float = 0.0

@@ -105,6 +105,7 @@ class Clusters:
         self._lock = threading.Lock()
         self._started = False
         self._wakes: dict[ClusterName, list[Wake]] = {}
+        self._watches: dict[ClusterName, list[KindWatch]] = {}
         self._apis: dict[ClusterName, KubeApi] = {}
         self.pulses: dict[ClusterName, Pulse] = {}
         self.executors: dict[ClusterName, ClusterExecutor] = {}
@@ -164,6 +165,12 @@ class Clusters:
         silent = {n: p.error for n, p in self.pulses.items() if not p.is_reachable}
         return {**added, **self.unusable, **silent}
 
+    def denied(self) -> dict[ClusterName, str]:
+        """Returns each cluster that answers and does not let us watch something of ours, and why."""
+        watches = {name: list(found) for name, found in self._watches.items()}
+        told = {name: sorted({w.denied for w in found} - {""}) for name, found in watches.items()}
+        return {n: "; ".join(why) for n, why in told.items() if why and self.pulses[n].is_reachable}
+
     def watch(
         self,
         cluster: ClusterName,
@@ -198,6 +205,7 @@ class Clusters:
 
         wake = self._runner.spawn(f"watch {cluster} {kind[1]}", step, is_waited_for=False)
         self._wakes.setdefault(cluster, []).append(wake)
+        self._watches.setdefault(cluster, []).append(watch)
         return watch
 
     def _pulse_changed(self, name: ClusterName) -> None:

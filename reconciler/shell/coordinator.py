@@ -66,6 +66,7 @@ class Coordinator:
         act: Carries out actions.
         observe: Takes the actions of what is only observed: says what would be done.
         unreachable: Clusters that do not answer, and why.
+        denied: Clusters that answer and may not be watched in full, and why.
         publish: Given the view after every turn.
     """
 
@@ -83,6 +84,7 @@ class Coordinator:
         act: Act,
         observe: Observe,
         unreachable: Callable[[], Mapping[ClusterName, str]],
+        denied: Callable[[], Mapping[ClusterName, str]],
         publish: Callable[[View], None],
     ) -> None:
         self._clock = clock
@@ -96,6 +98,7 @@ class Coordinator:
         self._act = act
         self._observe = observe
         self._unreachable = unreachable
+        self._denied = denied
         self._publish = publish
         self._lock = threading.Lock()
         self._stepping = threading.Lock()
@@ -142,6 +145,7 @@ class Coordinator:
                 self._summary,
                 dict(self._planned),
                 self._unreachable(),
+                self._denied(),
                 self._clock.monotonic_s() - began_s,
             )
         )

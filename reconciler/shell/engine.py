@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -296,7 +296,8 @@ class Engine:
             ),
             act=act,
             observe=observe,
-            unreachable=self._unreachable,
+            unreachable=lambda: self.clusters.unreachable(self.heads.head.clusters),
+            denied=self.clusters.denied,
             publish=publish,
         )
 
@@ -361,12 +362,6 @@ class Engine:
         return read_snapshot(
             self._ports.history, commit, root=self._settings.repo.path, parsed=self._parsed
         )
-
-    def _unreachable(self) -> Mapping[ClusterName, str]:
-        """Returns each cluster of the fleet that nothing is known of, and why."""
-        snapshot = self.heads.head.snapshot
-        fleet = snapshot.fleet.clusters() if snapshot is not None else ()
-        return self.clusters.unreachable(cluster.name for cluster in fleet)
 
     def _asker(self, head: Head) -> Asker | None:
         return self.asker_of(head.snapshot) if head.snapshot is not None else None

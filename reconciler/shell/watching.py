@@ -20,6 +20,9 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.2, 30.0
 DENIED_S = 15.0
 """A right that is missing is looked for again, but not often: a person must give it."""
 
+STEADY_S = 5.0
+"""A watch that stood this long and then broke is asked again at once, however often that was before."""
+
 HASTY_S = 1.0
 """A server that ends a watch sooner than this is asked again with a back-off, not at once."""
 
@@ -33,6 +36,9 @@ class KindWatch:
     """A list and the watch that keeps it up to date. Its `step` is one task.
 
     An error empties nothing: what was seen stays, and `is_fresh` says that it may be old.
+
+    Attributes:
+        denied: Why it may not be watched; empty where nothing but time is needed.
 
     Args:
         api: The cluster.
@@ -82,8 +88,10 @@ class KindWatch:
         self._is_listed = False
         self._seen_s: float | None = None
         self._failures = 0
+        self._expiries = 0
         self._stopped = False
-        self.error = ""
+        self._error = ""
+        self.denied = ""
 
     @property
     def heard_s(self) -> float | None:
@@ -103,7 +111,7 @@ class KindWatch:
         return float("-inf") if seen_s is None else seen_s + self._fresh_s
 
     def doubt(self) -> None:
-        """Says that the cluster did not answer for a while: what was seen counts after a new list."""
+        """Says that nothing may have been told for a while: what was seen counts after a new list."""
         self._is_listed = False
         with self._lock:
             self._seen_s = None
@@ -117,30 +125,43 @@ class KindWatch:
         if self._stopped:
             return SESSION_S
         began_s = self._clock.monotonic_s()
+        watched_s = float("inf")
         try:
             if self._on_not_served is not None and self._api.kind(*self._kind) is None:
                 self._not_served(self._on_not_served)
                 return DENIED_S
             if not self._is_listed:
                 self._list()
+            watched_s = self._clock.monotonic_s()
             heard = self._watch()
-            if not heard and not self._stopped:
+            if heard:
+                # It was ended in good order, so nothing was held back until now: a word like another.
+                self._seen()
+            elif not self._stopped:
                 self._probe()
         except Expired as error:
             # Once is what happens after a while away; again and again is a broken server.
             self._is_listed = False
-            return self._failed(error) if self._failures else self._hasty()
+            self._expiries = 1 if self._is_steady(watched_s) else self._expiries + 1
+            if self._expiries > 1:
+                self._tell(error)
+            return self._back_off(self._expiries)
         except OperatorError as error:
-            self._failed(error)
-            self._is_listed = False
+            self._tell(error)
+            self.denied = self._error
+            self.doubt()
             return DENIED_S
         except TransientError as error:
-            return self._failed(error)
-        self.error = ""
+            self._failures = 1 if self._is_steady(watched_s) else self._failures + 1
+            self._tell(error)
+            least_s = min(error.retry_after_s or 0.0, RETRY_MAX_S)
+            return max(least_s, self._back_off(self._failures))
+        self._error = self.denied = ""
         is_hasty = self._clock.monotonic_s() - began_s < HASTY_S and not self._again_s
         if is_hasty and not heard:
-            return self._hasty()
-        self._failures = 0
+            self._failures += 1
+            return self._back_off(self._failures)
+        self._failures = self._expiries = 0
         # Spread, so that watches of virtual time do not keep step with what they watch.
         spread = 0.5 + self._jitter.random()
         return RETRY_FIRST_S if is_hasty else self._again_s * spread
@@ -163,6 +184,7 @@ class KindWatch:
                 self._note(WatchEvent(change, obj))
         self._version = listing.resource_version
         self._is_listed = True
+        self.denied = ""
         self._seen()
 
     def _watch(self) -> bool:
@@ -235,19 +257,18 @@ class KindWatch:
         if not was_fresh:
             self._on_fresh()
 
-    def _failed(self, error: ReconcilerError) -> float:
-        if str(error) != self.error:
+    def _tell(self, error: ReconcilerError) -> None:
+        if str(error) != self._error:
             _log.warning("watch-failed", kind=self._kind[1], error=str(error))
-        self.error = str(error)
-        wait_s = self._hasty()
-        if isinstance(error, TransientError) and error.retry_after_s:
-            wait_s = max(wait_s, min(error.retry_after_s, RETRY_MAX_S))
-        return wait_s
+        self._error = str(error)
 
-    def _hasty(self) -> float:
-        """Returns a longer wait each time, until a session goes well."""
-        self._failures += 1
-        wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(self._failures - 1, 10))
+    def _is_steady(self, watched_s: float) -> bool:
+        """Whether the watch that has just failed stood for a while, so that it failed anew."""
+        return self._clock.monotonic_s() - watched_s >= STEADY_S
+
+    def _back_off(self, failures: int) -> float:
+        """Returns a longer wait after each failure, until a session goes well."""
+        wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures - 1, 10))
         return float(wait_s * (0.5 + self._jitter.random()))
 
 

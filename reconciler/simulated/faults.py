@@ -37,7 +37,7 @@ class Drip(Exception):
 
 
 Rule = Callable[[str, list[str]], None]
-"""Called with verb and path steps before each request; raises an Answer or a fault to be met."""
+"""Called with verb (lists are `get`) and path steps before each request; raises what is to be met."""
 
 
 @dataclass(slots=True)

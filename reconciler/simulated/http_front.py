@@ -205,7 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise answers.bad_request(f"the body cannot be read: {type(error).__name__}") from None
 
     def _route(self, request: Request) -> None:
-        self.server_of.faults.meet(request.verb, request.steps)
+        verb = "watch" if request.is_watch else request.verb
+        self.server_of.faults.meet(verb, request.steps)
         if request.path in ("/readyz", "/healthz", "/livez"):
             self._raw(b"ok", "text/plain")
         elif request.verb == "get" and request.is_watch:

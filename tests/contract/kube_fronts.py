@@ -8,18 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig
 from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.model.objects import KubeObject
-from reconciler.ports.kube import KubeApi
+from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.shell.runner import SystemClock
 from reconciler.simulated.behaviour import Pace
 from reconciler.simulated.cluster import SimulatedCluster
 from reconciler.simulated.faults import WireFaults
 from reconciler.simulated.http_front import ClusterServer
 from tests.controlplane.cluster import ControlPlane
+
+Object = dict[str, Any]
 
 SOMEBODY = "somebody"
 """The field manager of everyone else."""
@@ -146,3 +149,51 @@ def simulated(
             path, "http", name="http", allow=Allowances(), request_timeout_s=request_timeout_s
         )
         yield Simulated(api, cluster, server, faults, path)
+
+
+def config_map(name: str, **data: str) -> Object:
+    """Returns a ConfigMap."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"},
+        "data": data,
+    }
+
+
+@contextmanager
+def meeting(
+    folder: Path, fault: Exception | type[Exception], *, request_timeout_s: float = 5.0
+) -> Iterator[Simulated]:
+    """A cluster on which every request about ConfigMaps meets a fault."""
+
+    def rule(verb: str, steps: list[str]) -> None:
+        del verb
+        if "configmaps" in steps:
+            raise fault
+
+    with simulated(folder, token="a-token", request_timeout_s=request_timeout_s) as made:
+        made.faults.rules.append(rule)
+        yield made
+
+
+def listing(made: Simulated) -> Callable[[], object]:
+    """Returns what lists ConfigMaps."""
+    return lambda: made.api.list("v1", "ConfigMap", namespace=None, label_selector="")
+
+
+def watching(made: Simulated, timeout_s: float = 5.0) -> Callable[[], object]:
+    """Returns what watches ConfigMaps to the end."""
+    return lambda: list(watch(made.api, timeout_s))
+
+
+def watch(api: KubeClient, timeout_s: float = 1.0) -> Iterator[WatchEvent]:
+    """Returns the events of ConfigMaps from the first version on."""
+    return api.watch(
+        "v1",
+        "ConfigMap",
+        namespace=None,
+        label_selector="",
+        resource_version="1",
+        timeout_s=timeout_s,
+    )

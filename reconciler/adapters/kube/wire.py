@@ -89,8 +89,9 @@ class Wire:
         """
         limit_s = timeout_s + WATCH_SLACK_S
         until_s = time.monotonic() + limit_s
-        response = self._send("GET", path, doing, query=query, read_s=limit_s)
+        response = self._send("GET", path, doing, query=query)
         try:
+            _wait_for_each(response, limit_s)
             if response.status == 200:
                 yield _lines(response, doing, until_s)
             else:
@@ -111,14 +112,13 @@ class Wire:
         query: Mapping[str, str] | None = None,
         body: KubeObject | None = None,
         content: str = "application/json",
-        read_s: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
         headers = {
             "Accept": "application/json",
             "User-Agent": USER_AGENT,
             **({"Content-Type": content} if body is not None else {}),
         }
-        timeout = urllib3.Timeout(connect=self._timeout_s, read=read_s or self._timeout_s)
+        timeout = urllib3.Timeout(connect=self._timeout_s, read=self._timeout_s)
         try:
             api = self._connect()
             api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
@@ -193,6 +193,17 @@ def _lines(response: urllib3.BaseHTTPResponse, doing: Doing, until_s: float) -> 
             raise Unreachable(doing.subject, doing.what, "the server does not end it in time")
     if rest.strip():
         raise Unreachable(doing.subject, doing.what, "the stream broke off inside an event")
+
+
+def _wait_for_each(response: urllib3.BaseHTTPResponse, limit_s: float) -> None:
+    """Lets an answer that has begun be silent for longer than one that has not.
+
+    A server says at once that a watch runs: one that accepts a connection and no more is dead. Where
+    the connection is not ours any more, since it ends with the answer, the shorter limit stays.
+    """
+    sock = getattr(response.connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(limit_s)
 
 
 def _close(response: urllib3.BaseHTTPResponse) -> None:

@@ -80,13 +80,20 @@ def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[
         among: The clusters that matter; None: all of them.
     """
     found = [
-        error(
-            f"cluster {name}",
-            "it does not answer",
-            why,
-            "its API server must answer; the others go on without it",
+        error(f"cluster {name}", what, why, fix)
+        for clusters, what, fix in (
+            (
+                view.unreachable,
+                "it does not answer",
+                "its API server must answer; the others go on without it",
+            ),
+            (
+                view.denied,
+                "not all of it may be watched",
+                "grant the right; what needs it counts as unknown meanwhile",
+            ),
         )
-        for name, why in view.unreachable.items()
+        for name, why in clusters.items()
         if among is None or name in among
     ]
     if view.head.error:

@@ -1,0 +1,134 @@
+"""One cluster answers the running daemon as broken clusters do: it is told by name, and nobody else waits."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from reconciler.simulated.faults import HalfPage, Hang, Reset, Rule, answering
+from tests.system.envrepo import digest, policy
+from tests.system.simulated import Simulated, simulated
+
+pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("bad-clusters")]
+
+BAD = "prod-2"
+"""Alone in the last wave."""
+
+READS = ("get", "watch")
+
+CUT_S = 0.3
+"""Longer than a watch takes to notice."""
+
+QUICK = policy(soak_s=0.3, drift="correct")
+
+SILENT = "prod-2 does not answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a cluster answers, and what a person is told of it.
+
+    Attributes:
+        fault: What is met.
+        verbs: Of which requests; empty: of all.
+        resource: Of what; empty: of everything.
+        words: Found in `status`: in prod's cell, its cluster or the errors. Empty where the daemon
+            gets over it by itself, so that there is nothing to tell.
+        reachable: What the metric says of the cluster.
+    """
+
+    fault: Exception | type[Exception]
+    verbs: tuple[str, ...] = ()
+    resource: str = ""
+    words: str = ""
+    reachable: float = 1
+
+    @property
+    def is_unwritable(self) -> bool:
+        """Whether nothing of the release can arrive there."""
+        return not self.reachable or "patch" in self.verbs
+
+    def rule(self) -> Rule:
+        """Returns it as the cluster meets it."""
+
+        def meet(verb: str, steps: list[str]) -> None:
+            if (not self.verbs or verb in self.verbs) and (
+                not self.resource or self.resource in steps
+            ):
+                raise self.fault
+
+        return meet
+
+
+ROWS = {
+    "it hangs": Row(Hang, words=SILENT, reachable=0),
+    "401": Row(answering(401, "Unauthorized"), words="HTTP 401", reachable=0),
+    "403 on one kind": Row(
+        answering(403, "Forbidden"),
+        READS,
+        "deployments",
+        words="Deployment on prod-2: cannot be watched: HTTP 403",
+    ),
+    "403 on writes": Row(
+        answering(403, "Forbidden"),
+        ("patch",),
+        "deployments",
+        words="Deployment/web/web on prod-2: cannot be applied: HTTP 403",
+    ),
+    "409": Row(answering(409, "Conflict"), ("patch",), "deployments", words="HTTP 409"),
+    "410 on watch": Row(answering(410, "Expired"), ("watch",)),
+    "429": Row(answering(429, "TooManyRequests", seconds=1), words="HTTP 429", reachable=0),
+    "500": Row(answering(500, "InternalError"), words="HTTP 500", reachable=0),
+    "half a page": Row(HalfPage, ("get",), words="broke off", reachable=0),
+    "a reset in mid-answer": Row(Reset, ("get",), words="Connection reset", reachable=0),
+}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
+    with simulated(tmp_path_factory.mktemp("daemon")) as made:
+        made.daemon.settings["request_timeout_s"] = 1
+        made.start_with("1.0.0", QUICK)
+        yield made
+
+
+def told(fleet: Simulated) -> str:
+    """Returns all that `status` says of prod and of what it could not look at."""
+    document = fleet.daemon.status()
+    cells = [cell for cell in document["cells"] if cell["environment"] == "prod"]
+    return json.dumps([*cells, *document["errors"]])
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_a_bad_cluster_is_told_and_holds_nobody_else(row: Row, fleet: Simulated) -> None:
+    version = f"1.{list(ROWS.values()).index(row) + 1}.0"
+    faults, daemon = fleet.faults[BAD], fleet.daemon
+    before = fleet.held()[BAD]
+    faults.rules.append(row.rule())
+    fleet.clusters[BAD].store.forget()  # A watch that is cut must list again.
+    faults.is_cut = True
+    time.sleep(CUT_S)
+    faults.is_cut = False
+    try:
+        fleet.merge(fleet.pins(version))
+        daemon.until(lambda: fleet.image("prod-1") == digest(version), "the others go on")
+        if row.words:
+            daemon.until(lambda: row.words in told(fleet), "it is told by name")
+        if row.is_unwritable:
+            assert fleet.held()[BAD] == before
+        daemon.until(
+            lambda: daemon.metric("reconciler_cluster_reachable", cluster=BAD) == row.reachable,
+            f"a metric says {row.reachable:g}",
+        )
+    finally:
+        faults.rules.clear()
+    fleet.wait_proven("prod", version)
+    assert fleet.image(BAD) == digest(version)
+    daemon.until(
+        lambda: BAD not in json.dumps(daemon.status()["errors"]), "nothing is told any more"
+    )
+    assert fleet.reverts() == []

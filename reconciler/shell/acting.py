@@ -71,6 +71,10 @@ class Orders(Protocol):
         """Takes a question."""
         ...
 
+    def lacks_objects(self, key: CellKey) -> bool:
+        """Whether what a cell was asked for last is not stored in the cluster."""
+        ...
+
 
 class Actor:
     """Carries out actions.
@@ -177,9 +181,11 @@ class Actor:
             return
         found = asker.snapshot.services.get(action.service) if asker is not None else None
         namespace = found.namespace_in(action.environment) if found else ""
-        rendered = None
-        if asker is not None and not action.returning:
-            rendered = self._rendered(action, asker)
+        # A way back needs no Git, and waits for no render, unless there is nothing else to put back.
+        renders = not action.returning or executor.lacks_objects(
+            (action.service, action.environment)
+        )
+        rendered = self._rendered(action, asker) if asker is not None and renders else None
         executor.order(Order(action, claim, namespace, rendered))
 
     def _rendered(self, action: Deliver, asker: Asker) -> Rendered | None:

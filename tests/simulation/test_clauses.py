@@ -26,8 +26,8 @@ def proven_world(**options: Any) -> World:
     return world
 
 
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
+def image(version: str, fate: Fate = Fate.READY) -> str:
+    return f"registry.example.com/web@{digest_for(fate, version)}"
 
 
 def replicas(world: World, cluster: str) -> int:
@@ -279,3 +279,21 @@ def test_a_cluster_that_fleet_yaml_does_not_name_any_more_is_told_of_and_left_al
     assert world.until(lambda: world.proven("prod", NEWER))
     assert world.image("prod-3") == image(GOOD)
     assert world.image("prod-2") == image(NEWER)
+
+
+# What is put back.
+
+
+def test_what_was_stored_to_go_back_to_and_is_lost_is_rendered_again() -> None:
+    world = proven_world()
+    cluster = world.clusters["dev-1"]
+    kind = cluster.store.served("v1", "Secret")
+    assert kind is not None
+    world.git.merge(pins(NEWER, Fate.CRASH))
+    assert world.until(lambda: world.image("dev-1") == image(NEWER, Fate.CRASH))
+    for secret in cluster.store.listed(kind, "reconciler-system")[0]:
+        if secret["metadata"]["name"].startswith("stored-"):
+            cluster.store.delete(kind, "reconciler-system", secret["metadata"]["name"])
+    assert world.until(lambda: bool(world.told(EventKind.ROLLED_BACK)), 120)
+    assert world.image("dev-1") == image(GOOD)
+    assert not any(world.image(name) == image(NEWER, Fate.CRASH) for name in CLUSTERS["prod"])

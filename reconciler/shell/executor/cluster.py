@@ -18,7 +18,7 @@ from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.shell.executor.applying import CannotApply
 from reconciler.shell.executor.backlog import Backlog, Trouble
 from reconciler.shell.executor.cells import CellState
-from reconciler.shell.executor.delivering import Deliveries
+from reconciler.shell.executor.delivering import NOTHING_TO_APPLY, Deliveries
 from reconciler.shell.executor.examining import examine
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.keeping import Keeper
@@ -165,6 +165,11 @@ class ClusterExecutor:
                 return
             self._examinations[examination.key] = examination
         self._wake()
+
+    def lacks_objects(self, key: CellKey) -> bool:
+        """Whether what a cell was asked for last is not stored here, so that it must be rendered."""
+        record = self._records.get(key)
+        return record is not None and record.reason == NOTHING_TO_APPLY
 
     def known_cells(self) -> tuple[CellKey, ...]:
         """Returns every cell of which this cluster has a record."""

@@ -12,6 +12,14 @@ Name = Annotated[
 """A DNS label, short enough that two of them with our prefixes still name a Kubernetes object."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Line = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$", min_length=1, max_length=200
+    ),
+]
+"""Text that a person reads in a table or a commit's first line: nothing that moves a cursor."""
+
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Repository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,254}$")]
@@ -120,7 +128,7 @@ class ServiceFile(_File):
 class ReleaseFile(_File):
     """What moves from environment to environment."""
 
-    version: Text
+    version: Line
     """What people call it, in quotes; it says nothing about what runs."""
     images: dict[Repository, Reference] = Field(default_factory=dict)
     """A digest for each image repository that a container uses; a tag is used as it is, and warned of."""

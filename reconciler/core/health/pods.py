@@ -138,7 +138,8 @@ def _exits(pod: KubeObject, container: dict[str, Any], waiting: str) -> PodFindi
     is_clean = code == 0 and why != "OOMKilled" and waiting != "CrashLoopBackOff"
     if is_clean or (restarts < 1 and "terminated" not in state):
         return None
-    message = f"container {container.get('name')} ended {restarts or 1} times, last with exit code "
+    often = f"{restarts} times, last" if restarts > 1 else "once,"
+    message = f"container {container.get('name')} ended {often} with exit code "
     message += f"{'unknown' if code is None else code}" + (f" ({why})" if why else "")
     if restarts >= RESTARTS_MIN and "running" not in state:
         named = why if why == "OOMKilled" else (waiting or why or "CrashLoopBackOff")

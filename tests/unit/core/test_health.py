@@ -719,4 +719,4 @@ def test_an_exit_that_happened_at_once_is_suspect_before_any_restart() -> None:
     family = (replica_set(2, "new"), pod("new", state=ended))
     found = assess(deployment(**BUSY), family, now=NOW)
     assert (found.status, found.reason, found.cause) == (PROGRESS, "Exited", Cause.RELEASE)
-    assert "ended 1 times, last with exit code 2 (Error)" in found.message
+    assert "ended once, with exit code 2 (Error)" in found.message

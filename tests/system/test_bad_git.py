@@ -6,6 +6,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -222,8 +223,8 @@ def test_a_full_disk_is_told_and_mends_itself(on: Simulated) -> None:
     told = len(on.daemon.logged("FetchFailed"))
     # No file of the daemon's may grow past this, its log excepted, which is smaller.
     allowed = max(4 * 1024 * 1024, 4 * on.daemon.log.stat().st_size)
-    unlimited = resource.prlimit(on.daemon.pid, resource.RLIMIT_FSIZE, (allowed, -1))
     try:
+        _limit_files(on.daemon.pid, allowed)
         on.merge({"large": os.urandom(2 * allowed)})
         on.daemon.until(
             lambda: any(
@@ -232,9 +233,17 @@ def test_a_full_disk_is_told_and_mends_itself(on: Simulated) -> None:
             "the full disk is told",
         )
     finally:
-        resource.prlimit(on.daemon.pid, resource.RLIMIT_FSIZE, unlimited)
+        _limit_files(on.daemon.pid, resource.RLIM_INFINITY)
     on.merge({"large": None})
     _wait_followed(on)
+
+
+def _limit_files(pid: int, allowed: int) -> None:
+    """Limits a process and its children, one of which may wait for the next fetch."""
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    for one in (pid, *(int(child) for task in children for child in task.read_text().split())):
+        with suppress(ProcessLookupError):
+            resource.prlimit(one, resource.RLIMIT_FSIZE, (allowed, resource.RLIM_INFINITY))
 
 
 def test_a_pin_too_large_to_be_one_is_named_and_its_neighbours_go_on(on: Simulated) -> None:

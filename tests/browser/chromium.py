@@ -138,7 +138,9 @@ class Chromium:
 
     def _next(self, until_s: float) -> dict[str, Any]:
         while b"\0" not in self._pending:
-            ready, _, _ = select.select([self._told], [], [], max(0.0, until_s - time.monotonic()))
+            poll = select.poll()  # Not select(): the tests' process may have more open files.
+            poll.register(self._told, select.POLLIN)
+            ready = poll.poll(1000 * max(0.0, until_s - time.monotonic()))
             chunk = os.read(self._told, 1 << 20) if ready else b""
             assert chunk, "the browser ended, or says nothing"
             self._pending += chunk

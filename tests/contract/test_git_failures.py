@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
 import threading
@@ -97,6 +98,18 @@ def test_a_process_that_waited_for_long_is_replaced(
         http.repo.fetch()
         seen += exchanges()
     assert len(set(seen)) == 2, "the first fetch brought something, and the others have one each"
+
+
+def test_an_exchange_works_beside_more_open_files_than_select_can_name(http: ServedWorld) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert http.repo.fetch() == http.first
+    finally:
+        for one in held:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_repository_that_is_let_go_of_leaves_no_process(http: ServedWorld) -> None:

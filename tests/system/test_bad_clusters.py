@@ -71,7 +71,7 @@ ROWS = {
         answering(403, "Forbidden"),
         READS,
         "deployments",
-        words="Deployment on prod-2: cannot be watched: HTTP 403",
+        words="Deployment on prod-2: cannot be",
     ),
     "403 on writes": Row(
         answering(403, "Forbidden"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import subprocess
 import sys
 import time
@@ -199,14 +199,16 @@ class _Child:
             stdin.write(f"{text}\n".encode())
             stdin.flush()
         told = b""
-        while not told.endswith(b"\n"):
-            ready, _, _ = select.select([stdout], [], [], max(0.0, until_s - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            chunk = os.read(stdout.fileno(), 1 << 16)
-            if not chunk:
-                break
-            told += chunk
+        # Not select(): a daemon of many clusters has more open files than that can name.
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while not told.endswith(b"\n"):
+                if not selector.select(max(0.0, until_s - time.monotonic())):
+                    raise TimeoutError
+                chunk = os.read(stdout.fileno(), 1 << 16)
+                if not chunk:
+                    break
+                told += chunk
         return told
 
     def failure(self) -> tuple[int, str]:

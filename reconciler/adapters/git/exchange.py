@@ -32,6 +32,9 @@ _CHILD = "reconciler.adapters.git.exchange_process"
 WAITS_S = 600.0
 """How long a process is used again, in seconds: the system's own certificates are read at its start."""
 
+ENDS_S = 5.0
+"""How long a process that has closed its answer may take to end, in seconds."""
+
 _ERRORS: dict[str, type[ReconcilerError]] = {
     kind.__name__: kind
     for kind in (
@@ -148,14 +151,12 @@ class Exchanges:
                 child.end()
 
     def _child(self, environment: dict[str, str], trusted: object) -> _Child:
-        while self._waiting:
-            try:
+        with suppress(IndexError):  # None waits, or another thread took the last.
+            while True:
                 child = self._waiting.pop()
-            except IndexError:
-                break
-            if child.serves(environment, trusted):
-                return child
-            child.end()
+                if child.serves(environment, trusted):
+                    return child
+                child.end()
         return _Child(environment, trusted)
 
 
@@ -212,10 +213,17 @@ class _Child:
         return told
 
     def failure(self) -> tuple[int, str]:
-        """Returns the code with which it ended, and the last line it wrote to stderr."""
-        assert self._process.stderr is not None
-        lines = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-        return self._process.wait(), lines[-1] if lines else ""
+        """Returns the code with which it ended, and the last line it wrote to stderr.
+
+        Raises:
+            TimeoutError: It answers no more, and does not end.
+        """
+        try:
+            _, stderr = self._process.communicate(timeout=ENDS_S)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        lines = stderr.decode(errors="replace").strip().splitlines()
+        return self._process.returncode, lines[-1] if lines else ""
 
     def end(self) -> None:
         """Ends it, whatever it does."""
@@ -233,6 +241,7 @@ def _answer(child: _Child, request: Request, object: str, timeout_s: float) -> d
     operation = request.operation
     try:
         told = child.ask(request.text(), timeout_s)
+        code, words = (0, "") if told.endswith(b"\n") else child.failure()
     except TimeoutError:
         raise Unreachable(
             object,
@@ -241,7 +250,6 @@ def _answer(child: _Child, request: Request, object: str, timeout_s: float) -> d
             "look at the remote, or raise repo.timeout_s",
         ) from None
     if not told.endswith(b"\n"):
-        code, words = child.failure()
         if code < 0:
             raise Unreachable(object, f"the {operation} ended early", f"by signal {-code}")
         raise RuntimeError(f"the {operation} process failed ({code}): {clean(words)}")

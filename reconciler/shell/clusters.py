@@ -104,8 +104,7 @@ class Clusters:
         self._pins: ClusterPins | None = None
         self._lock = threading.Lock()
         self._started = False
-        self._wakes: dict[ClusterName, list[Wake]] = {}
-        self._watches: dict[ClusterName, list[KindWatch]] = {}
+        self._watches: dict[ClusterName, list[tuple[KindWatch, Wake]]] = {}
         self._apis: dict[ClusterName, KubeApi] = {}
         self.pulses: dict[ClusterName, Pulse] = {}
         self.executors: dict[ClusterName, ClusterExecutor] = {}
@@ -167,8 +166,9 @@ class Clusters:
 
     def denied(self) -> dict[ClusterName, str]:
         """Returns each cluster that answers and does not let us watch something of ours, and why."""
-        watches = {name: list(found) for name, found in self._watches.items()}
-        told = {name: sorted({w.denied for w in found} - {""}) for name, found in watches.items()}
+        # A copy first: clusters join, in another thread.
+        watches = tuple(self._watches.items())
+        told = {name: sorted({w.denied for w, _ in found} - {""}) for name, found in watches}
         return {n: "; ".join(why) for n, why in told.items() if why and self.pulses[n].is_reachable}
 
     def watch(
@@ -204,12 +204,11 @@ class Clusters:
             return ASLEEP_S
 
         wake = self._runner.spawn(f"watch {cluster} {kind[1]}", step, is_waited_for=False)
-        self._wakes.setdefault(cluster, []).append(wake)
-        self._watches.setdefault(cluster, []).append(watch)
+        self._watches.setdefault(cluster, []).append((watch, wake))
         return watch
 
     def _pulse_changed(self, name: ClusterName) -> None:
-        for wake in list(self._wakes.get(name, ())):
+        for _, wake in list(self._watches.get(name, ())):
             wake()
         executor = self.executors.get(name)
         if executor is not None:

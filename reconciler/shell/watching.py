@@ -142,7 +142,7 @@ class KindWatch:
         except Expired as error:
             # Once is what happens after a while away; again and again is a broken server.
             self._is_listed = False
-            self._expiries = 1 if self._is_steady(watched_s) else self._expiries + 1
+            self._expiries = self._counted(self._expiries, watched_s)
             if self._expiries > 1:
                 self._tell(error)
             return self._back_off(self._expiries)
@@ -152,11 +152,11 @@ class KindWatch:
             self.doubt()
             return DENIED_S
         except TransientError as error:
-            self._failures = 1 if self._is_steady(watched_s) else self._failures + 1
+            self._failures = self._counted(self._failures, watched_s)
             self._tell(error)
             least_s = min(error.retry_after_s or 0.0, RETRY_MAX_S)
             return max(least_s, self._back_off(self._failures))
-        self._error = self.denied = ""
+        self._error = ""
         is_hasty = self._clock.monotonic_s() - began_s < HASTY_S and not self._again_s
         if is_hasty and not heard:
             self._failures += 1
@@ -184,7 +184,6 @@ class KindWatch:
                 self._note(WatchEvent(change, obj))
         self._version = listing.resource_version
         self._is_listed = True
-        self.denied = ""
         self._seen()
 
     def _watch(self) -> bool:
@@ -252,6 +251,7 @@ class KindWatch:
 
     def _seen(self) -> None:
         was_fresh = self.is_fresh
+        self.denied = ""
         with self._lock:
             self._seen_s = self._clock.monotonic_s()
         if not was_fresh:
@@ -262,9 +262,9 @@ class KindWatch:
             _log.warning("watch-failed", kind=self._kind[1], error=str(error))
         self._error = str(error)
 
-    def _is_steady(self, watched_s: float) -> bool:
-        """Whether the watch that has just failed stood for a while, so that it failed anew."""
-        return self._clock.monotonic_s() - watched_s >= STEADY_S
+    def _counted(self, failures: int, watched_s: float) -> int:
+        """Returns the failures with this one, which is the first where the watch stood for a while."""
+        return 1 if self._clock.monotonic_s() - watched_s >= STEADY_S else failures + 1
 
     def _back_off(self, failures: int) -> float:
         """Returns a longer wait after each failure, until a session goes well."""

@@ -32,6 +32,7 @@ from tests.contract.git_ways import ServedWorld, StoppedClock, served_world
 from tests.gitservers.http import HangUp
 from tests.gitservers.served import PUSHABLE, Way
 from tests.gitservers.ssh import make_key
+from tests.processes import children
 
 pytestmark = pytest.mark.git_server
 
@@ -59,8 +60,7 @@ def one_commit(world: ServedWorld) -> CommitId:
 
 def exchanges() -> list[int]:
     """Returns the exchange processes of this test process."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    found = [int(pid) for tasks in children for pid in tasks.read_text().split()]
+    found = children(os.getpid())
     return [
         pid for pid in found if b"exchange_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import CRASHES_IN_STAGING
 from tests.gitservers.served import Way
+from tests.processes import children
 from tests.system.bad_git import (
     CANARY,
     Keys,
@@ -240,8 +241,7 @@ def test_a_full_disk_is_told_and_mends_itself(on: Simulated) -> None:
 
 def _limit_files(pid: int, allowed: int) -> None:
     """Limits a process and its children, one of which may wait for the next fetch."""
-    children = Path(f"/proc/{pid}/task").glob("*/children")
-    for one in (pid, *(int(child) for task in children for child in task.read_text().split())):
+    for one in (pid, *children(pid)):
         with suppress(ProcessLookupError):
             resource.prlimit(one, resource.RLIMIT_FSIZE, (allowed, resource.RLIM_INFINITY))
 

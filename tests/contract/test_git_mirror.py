@@ -29,6 +29,7 @@ from reconciler.ports.git import PushOutcome
 from tests.contract.git_ways import ServedWorld, served_world
 from tests.gitservers.repositories import BareRepository
 from tests.gitservers.served import PUSHABLE, Way
+from tests.processes import children
 
 pytestmark = pytest.mark.git_server
 
@@ -401,10 +402,7 @@ def test_the_exchange_ends_with_the_process_that_asked_for_it(http: ServedWorld)
     access = json.dumps(asdict(http.served.access), default=str)
     with subprocess.Popen([sys.executable, "-c", FULL, access], stdout=subprocess.DEVNULL) as asker:
         assert entered.wait(30)
-        (child,) = (
-            int(pid)
-            for pid in Path(f"/proc/{asker.pid}/task/{asker.pid}/children").read_text().split()
-        )
+        (child,) = children(asker.pid)
         asker.kill()
         asker.wait()
         until_s = time.monotonic() + 20

@@ -175,7 +175,7 @@ def rendered(
     if head.snapshot is None:
         raise InvalidInput("env repo", "nothing can be rendered", head.error or "it is not known")
     asker = seen.engine.asker_of(head.snapshot)
-    for cluster in asker.clusters(cell.environment):
+    for cluster in asker.clusters(service, cell.environment) or ():
         found = asker.rendered(service, cell.environment, cluster, revision)
         if found is None and cluster.name in seen.view.unreachable:
             continue

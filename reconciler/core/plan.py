@@ -52,12 +52,12 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
 
 
 def _orphaned(view: CellView, action: Action) -> Action:
-    """Nothing to do is not all well while a cluster runs it that fleet.yaml does not name."""
+    """Nothing to do is not all well while a cluster runs it that HEAD does not mean it for."""
     is_rest = isinstance(action, Hold) and action.reason is Reason.SETTLED
     if not is_rest or not view.cell.orphans:
         return action
     names = ", ".join(view.cell.orphans)
-    message = f"{names}: it runs there, and fleet.yaml does not name it; nothing is done there"
+    message = f"{names}: it runs there, and fleet.yaml or `placement` does not want it there; it is left as it is"
     return Hold(view.service, view.environment, Reason.ORPHANED, message)
 
 

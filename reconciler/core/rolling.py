@@ -130,7 +130,7 @@ class _Reach:
 
     Attributes:
         members: Of every wave up to the first that is not done, and any that has it already.
-        gone: A cluster of those waves that fleet.yaml no longer names, or None.
+        gone: A cluster of those waves that HEAD no longer means it for, or None.
     """
 
     members: tuple[Member, ...]
@@ -155,7 +155,9 @@ def _wait_or_prove(view: CellView, rollout: Rollout, reach: _Reach) -> Hold | Pr
             return _waiting_for(view, member, rollout)
     if reach.gone is not None:
         version = rollout.revision.release.version
-        message = f"{reach.gone} was removed from fleet.yaml while {version} rolls out"
+        message = (
+            f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {reach.gone}"
+        )
         return _hold(view, Reason.ORPHANED, message, page=True)
     return _prove(view, rollout)
 

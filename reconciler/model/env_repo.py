@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.model.fleet import Fleet, Mode
+from reconciler.model.fleet import Fleet, Mode, Requirement
 from reconciler.model.names import (
     CommitId,
     EnvironmentName,
@@ -70,6 +70,7 @@ class Service:
         cluster_scoped: `Kind/name` of each cluster-scoped object the service may own.
         immediate: Dotted keys of values that do not wait for a pending release.
         mode: The service's own mode; the stricter of it and the fleet's counts.
+        placement: What a cluster's labels must meet for the service to go there; nothing: anywhere.
         unsupported: Names of fields in use that this version only parses.
     """
 
@@ -83,6 +84,7 @@ class Service:
     cluster_scoped: tuple[str, ...]
     immediate: tuple[str, ...]
     mode: Mode
+    placement: tuple[Requirement, ...] = ()
     unsupported: tuple[str, ...] = ()
 
     def namespace_in(self, environment: EnvironmentName) -> str:

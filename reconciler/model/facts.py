@@ -134,7 +134,7 @@ class Cell:
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
         suspended: A person's reason for a break-glass suspension of the record; empty: there is none.
-        orphans: Clusters that run it and that fleet.yaml does not name (any more).
+        orphans: Clusters that run it and that HEAD does not mean it for (any more).
     """
 
     environment: EnvironmentName

@@ -31,6 +31,41 @@ class Cluster:
     state: ClusterState
 
 
+class Operator(StrEnum):
+    """How a label is compared, in the words of a Kubernetes label selector."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One requirement of a label selector.
+
+    Attributes:
+        values: Of `In` and `NotIn`; empty for the others.
+    """
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+    def is_met_by(self, cluster: Cluster) -> bool:
+        """Whether a cluster's labels meet it; `NotIn` is met by a label that is not there, too."""
+        value = dict(cluster.labels).get(self.key)
+        match self.operator:
+            case Operator.IN:
+                return value in self.values
+            case Operator.NOT_IN:
+                return value not in self.values
+            case Operator.EXISTS:
+                return value is not None
+            case Operator.DOES_NOT_EXIST:
+                return value is None
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """A step of the promotion order."""
@@ -69,6 +104,17 @@ class Fleet:
     def environment(self, name: EnvironmentName) -> Environment | None:
         """Returns an environment by name, or None."""
         return next((e for e in self.environments if e.name == name), None)
+
+    def placed(
+        self, placement: tuple[Requirement, ...], environment: EnvironmentName
+    ) -> tuple[Cluster, ...]:
+        """Returns an environment's clusters that meet every requirement; none where it is not named."""
+        found = self.environment(environment)
+        return tuple(
+            cluster
+            for cluster in (found.clusters if found else ())
+            if all(requirement.is_met_by(cluster) for requirement in placement)
+        )
 
     def clusters(self) -> tuple[Cluster, ...]:
         """Returns every cluster in fleet order."""

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, SourceKind
-from reconciler.model.fleet import Allowed, Cluster, ClusterState, Environment, Fleet, Mode
+from reconciler.model.fleet import (
+    Allowed,
+    Cluster,
+    ClusterState,
+    Environment,
+    Fleet,
+    Mode,
+    Operator,
+    Requirement,
+)
 from reconciler.model.names import (
     ClusterName,
     CommitId,
@@ -17,9 +28,11 @@ from reconciler.model.names import (
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, Policy
 from reconciler.model.release import Part, Values
 from reconciler.schema.files import (
+    AmongFile,
     EnvironmentPolicyFile,
     FleetFile,
     PinFile,
+    PlacementFile,
     PolicyFile,
     QuarantineFile,
     ReleaseFile,
@@ -73,8 +86,17 @@ def service(name: ServiceName, file: ServiceFile) -> Service:
         cluster_scoped=tuple(file.cluster_scoped),
         immediate=tuple(file.immediate),
         mode=Mode(file.mode),
+        placement=tuple(_requirements(file.placement)) if file.placement else (),
         unsupported=(*file.unsupported(), *helm),
     )
+
+
+def _requirements(file: PlacementFile) -> Iterator[Requirement]:
+    for key, value in file.match_labels.items():
+        yield Requirement(key, Operator.IN, (value,))
+    for one in file.match_expressions:
+        values = tuple(one.values) if isinstance(one, AmongFile) else ()
+        yield Requirement(one.key, Operator(one.operator), values)
 
 
 def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:

@@ -223,6 +223,9 @@ def _services(found: Found, documents: Mapping[str, Document]) -> Iterator[Fault
             if found.fleet.environment(environment) is None:
                 why = f"fleet.yaml has no environment {environment}"
                 yield fault(("namespaces", environment), "UnknownEnvironment", why, "take it out")
+        if ("placement",) in document.values and not service.placement:
+            why = "it asks for no label, and every cluster meets it"
+            yield fault(("placement",), "EmptyPlacement", why, "name a label, or take it out")
         if service.source.value == "helm":
             yield not_supported(path, document, ("source",))
 
@@ -264,6 +267,10 @@ def _pins(found: Found, documents: Mapping[str, Document]) -> Iterator[Fault]:
             why = f"{environment} is not on the path of policy {policy_.name}"
             fix = "move the pin, or choose another policy"
             yield Fault(path, 0, 0, "NotOnPath", "it is for nobody", why, fix)
+        if declared is not None and not found.fleet.placed(declared.placement, environment):
+            why = f"no cluster of {environment} has the labels that its `placement` asks for"
+            fix = "label a cluster in fleet.yaml, change the placement, or delete the pin"
+            yield Fault(path, 0, 0, "NotPlaced", "it is for nobody", why, fix)
         clusters = {str(c.name) for c in known.clusters}
         for cluster in pin_.cluster_values.tree():
             if cluster not in clusters:

@@ -50,7 +50,7 @@ class ClusterFile(_File):
     name: Name
     """What the daemon's settings map to credentials, and what waves name."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """For `${cluster.labels.x}` in values."""
+    """For `${cluster.labels.x}` in values, and for `placement` of services."""
     state: Literal["active", "joining", "draining"] = "active"
     """Only `active` is supported yet."""
 
@@ -87,6 +87,40 @@ class FleetFile(_File):
     freezes: Later = None
 
 
+class _Requirement(_File):
+    """What one label must meet."""
+
+    key: Text
+    """Of the label."""
+
+
+class AmongFile(_Requirement):
+    """A label's value is one of these, or none of them."""
+
+    operator: Literal["In", "NotIn"]
+    """`NotIn` is met by a cluster without the label, too."""
+    values: list[str] = Field(min_length=1, max_length=500)
+    """To compare with."""
+
+
+class PresenceFile(_Requirement):
+    """A cluster has a label, or has it not."""
+
+    operator: Literal["Exists", "DoesNotExist"]
+    """Whatever its value."""
+
+
+class PlacementFile(_File):
+    """A label selector, as in Kubernetes: a cluster must meet all of it."""
+
+    match_labels: dict[str, str] = Field(default_factory=dict, max_length=50)
+    """Labels that a cluster has, with these values."""
+    match_expressions: list[
+        Annotated[AmongFile | PresenceFile, Field(discriminator="operator")]
+    ] = Field(default_factory=list, max_length=50)
+    """`{key, operator, values}`, with `In`, `NotIn`, `Exists` or `DoesNotExist`."""
+
+
 class ServiceFile(_File):
     """`services/<service>/service.yaml`: what a service is, wherever it runs."""
 
@@ -94,7 +128,6 @@ class ServiceFile(_File):
         "checks",
         "formerly",
         "health",
-        "placement",
         "group",
         "image_policy",
     )
@@ -120,7 +153,8 @@ class ServiceFile(_File):
     checks: Later = None
     formerly: Later = None
     health: Later = None
-    placement: Later = None
+    placement: PlacementFile | None = None
+    """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     group: Later = None
     image_policy: Later = None
 

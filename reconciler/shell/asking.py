@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from reconciler.core.assembly.values import labels_in
@@ -17,7 +17,7 @@ from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
 from reconciler.model.facts import Ask
 from reconciler.model.fleet import Cluster, Mode
-from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
 from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
@@ -99,10 +99,15 @@ class Asker:
         modes = {daemon, self.snapshot.fleet.mode, *([found.mode] if found else [])}
         return Mode.OBSERVE if Mode.OBSERVE in modes else Mode.ENFORCE
 
-    def clusters(self, environment: EnvironmentName) -> tuple[Cluster, ...]:
-        """Returns an environment's clusters; none when fleet.yaml does not name it."""
-        found = self.snapshot.fleet.environment(environment)
-        return found.clusters if found else ()
+    def clusters(
+        self, service: ServiceName, environment: EnvironmentName
+    ) -> tuple[Cluster, ...] | None:
+        """Returns the clusters of an environment that a service goes to.
+
+        None when its service.yaml is broken or not there: nobody knows where it may go.
+        """
+        found = self.snapshot.services.get(service)
+        return self.snapshot.fleet.placed(found.placement, environment) if found else None
 
     def ask(
         self,
@@ -191,7 +196,7 @@ class Asker:
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
         renders = [
             (cluster.name, RenderDigest(rendered.digest))
-            for cluster in self.clusters(environment)
+            for cluster in self.clusters(service, environment) or ()
             for rendered in [self.rendered(service, environment, cluster, wanted)]
             if rendered is not None
         ]
@@ -227,8 +232,8 @@ class Asker:
             return Reason.ORPHANED, f"{pin_path} is not there; absence asks for nothing"
         if policy is None or environment not in policy.path:
             return Reason.ORPHANED, f"{environment} is not on the path of {service}'s policy"
-        if not self.clusters(environment):
-            return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment}"
+        if not self.clusters(service, environment):
+            return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment} for {service}"
         unsupported = (
             *snapshot.fleet.unsupported,
             *found.unsupported,
@@ -261,7 +266,10 @@ class Asker:
             service_yaml_identity=found.identity,
             environment=pin.environment,
             renderer=self.renderer.version(found.service.source),
-            labels=labels_in((pin.values, pin.cluster_values), self.clusters(pin.environment)),
+            labels=labels_in(
+                (pin.values, pin.cluster_values),
+                self.clusters(pin.service, pin.environment) or (),
+            ),
         )
 
     def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:
@@ -282,7 +290,7 @@ class Asker:
         revision = self.revision(asked, release.source)
         if revision is None or revision.values_digest == admitted.values_digest:
             return None
-        for cluster in self.clusters(pin.environment):
+        for cluster in self.clusters(pin.service, pin.environment) or ():
             self.rendered(pin.service, pin.environment, cluster, revision)
         return revision
 
@@ -349,7 +357,21 @@ class Asker:
         self, service: ServiceName, environment: EnvironmentName
     ) -> EnvironmentPolicy | None:
         policy = self._policy(service)
-        return dict(policy.environments).get(environment) if policy else None
+        found = dict(policy.environments).get(environment) if policy else None
+        if found is None:
+            return None
+        here = {cluster.name for cluster in self.clusters(service, environment) or ()}
+        return replace(found, waves=tuple(_within(found.waves, here)))
+
+
+def _within(
+    waves: Iterable[tuple[ClusterName, ...]], clusters: Container[ClusterName]
+) -> Iterator[tuple[ClusterName, ...]]:
+    """Yields waves with some clusters only; one without any of them is no wave."""
+    for wave in waves:
+        kept = tuple(cluster for cluster in wave if cluster in clusters)
+        if kept:
+            yield kept
 
 
 def policy_digest(policy: EnvironmentPolicy) -> str:

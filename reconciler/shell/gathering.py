@@ -139,7 +139,7 @@ class Gatherer:
     def _cell(self, key: CellKey, earlier: tuple[PromotionRecord | None, ...]) -> Cell:
         record = self._records.get(key)
         ask = self._ask(key, record, earlier)
-        names = self._clusters(key)
+        names = self._clusters(key, record)
         wanted = ask.wanted.id if ask.wanted else None
         return Cell(
             environment=key[1],
@@ -171,10 +171,16 @@ class Gatherer:
         self._asks[key] = (rests_on, ask)
         return ask
 
-    def _clusters(self, key: CellKey) -> tuple[ClusterName, ...]:
-        if self._asker is not None:
-            return tuple(cluster.name for cluster in self._asker.clusters(key[1]))
-        return self._asked(key)
+    def _clusters(self, key: CellKey, record: PromotionRecord | None) -> tuple[ClusterName, ...]:
+        if self._asker is None:
+            return self._asked(key)
+        placed = self._asker.clusters(*key)
+        if placed is not None:
+            return tuple(cluster.name for cluster in placed)
+        # Its service.yaml cannot be read: it goes nowhere new, and stays where it was meant to be.
+        meant = {*_rolls_out_on(record), *_proven_on(record), *self._asked(key)}
+        named = self._asker.snapshot.fleet.placed((), key[1])
+        return tuple(cluster.name for cluster in named if cluster.name in meant)
 
     def _asked(self, key: CellKey) -> tuple[ClusterName, ...]:
         """Returns the clusters that have a record of a cell."""
@@ -191,12 +197,8 @@ class Gatherer:
     def _orphans(
         self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]
     ) -> tuple[ClusterName, ...]:
-        """Returns the clusters that run it, or did at its proof, and that fleet.yaml does not name."""
-        proofs = record.proofs if record else ()
-        proven_on = next(
-            (p.members for p in proofs if record and p.revision == record.admitted), ()
-        )
-        return tuple(sorted({*proven_on, *self._asked(key)} - set(names)))
+        """Returns the clusters that run it, or did at its proof, and that HEAD does not mean it for."""
+        return tuple(sorted({*_proven_on(record), *self._asked(key)} - set(names)))
 
     def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
         snapshot = self._asker.snapshot if self._asker is not None else None
@@ -218,6 +220,17 @@ class Gatherer:
             return None
         wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
         return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
+
+
+def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
+    """Returns the clusters on which what is admitted was proven."""
+    proofs = record.proofs if record is not None else ()
+    return next((p.members for p in proofs if record and p.revision == record.admitted), ())
+
+
+def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
+    rollout = record.rollout if record is not None else None
+    return tuple(cluster for wave in rollout.policy.waves for cluster in wave) if rollout else ()
 
 
 def _proven(record: PromotionRecord | None) -> object:

@@ -115,7 +115,7 @@ class Trial:
         if revision is None:
             why = f"{pin.source or 'HEAD'} holds no services/{pin.service}"
             raise InvalidInput(path, "it does not render", why, "correct `source`")
-        for cluster in self._asker.clusters(pin.environment):
+        for cluster in self._asker.clusters(pin.service, pin.environment) or ():
             self._render_for(path, pin, revision, cluster)
 
     def _render_for(self, path: str, pin: Pin, revision: Revision, cluster: Cluster) -> None:

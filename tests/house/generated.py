@@ -18,6 +18,7 @@ from reconciler.config.settings import RELOADABLE, Settings
 from reconciler.core.reporting import blank
 from reconciler.schema.files import (
     AllowFile,
+    AmongFile,
     ClusterFile,
     ClusterValuesFile,
     EntryFile,
@@ -25,7 +26,9 @@ from reconciler.schema.files import (
     EnvironmentPolicyFile,
     FleetFile,
     PinFile,
+    PlacementFile,
     PolicyFile,
+    PresenceFile,
     QuarantineFile,
     ReleaseFile,
     ServiceFile,
@@ -50,6 +53,9 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("services/<service>/service.yaml", ServiceFile),
+    ("services/<service>/service.yaml: placement", PlacementFile),
+    ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),
+    ("services/<service>/service.yaml: placement.match_expressions[], by presence", PresenceFile),
     ("environments/<environment>/<service>.yaml", PinFile),
     ("environments/<environment>/<service>.yaml: release", ReleaseFile),
     ("environments/<environment>/<service>.yaml: clusters.<cluster>", ClusterValuesFile),

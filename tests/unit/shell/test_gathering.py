@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.env_repo import Service, SourceKind
 from reconciler.model.facts import Ask, Member
-from reconciler.model.fleet import Cluster, ClusterState, Mode
+from reconciler.model.fleet import Allowed, Cluster, ClusterState, Environment, Fleet, Mode
 from reconciler.model.names import (
     ClusterName,
     EnvironmentName,
@@ -23,9 +23,30 @@ from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.gathering import Gatherer
-from tests.fakes.facts import CLUSTERS, DEV, PROD, STAGING, V1, V2, WEB, ask, member, proof, record
+from tests.fakes.facts import (
+    CLUSTERS,
+    DEV,
+    PROD,
+    STAGING,
+    V1,
+    V2,
+    WEB,
+    ask,
+    member,
+    proof,
+    record,
+    rollout,
+)
 
 API = ServiceName("api")
+FLEET = Fleet(
+    tuple(
+        Environment(e, tuple(Cluster(n, e, (), ClusterState.ACTIVE) for n in names))
+        for e, names in CLUSTERS.items()
+    ),
+    Mode.ENFORCE,
+    Allowed(None, None),
+)
 
 
 @dataclass
@@ -72,6 +93,7 @@ class Executor:
 @dataclass
 class Snapshot:
     services: dict[ServiceName, Service]
+    fleet: Fleet = FLEET
 
 
 class Asker:
@@ -92,10 +114,11 @@ class Asker:
     def mode(self, name: ServiceName, daemon: Mode) -> Mode:
         return daemon
 
-    def clusters(self, environment: EnvironmentName) -> tuple[Cluster, ...]:
-        return tuple(
-            Cluster(name, environment, (), ClusterState.ACTIVE) for name in CLUSTERS[environment]
-        )
+    def clusters(
+        self, name: ServiceName, environment: EnvironmentName
+    ) -> tuple[Cluster, ...] | None:
+        found = self.snapshot.services.get(name)
+        return self.snapshot.fleet.placed(found.placement, environment) if found else None
 
     def ask(self, name: ServiceName, environment: EnvironmentName, own: Any, earlier: Any) -> Ask:
         self.asked.append((name, environment))
@@ -207,6 +230,22 @@ def test_clusters_that_fleet_yaml_does_not_name_are_left_over(world: World) -> N
     world.memory.records[(WEB, DEV)] = record(DEV, V1, proofs=(proven,))
     assert world.cell(DEV).orphans == (gone, older)
     assert world.cell(STAGING).orphans == ()
+
+
+def test_of_a_service_that_cannot_be_read_only_the_clusters_it_was_meant_for_are_members(
+    world: World,
+) -> None:
+    del world.asker.snapshot.services[WEB]
+    first, second, *_ = CLUSTERS[PROD]
+    world.memory.records[(WEB, PROD)] = record(
+        PROD, V1, proofs=(proof(V1, PROD, members=(first, ClusterName("prod-9"))),)
+    )
+    world.memory.records[(WEB, STAGING)] = record(STAGING, V1, rollout=rollout(V1, STAGING))
+    assert [m.cluster for m in world.cell(PROD).members] == [first]
+    assert [m.cluster for m in world.cell(STAGING).members] == list(CLUSTERS[STAGING])
+    assert world.cell(DEV).members == ()
+    world.executors[second].cells = ((WEB, PROD),)
+    assert [m.cluster for m in world.cell(PROD).members] == [first, second]
 
 
 def test_what_was_proven_there_long_ago_leaves_nothing_over(world: World) -> None:

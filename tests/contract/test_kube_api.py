@@ -6,143 +6,30 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.errors import Conflict, Expired, NotServed, Refused, TransientError
-from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.objects import ObjectRef
 from reconciler.model.records import ServiceRecord
-from reconciler.ports.kube import Change, Propagation, WatchEvent
+from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.records import service_record_object, service_record_status
 from reconciler.shell.clusters import bootstrap
 from reconciler.simulated.behaviour import Fate, digest_for
-from tests.conftest import PLANES
-from tests.contract.kube_fronts import SOMEBODY, Front, http, kubectl, memory, real
-from tests.fakes.records import revision
-
-WAIT_S = 30.0
-"""What a busy machine's controllers may take; they need a fraction of a second."""
-
-Object = dict[str, Any]
-
-
-@pytest.fixture(
-    params=[
-        "memory",
-        "http",
-        pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
-    ]
+from tests.contract.kube_fronts import Front, kubectl
+from tests.contract.kube_objects import (
+    Object,
+    config_map,
+    definition,
+    delete,
+    deployment,
+    ref,
+    thing,
+    until,
 )
-def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Front]:
-    if request.param == "real":
-        yield real(request.getfixturevalue(PLANES)["dev-1"], tmp_path)
-        return
-    with (memory if request.param == "memory" else http)(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def space(front: Front) -> str:
-    """A namespace of the test's own, since a real cluster outlives it."""
-    name = f"contract-{uuid.uuid4().hex[:8]}"
-    front.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
-
-
-def config_map(space: str, name: str = "one", **data: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": space, "labels": {"a": "b"}},
-        "data": data,
-    }
-
-
-def deployment(space: str, *, replicas: int | None = 2, image: str = "example.com/a:1") -> Object:
-    spec: Object = {
-        "selector": {"matchLabels": {"app": "a"}},
-        "template": {
-            "metadata": {"labels": {"app": "a"}},
-            "spec": {
-                "containers": [{"name": "a", "image": image, "env": [{"name": "X", "value": "1"}]}]
-            },
-        },
-    }
-    if replicas is not None:
-        spec["replicas"] = replicas
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "a", "namespace": space},
-        "spec": spec,
-    }
-
-
-def definition(group: str, plural: str = "things", kind: str = "Thing") -> Object:
-    schema = {
-        "type": "object",
-        "properties": {
-            "spec": {
-                "type": "object",
-                "properties": {"size": {"type": "integer", "minimum": 1, "maximum": 9}},
-            }
-        },
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
-        },
-    }
-
-
-def thing(space: str, group: str, **spec: Any) -> Object:
-    return {
-        "apiVersion": f"{group}/v1",
-        "kind": "Thing",
-        "metadata": {"name": "one", "namespace": space},
-        "spec": spec,
-    }
-
-
-def ref(obj: KubeObject) -> ObjectRef:
-    return ObjectRef.of(obj)
-
-
-def delete(front: Front, obj: KubeObject, *, version: bool = False) -> None:
-    meta = obj["metadata"]
-    front.api.delete(
-        ref(obj),
-        uid=meta["uid"],
-        resource_version=meta["resourceVersion"] if version else "",
-        propagation=Propagation.BACKGROUND,
-    )
-
-
-def until(front: Front, holds: Callable[[], bool]) -> None:
-    """Waits until something holds, and lets the simulated controllers work."""
-    end = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < end, "it never came about"
-        front.step()
-        time.sleep(0.02)
-
+from tests.fakes.records import revision
 
 # Kinds.
 
@@ -277,152 +164,6 @@ def test_an_object_that_cannot_be_is_refused(
         with pytest.raises(Refused) as caught:
             write(obj)
         assert why in str(caught.value)
-
-
-# Server-side apply.
-
-
-def test_a_field_left_out_of_an_apply_is_removed(front: Front, space: str) -> None:
-    front.api.apply(config_map(space, x="1", y="2"), force=False, dry_run=False)
-    now = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
-    assert now["data"] == {"x": "1"}
-
-
-def test_an_apply_of_the_same_changes_nothing(front: Front, space: str) -> None:
-    once = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
-    again = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
-    assert once["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
-
-
-def test_lists_are_applied_by_their_keys(front: Front, space: str) -> None:
-    front.api.apply(deployment(space), force=False, dry_run=False)
-    wanted = deployment(space)
-    container = wanted["spec"]["template"]["spec"]["containers"][0]
-    container["env"] = [{"name": "Y", "value": "2"}, {"name": "X", "value": "3"}]
-    now = front.api.apply(wanted, force=False, dry_run=False)
-    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [(e["name"], e["value"]) for e in env] == [("Y", "2"), ("X", "3")]
-    del container["env"][0]
-    now = front.api.apply(wanted, force=False, dry_run=False)
-    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [e["name"] for e in env] == ["X"]
-
-
-def test_another_managers_field_is_a_conflict_unless_forced(front: Front, space: str) -> None:
-    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
-    _scaled_by_somebody(front, space, 5)
-    with pytest.raises(Conflict) as caught:
-        front.api.apply(deployment(space, replicas=3), force=False, dry_run=False)
-    assert "replicas" in str(caught.value)
-    assert SOMEBODY in str(caught.value)
-    now = front.api.apply(deployment(space, replicas=3), force=True, dry_run=False)
-    assert now["spec"]["replicas"] == 3
-
-
-def test_two_managers_who_agree_share_a_field_and_neither_removes_it_alone(
-    front: Front, space: str
-) -> None:
-    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
-    _scaled_by_somebody(front, space, 5)
-    now = front.api.apply(deployment(space, replicas=5), force=False, dry_run=False)
-    assert now["spec"]["replicas"] == 5
-    now = front.api.apply(deployment(space, replicas=None), force=False, dry_run=False)
-    assert now["spec"]["replicas"] == 5
-
-
-def test_a_field_we_do_not_name_stays_with_its_manager(front: Front, space: str) -> None:
-    front.api.apply(deployment(space, replicas=None), force=False, dry_run=False)
-    _scaled_by_somebody(front, space, 5)
-    now = front.api.apply(
-        deployment(space, replicas=None, image="example.com/a:2"), force=False, dry_run=False
-    )
-    assert now["spec"]["replicas"] == 5
-
-
-def test_an_item_that_another_added_to_a_list_by_keys_stays(front: Front, space: str) -> None:
-    front.api.apply(deployment(space), force=False, dry_run=False)
-
-    def add() -> bool:
-        found = json.loads(json.dumps(front.api.get(ref(deployment(space)))))
-        env = found["spec"]["template"]["spec"]["containers"][0]["env"]
-        env.append({"name": "THEIRS", "value": "1"})
-        return _written_by_somebody(front, found)
-
-    until(front, add)
-    now = front.api.apply(deployment(space, image="example.com/a:2"), force=False, dry_run=False)
-    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert {e["name"] for e in env} == {"X", "THEIRS"}
-
-
-def _scaled_by_somebody(front: Front, space: str, replicas: int) -> None:
-    def scale() -> bool:
-        found = front.api.get(ref(deployment(space)))
-        assert found is not None
-        return _written_by_somebody(
-            front, {**found, "spec": {**found["spec"], "replicas": replicas}}
-        )
-
-    until(front, scale)
-
-
-def _written_by_somebody(front: Front, obj: KubeObject) -> bool:
-    """A controller may have written since it was read; whoever writes by hand tries again."""
-    try:
-        front.somebody_replaces(obj)
-    except AssertionError as error:
-        assert "the object has been modified" in str(error)
-        return False
-    return True
-
-
-def test_who_owns_a_field_is_told(front: Front, space: str) -> None:
-    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
-    _scaled_by_somebody(front, space, 5)
-    found = front.api.get(ref(deployment(space)))
-    assert found is not None
-    owners = {
-        entry["manager"]: entry
-        for entry in found["metadata"]["managedFields"]
-        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
-    }
-    assert set(owners) == {SOMEBODY}
-    assert owners[SOMEBODY]["operation"] == "Update"
-    assert owners[SOMEBODY]["time"].endswith("Z")
-
-
-def test_a_dry_run_tells_and_changes_nothing(front: Front, space: str) -> None:
-    stored = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
-    would_be = front.api.apply(config_map(space, x="7"), force=True, dry_run=True)
-    assert would_be["data"] == {"x": "7"}
-    found = front.api.get(ref(config_map(space)))
-    assert found is not None
-    assert found["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
-
-
-def test_a_dry_run_of_what_is_wrong_is_refused(front: Front, space: str) -> None:
-    wrong = deployment(space)
-    del wrong["spec"]["template"]["spec"]["containers"][0]["name"]
-    wrong["spec"]["template"]["spec"]["containers"] = []
-    with pytest.raises(Refused):
-        front.api.apply(wrong, force=False, dry_run=True)
-
-
-def test_an_object_that_is_wrong_is_refused_with_its_field(front: Front, space: str) -> None:
-    wrong = deployment(space)
-    del wrong["spec"]["template"]["spec"]["containers"][0]["image"]
-    with pytest.raises(Refused) as caught:
-        front.api.apply(wrong, force=False, dry_run=False)
-    assert "image" in str(caught.value)
-
-
-def test_an_immutable_field_is_refused(front: Front, space: str) -> None:
-    front.api.apply(deployment(space), force=False, dry_run=False)
-    other = deployment(space)
-    other["spec"]["selector"] = {"matchLabels": {"app": "b"}}
-    other["spec"]["template"]["metadata"]["labels"] = {"app": "b"}
-    with pytest.raises(Refused) as caught:
-        front.api.apply(other, force=True, dry_run=False)
-    assert "immutable" in str(caught.value)
 
 
 # Deleting.

@@ -4,7 +4,7 @@ from reconciler.core.assembly.assembling import ASSEMBLY, ENVIRONMENT_LABEL, SER
 from reconciler.core.assembly.configuration import CONFIG_HASH
 from reconciler.core.assembly.faults import Unrenderable
 from reconciler.core.assembly.order import deletion_layers, layers
-from reconciler.core.assembly.values import effective_values
+from reconciler.core.assembly.values import effective_values, has_replicas
 
 __all__ = [
     "ASSEMBLY",
@@ -15,5 +15,6 @@ __all__ = [
     "assemble",
     "deletion_layers",
     "effective_values",
+    "has_replicas",
     "layers",
 ]

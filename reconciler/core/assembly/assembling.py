@@ -11,7 +11,7 @@ from reconciler.core.assembly.images import put_images
 from reconciler.core.assembly.order import in_order
 from reconciler.core.assembly.pods import Tree
 from reconciler.core.assembly.shape import shaped
-from reconciler.core.assembly.values import effective_values, set_replicas
+from reconciler.core.assembly.values import effective_values, leave_to_autoscalers, set_replicas
 from reconciler.core.stored import canonical, is_secret, render_digest
 from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.env_repo import Service
@@ -23,7 +23,7 @@ from reconciler.model.release import Revision
 SERVICE_LABEL = "reconciler.dev/service"
 ENVIRONMENT_LABEL = "reconciler.dev/environment"
 
-ASSEMBLY = "assembly/1"
+ASSEMBLY = "assembly/2"
 """Counts up with every change that makes another object of the same input: what it changes is then
 `RenderChanged`, and goes through order and waves. A test holds it against what is rendered."""
 
@@ -71,6 +71,7 @@ def assemble(
         *_label(objects, {SERVICE_LABEL: service.name, ENVIRONMENT_LABEL: environment}),
     ]
     raise_all(subject, faults)
+    leave_to_autoscalers(objects)
     if key is None and any(is_secret(obj) for obj in objects):
         why = "it holds Secrets, and the key for their digests is not known yet"
         raise TransientError(subject, "it cannot be rendered", why, "the home cluster must answer")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.model.objects import KubeObject
+
 Tree = dict[str, Any]
 
 _TEMPLATE_PATHS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -32,7 +34,7 @@ class ImageField:
     path: str
 
 
-def group_kind(obj: Tree) -> tuple[str, str]:
+def group_kind(obj: KubeObject) -> tuple[str, str]:
     """Returns the API group, empty for the core group, and the kind."""
     return str(obj["apiVersion"]).rpartition("/")[0], str(obj["kind"])
 

@@ -1,4 +1,4 @@
-"""The values that hold on one cluster, and what they set in plain objects: replicas, nothing else."""
+"""The values that hold on one cluster, and what they set in plain objects: replicas, where no autoscaler does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.core.assembly.pods import Tree, group_kind, mapping
 from reconciler.core.identity import CLUSTERS_KEY, ClusterLabel
 from reconciler.errors import InvalidInput
 from reconciler.model.fleet import Cluster
-from reconciler.model.objects import ObjectRef
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.release import Revision, Values
 
 _EXPRESSION = re.compile(r"\$\{cluster\.([^}]*)\}")
@@ -23,6 +23,11 @@ _REPLICATED = {
     ("", "ReplicationController"),
     ("argoproj.io", "Rollout"),
 }
+_AUTOSCALERS = {("autoscaling", "HorizontalPodAutoscaler"), ("keda.sh", "ScaledObject")}
+
+_Scalable = tuple[str, str, str]
+"""Namespace, kind and name of a workload: an autoscaler targets its own namespace."""
+
 _REPLICAS_MAX = 2**31 - 1
 """The API's own field is a signed 32-bit number."""
 
@@ -54,7 +59,7 @@ def labels_in(values: Iterable[Values], clusters: Iterable[Cluster]) -> tuple[Cl
 
 def set_replicas(objects: Sequence[Tree], values: Values) -> Iterator[InvalidInput]:
     """Sets `spec.replicas` in place, of the one workload or of each one named; yields what is wrong."""
-    workloads = [obj for obj in objects if group_kind(obj) in _REPLICATED]
+    workloads = [obj for obj in objects if has_replicas(obj)]
     scaled = set(_autoscaled(objects))
     for key, value in sorted(values.tree().items()):
         if key == "replicas":
@@ -75,12 +80,25 @@ def set_replicas(objects: Sequence[Tree], values: Values) -> Iterator[InvalidInp
             yield fault
 
 
+def leave_to_autoscalers(objects: Sequence[Tree]) -> None:
+    """Takes `spec.replicas` out, in place, of each workload that an autoscaler among the objects scales."""
+    scaled = set(_autoscaled(objects))
+    for obj in objects:
+        if has_replicas(obj) and _scalable(obj) in scaled:
+            mapping(obj.get("spec")).pop("replicas", None)
+
+
+def has_replicas(obj: KubeObject) -> bool:
+    """Whether an object is a workload whose `spec.replicas` counts its Pods, and may be left out."""
+    return group_kind(obj) in _REPLICATED
+
+
 def _set(
     chosen: Sequence[Tree],
     path: str,
     wanted: Any,
     workloads: Sequence[Tree],
-    scaled: set[tuple[str, str]],
+    scaled: set[_Scalable],
 ) -> InvalidInput | None:
     # A cluster's label is always text, so a number that came out of one is text as well.
     number = int(wanted) if isinstance(wanted, str) and _is_number(wanted) else wanted
@@ -95,7 +113,7 @@ def _set(
             "write values.<workload>.replicas with one workload's name",
         )
     workload = chosen[0]
-    if (workload["kind"], workload["metadata"]["name"]) in scaled:
+    if _scalable(workload) in scaled:
         return InvalidInput(
             path,
             "it cannot be set",
@@ -112,11 +130,17 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= len(str(_REPLICAS_MAX))
 
 
-def _autoscaled(objects: Sequence[Tree]) -> Iterator[tuple[str, str]]:
+def _scalable(workload: Tree) -> _Scalable:
+    meta = workload["metadata"]
+    return str(meta.get("namespace")), str(workload["kind"]), str(meta["name"])
+
+
+def _autoscaled(objects: Sequence[Tree]) -> Iterator[_Scalable]:
     for obj in objects:
-        if group_kind(obj) == ("autoscaling", "HorizontalPodAutoscaler"):
+        if group_kind(obj) in _AUTOSCALERS:
             target = mapping(mapping(obj.get("spec")).get("scaleTargetRef"))
-            yield str(target.get("kind")), str(target.get("name"))
+            kind = str(target.get("kind") or "Deployment")  # KEDA's own default
+            yield str(obj["metadata"].get("namespace")), kind, str(target.get("name"))
 
 
 def _merged(under: Tree, over: Tree) -> Tree:

@@ -37,9 +37,7 @@ _QUANTITY_FIELDS = frozenset({"limits", "requests", "capacity", "hard", "sizeLim
 Fields = tuple[str, ...]
 
 
-def differences(
-    desired: KubeObject, live: KubeObject, *, ignore: frozenset[str] = frozenset()
-) -> tuple[FieldDifference, ...]:
+def differences(desired: KubeObject, live: KubeObject) -> tuple[FieldDifference, ...]:
     """Returns each field that the desired object names and the live one has otherwise.
 
     What only the live object has is somebody else's and no difference.
@@ -47,7 +45,6 @@ def differences(
     Args:
         desired: What was applied.
         live: What the API server has.
-        ignore: Dotted paths that are left to others, such as `spec.replicas`.
     """
     comparing = _Comparing(desired)
     found = comparing.mapping(_plain(desired), _plain(live), (), "")
@@ -55,7 +52,6 @@ def differences(
     return tuple(
         _difference(path, fields, mine, theirs, live, is_secret=masked)
         for path, fields, mine, theirs in found
-        if path not in ignore
     )
 
 

@@ -19,15 +19,26 @@ def manager_of(live: KubeObject, fields: tuple[str, ...]) -> tuple[str, str]:
     Returns:
         Two empty texts when nobody is known.
     """
+    found = _writers(live, fields)
+    others = [item for item in found if item[1] != OURS]
+    at, manager = max(others or found, default=("", ""))
+    return manager, at
+
+
+def is_ours_alone(live: KubeObject, fields: tuple[str, ...]) -> bool:
+    """Whether a field is ours and nobody else's, so that it would go if we left it out."""
+    managers = {manager for _, manager in _writers(live, fields)}
+    return managers == {OURS}
+
+
+def _writers(live: KubeObject, fields: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Returns (time, manager) of everyone who manages a field."""
     entries = live.get("metadata", {}).get("managedFields") or ()
-    found = [
+    return [
         (str(entry.get("time") or ""), str(entry.get("manager") or ""))
         for entry in entries
         if _holds(entry.get("fieldsV1") or {}, fields)
     ]
-    others = [item for item in found if item[1] != OURS]
-    at, manager = max(others or found, default=("", ""))
-    return manager, at
 
 
 def _holds(tree: Any, fields: tuple[str, ...]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL, layers
+from reconciler.core.handing_over import keeping_replicas
 from reconciler.core.judging import APPLY_REFUSED
 from reconciler.errors import (
     AdmissionDenied,
@@ -99,10 +100,11 @@ def apply_one(
 ) -> KubeObject:
     """Applies one object and returns what is stored then; see `apply_all`."""
     ref = ObjectRef.of(obj)
+    seen = known(ref)
     _check_scope(api, ref)
-    _check_owner(ref, known(ref), key)
+    _check_owner(ref, seen, key)
     try:
-        return api.apply(obj, force=force, dry_run=False)
+        return api.apply(keeping_replicas(obj, seen), force=force, dry_run=False)
     except NotServed as error:
         raise _not_served(ref) from error
     except AdmissionDenied as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from reconciler.core.handing_over import keeping_replicas
 from reconciler.errors import ReconcilerError
 from reconciler.model.drift import FieldDifference
 from reconciler.model.events import EventKind
@@ -117,7 +118,7 @@ class Repairs:
     def _is_none(self, desired: KubeObject, seen: KubeObject, state: CellState) -> bool:
         """Asks the server what an apply would change: defaults we do not know are no drift."""
         try:
-            would_be = self._api.apply(desired, force=True, dry_run=True)
+            would_be = self._api.apply(keeping_replicas(desired, seen), force=True, dry_run=True)
         except ReconcilerError:
             return False
         if _content(would_be) != _content(seen):

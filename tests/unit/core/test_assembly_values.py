@@ -20,6 +20,9 @@ AUTOSCALER = obj(
     api_version="autoscaling/v2",
     spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}},
 )
+SCALED_OBJECT = obj(
+    "ScaledObject", api_version="keda.sh/v1alpha1", spec={"scaleTargetRef": {"name": "web"}}
+)
 
 
 def replicas(*raw: dict[str, Any], **how: Any) -> dict[str, Any]:
@@ -68,7 +71,15 @@ def replicas(*raw: dict[str, Any], **how: Any) -> dict[str, Any]:
             (WEB,), {"replicas": "${cluster.labels.size}"}, {}, {"web": 7}, id="a cluster's label"
         ),
         pytest.param(
-            (WEB, AUTOSCALER), {}, {}, {"web": 1}, id="an autoscaler and no value is no conflict"
+            (WEB, WORKER, AUTOSCALER), {}, {}, {"web": None, "worker": 1}, id="an autoscaler's"
+        ),
+        pytest.param((WEB, SCALED_OBJECT), {}, {}, {"web": None}, id="KEDA's, which names no kind"),
+        pytest.param(
+            (WEB, {**AUTOSCALER, "metadata": {"name": "web", "namespace": "elsewhere"}}),
+            {},
+            {},
+            {"web": 1},
+            id="an autoscaler of another namespace",
         ),
     ],
 )

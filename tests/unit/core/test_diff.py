@@ -155,17 +155,6 @@ def test_the_manager_who_wrote_a_field_is_named() -> None:
     assert (found.manager, found.at) == ("kubectl-edit", "2026-01-01T00:00:00Z")
 
 
-def test_a_field_left_to_others_is_no_difference() -> None:
-    mine = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "a"},
-        "spec": {"replicas": 1},
-    }
-    theirs = {**mine, "spec": {"replicas": 5}}
-    assert differences(mine, theirs, ignore=frozenset({"spec.replicas"})) == ()
-
-
 def test_scalars_are_shown_as_they_are_and_larger_values_as_json() -> None:
     mine = deployment(tty=True, stdin=False, args=["a"], env=[{"name": "A", "value": "1"}])
     theirs = deployment(tty=False, stdin=True, args=["a", "b"], env=[])

@@ -1,0 +1,179 @@
+"""Server-side apply as the shell relies on it, checked on every front of a cluster."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.core.handing_over import keeping_replicas
+from reconciler.errors import Conflict, Refused
+from reconciler.model.objects import KubeObject
+from tests.contract.kube_fronts import SOMEBODY, Front
+from tests.contract.kube_objects import (
+    Object,
+    config_map,
+    deployment,
+    ref,
+    until,
+)
+
+
+def test_a_field_left_out_of_an_apply_is_removed(front: Front, space: str) -> None:
+    front.api.apply(config_map(space, x="1", y="2"), force=False, dry_run=False)
+    now = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
+    assert now["data"] == {"x": "1"}
+
+
+def test_an_apply_of_the_same_changes_nothing(front: Front, space: str) -> None:
+    once = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
+    again = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
+    assert once["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
+
+
+def test_lists_are_applied_by_their_keys(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+    wanted = deployment(space)
+    container = wanted["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "Y", "value": "2"}, {"name": "X", "value": "3"}]
+    now = front.api.apply(wanted, force=False, dry_run=False)
+    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [(e["name"], e["value"]) for e in env] == [("Y", "2"), ("X", "3")]
+    del container["env"][0]
+    now = front.api.apply(wanted, force=False, dry_run=False)
+    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [e["name"] for e in env] == ["X"]
+
+
+def test_another_managers_field_is_a_conflict_unless_forced(front: Front, space: str) -> None:
+    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
+    with pytest.raises(Conflict) as caught:
+        front.api.apply(deployment(space, replicas=3), force=False, dry_run=False)
+    assert "replicas" in str(caught.value)
+    assert SOMEBODY in str(caught.value)
+    now = front.api.apply(deployment(space, replicas=3), force=True, dry_run=False)
+    assert now["spec"]["replicas"] == 3
+
+
+def test_two_managers_who_agree_share_a_field_and_neither_removes_it_alone(
+    front: Front, space: str
+) -> None:
+    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
+    now = front.api.apply(deployment(space, replicas=5), force=False, dry_run=False)
+    assert now["spec"]["replicas"] == 5
+    now = front.api.apply(deployment(space, replicas=None), force=False, dry_run=False)
+    assert now["spec"]["replicas"] == 5
+
+
+def test_a_field_we_do_not_name_stays_with_its_manager(front: Front, space: str) -> None:
+    front.api.apply(deployment(space, replicas=None), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
+    now = front.api.apply(
+        deployment(space, replicas=None, image="example.com/a:2"), force=False, dry_run=False
+    )
+    assert now["spec"]["replicas"] == 5
+
+
+def test_replicas_are_handed_over_as_they_are(front: Front, space: str) -> None:
+    left_out = deployment(space, replicas=None)
+    front.api.apply(deployment(space, replicas=3), force=False, dry_run=False)
+    dropped = front.api.apply(left_out, force=False, dry_run=True)
+    assert dropped["spec"].get("replicas", 1) == 1, "so it is not enough to leave them out"
+
+    def live() -> Object:
+        return dict(front.api.get(ref(left_out)) or {})
+
+    now = front.api.apply(keeping_replicas(left_out, live()), force=False, dry_run=False)
+    assert now["spec"]["replicas"] == 3
+    _scaled_by_somebody(front, space, 5)
+    assert keeping_replicas(left_out, live()) == left_out
+    now = front.api.apply(left_out, force=True, dry_run=False)
+    assert now["spec"]["replicas"] == 5
+
+
+def test_an_item_that_another_added_to_a_list_by_keys_stays(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+
+    def add() -> bool:
+        found = json.loads(json.dumps(front.api.get(ref(deployment(space)))))
+        env = found["spec"]["template"]["spec"]["containers"][0]["env"]
+        env.append({"name": "THEIRS", "value": "1"})
+        return _written_by_somebody(front, found)
+
+    until(front, add)
+    now = front.api.apply(deployment(space, image="example.com/a:2"), force=False, dry_run=False)
+    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {e["name"] for e in env} == {"X", "THEIRS"}
+
+
+def _scaled_by_somebody(front: Front, space: str, replicas: int) -> None:
+    def scale() -> bool:
+        found = front.api.get(ref(deployment(space)))
+        assert found is not None
+        return _written_by_somebody(
+            front, {**found, "spec": {**found["spec"], "replicas": replicas}}
+        )
+
+    until(front, scale)
+
+
+def _written_by_somebody(front: Front, obj: KubeObject) -> bool:
+    """A controller may have written since it was read; whoever writes by hand tries again."""
+    try:
+        front.somebody_replaces(obj)
+    except AssertionError as error:
+        assert "the object has been modified" in str(error)
+        return False
+    return True
+
+
+def test_who_owns_a_field_is_told(front: Front, space: str) -> None:
+    front.api.apply(deployment(space, replicas=2), force=False, dry_run=False)
+    _scaled_by_somebody(front, space, 5)
+    found = front.api.get(ref(deployment(space)))
+    assert found is not None
+    owners = {
+        entry["manager"]: entry
+        for entry in found["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    }
+    assert set(owners) == {SOMEBODY}
+    assert owners[SOMEBODY]["operation"] == "Update"
+    assert owners[SOMEBODY]["time"].endswith("Z")
+
+
+def test_a_dry_run_tells_and_changes_nothing(front: Front, space: str) -> None:
+    stored = front.api.apply(config_map(space, x="1"), force=False, dry_run=False)
+    would_be = front.api.apply(config_map(space, x="7"), force=True, dry_run=True)
+    assert would_be["data"] == {"x": "7"}
+    found = front.api.get(ref(config_map(space)))
+    assert found is not None
+    assert found["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
+
+
+def test_a_dry_run_of_what_is_wrong_is_refused(front: Front, space: str) -> None:
+    wrong = deployment(space)
+    del wrong["spec"]["template"]["spec"]["containers"][0]["name"]
+    wrong["spec"]["template"]["spec"]["containers"] = []
+    with pytest.raises(Refused):
+        front.api.apply(wrong, force=False, dry_run=True)
+
+
+def test_an_object_that_is_wrong_is_refused_with_its_field(front: Front, space: str) -> None:
+    wrong = deployment(space)
+    del wrong["spec"]["template"]["spec"]["containers"][0]["image"]
+    with pytest.raises(Refused) as caught:
+        front.api.apply(wrong, force=False, dry_run=False)
+    assert "image" in str(caught.value)
+
+
+def test_an_immutable_field_is_refused(front: Front, space: str) -> None:
+    front.api.apply(deployment(space), force=False, dry_run=False)
+    other = deployment(space)
+    other["spec"]["selector"] = {"matchLabels": {"app": "b"}}
+    other["spec"]["template"]["metadata"]["labels"] = {"app": "b"}
+    with pytest.raises(Refused) as caught:
+        front.api.apply(other, force=True, dry_run=False)
+    assert "immutable" in str(caught.value)

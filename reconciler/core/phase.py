@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from reconciler.core.gates import is_returning, proof_of
-from reconciler.core.rejections import standing
+from reconciler.core.rejections import repeats, standing
 from reconciler.model.actions import Action, Hold
+from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Cell
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection
@@ -39,6 +40,7 @@ UNKNOWN_REASONS = frozenset(
         Reason.PROGRESS_DEADLINE,
     }
 )
+REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
 WAITING_REASONS = frozenset(
     {Reason.WAITING_FOR_PROOF, Reason.WAITING_FOR_DEPENDENCY, Reason.ADOPTION_PENDING}
 )
@@ -58,26 +60,35 @@ def owed_revert(cell: Cell) -> Rejection | None:
 
 def phase_of(cell: Cell, actions: tuple[Action, ...]) -> Phase:
     """Returns a cell's phase from its facts and from what was planned for it."""
-    if any(m.suspended for m in cell.members):
+    holds = [action for action in actions if isinstance(action, Hold)]
+    reasons = {hold.reason for hold in holds} | {gate.reason for h in holds for gate in h.gates}
+    if cell.suspended or any(m.suspended for m in cell.members):
         return Phase.SUSPENDED
     if is_returning(cell):
         return Phase.ROLLING_BACK
     if owed_revert(cell) is not None:
         return Phase.REVERT_PENDING
-    hold = next((a for a in actions if isinstance(a, Hold)), None)
-    return _held(cell, hold) if hold is not None else _moving(cell)
-
-
-def _held(cell: Cell, hold: Hold) -> Phase:
-    reason = hold.reason
-    if reason in (Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN):
+    if reasons & REJECTED_REASONS or _asks_for_what_failed(cell):
         return Phase.REJECTED
-    if reason in UNKNOWN_REASONS:
+    if reasons & UNKNOWN_REASONS:
         return Phase.UNKNOWN
-    if reason is Reason.ORPHANED:
+    if Reason.ORPHANED in reasons:
         return Phase.ORPHANED
-    if reason is Reason.PAUSED:
+    if cell.ask.paused:
         return Phase.PAUSED
+    return _held(holds[0].reason) if holds else _moving(cell)
+
+
+def _asks_for_what_failed(cell: Cell) -> bool:
+    wanted = cell.ask.wanted
+    bad: list[Rejection | QuarantineEntry] = [*standing(cell.record, cell.ask)]
+    bad += cell.ask.quarantine or ()
+    return wanted is not None and any(
+        repeats(wanted, one) and cell.environment in one.environments for one in bad
+    )
+
+
+def _held(reason: Reason) -> Phase:
     if reason is Reason.PROGRESSING:
         return Phase.ROLLING_OUT
     if reason is Reason.WAITING_FOR_SOAK:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.phase import Phase, owed_revert, phase_of
-from reconciler.model.actions import Action, Hold
+from reconciler.model.actions import Action, Gate, GateState, Hold
 from reconciler.model.facts import Cell
 from reconciler.model.reasons import Reason
 from reconciler.model.records import RevertProgress
@@ -18,6 +18,7 @@ from tests.fakes.facts import (
     STAGING,
     V1,
     V2,
+    V3,
     WEB,
     ask,
     cell,
@@ -34,9 +35,15 @@ PENDING = cell(DEV, record(DEV, rejections=(OWED,)))
 SETTLED = cell(DEV, record(DEV))
 
 
-def held(reason: Reason) -> tuple[Action, ...]:
-    """Returns a plan that holds for a reason."""
-    return (Hold(WEB, DEV, reason, "because"),)
+PAUSED = cell(DEV, record(DEV), ask(V1, paused=True))
+ROLLING = record(DEV, V2, rollout=rollout(V2))
+FAILED = rejection(V2)
+
+
+def held(reason: Reason, *behind: Reason) -> tuple[Action, ...]:
+    """Returns a plan that holds for a reason, with the reasons of the closed gates behind it."""
+    shut = tuple(Gate(why, GateState.CLOSED, why, "") for why in behind)
+    return (Hold(WEB, DEV, reason, "because", shut),)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ def held(reason: Reason) -> tuple[Action, ...]:
         pytest.param(SETTLED, held(Reason.CLUSTER_UNREACHABLE), Phase.UNKNOWN, id="cluster away"),
         pytest.param(SETTLED, held(Reason.PROGRESS_DEADLINE), Phase.UNKNOWN, id="late"),
         pytest.param(SETTLED, held(Reason.ORPHANED), Phase.ORPHANED, id="orphaned"),
-        pytest.param(SETTLED, held(Reason.PAUSED), Phase.PAUSED, id="paused"),
+        pytest.param(PAUSED, held(Reason.PAUSED), Phase.PAUSED, id="paused"),
         pytest.param(SETTLED, held(Reason.PROGRESSING), Phase.ROLLING_OUT, id="progressing"),
         pytest.param(SETTLED, held(Reason.WAITING_FOR_SOAK), Phase.SOAKING, id="soaking"),
         pytest.param(SETTLED, held(Reason.WAITING_FOR_PROOF), Phase.WAITING, id="waiting"),
@@ -94,6 +101,63 @@ def held(reason: Reason) -> tuple[Action, ...]:
     ],
 )
 def test_a_cell_is(given: Cell, actions: tuple[Action, ...], phase: Phase) -> None:
+    assert phase_of(given, actions) is phase
+
+
+@pytest.mark.parametrize(
+    ("given", "actions", "phase"),
+    [
+        pytest.param(
+            replace(SETTLED, suspended="x"),
+            held(Reason.SUSPENDED),
+            Phase.SUSPENDED,
+            id="a suspended record, by break-glass",
+        ),
+        pytest.param(PAUSED, held(Reason.SETTLED), Phase.PAUSED, id="paused with nothing pending"),
+        pytest.param(
+            cell(DEV, ROLLING, ask(V2, paused=True)),
+            held(Reason.WAITING_FOR_SOAK),
+            Phase.PAUSED,
+            id="paused while it soaks",
+        ),
+        pytest.param(
+            PAUSED, held(Reason.PAUSED, Reason.PAUSED, Reason.REJECTED), Phase.REJECTED, id="paused"
+        ),
+        pytest.param(
+            SETTLED,
+            held(Reason.NOT_LEADING, Reason.NOT_LEADING, Reason.QUARANTINED),
+            Phase.REJECTED,
+            id="halted",
+        ),
+        pytest.param(
+            PAUSED,
+            held(Reason.PAUSED, Reason.PAUSED, Reason.CLUSTER_UNKNOWN),
+            Phase.UNKNOWN,
+            id="paused and unknown",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, V3, rollout=rollout(V3), rejections=(FAILED,)), ask(V2)),
+            held(Reason.WAITING_FOR_SOAK),
+            Phase.REJECTED,
+            id="the pin asks for what failed while another soaks",
+        ),
+        pytest.param(
+            cell(DEV, ROLLING, ask(V3, quarantine=(entry(rejection(V3)),))),
+            held(Reason.PROGRESSING),
+            Phase.REJECTED,
+            id="the pin asks for what is quarantined while another rolls out",
+        ),
+        pytest.param(
+            cell(DEV, ROLLING, ask(V3, quarantine=(entry(rejection(V3, PROD)),))),
+            held(Reason.PROGRESSING),
+            Phase.ROLLING_OUT,
+            id="quarantined elsewhere",
+        ),
+    ],
+)
+def test_of_several_that_hold_it_is_the_first_of_the_contract(
+    given: Cell, actions: tuple[Action, ...], phase: Phase
+) -> None:
     assert phase_of(given, actions) is phase
 
 

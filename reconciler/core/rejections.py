@@ -11,7 +11,7 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, Member
 from reconciler.model.names import EnvironmentName
 from reconciler.model.reasons import Reason
-from reconciler.model.records import PromotionRecord, Rejection
+from reconciler.model.records import EVIDENCE_MAX, MESSAGE_MAX, PromotionRecord, Rejection
 from reconciler.model.release import Part, Revision
 from reconciler.model.times import rfc3339
 
@@ -138,9 +138,9 @@ def build(view: CellView, bad: Revision, member: Member, *, reason: str, message
         part_digest=bad.part(part),
         environments=(view.environment, *after),
         reason=reason,
-        message=message,
+        message=message[:MESSAGE_MAX],
         cluster=member.cluster,
-        evidence=member.health.evidence,
+        evidence=member.health.evidence[:EVIDENCE_MAX],
         restore_to=restore_to,
         commit=rollout.commit if rollout else bad.release.source,
         first_failure_at=member.health.first_failure_at or view.now,

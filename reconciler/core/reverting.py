@@ -10,11 +10,10 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Cell
 from reconciler.model.health import Evidence
 from reconciler.model.names import EnvironmentName, ServiceName
-from reconciler.model.records import Rejection
+from reconciler.model.records import EVIDENCE_MAX, Rejection
 from reconciler.model.release import Part, Revision
 from reconciler.model.times import rfc3339
 
-EVIDENCE_LINES_MAX = 5
 """A tired person reads the first; the rest say the same of other Pods."""
 
 
@@ -67,7 +66,7 @@ def evidence_lines(rejection: Rejection) -> tuple[str, ...]:
 
     A cluster's own words are no part of it: they may quote what the release's files hold.
     """
-    lines = tuple(_line(rejection, item) for item in rejection.evidence[:EVIDENCE_LINES_MAX])
+    lines = tuple(_line(rejection, item) for item in rejection.evidence[:EVIDENCE_MAX])
     return lines or (_one_line(f"{rejection.reason} on {rejection.cluster}"),)
 
 

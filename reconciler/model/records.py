@@ -143,7 +143,7 @@ class PromotionRecord:
 
 
 PROOFS_MAX = 5
-"""Enough for two or three to go back to and the recent sources a floating pin follows, in 8 KB."""
+"""Enough for two or three to go back to and the recent sources that a floating pin follows."""
 
 REJECTIONS_MAX = 5
 """Older ones stand in quarantine/<svc>.yaml, in Git, which forgets nothing."""
@@ -151,6 +151,12 @@ REJECTIONS_MAX = 5
 
 PASSED_MAX = 50
 """Of 16 digits each: weeks of releases in less than a kilobyte."""
+
+EVIDENCE_MAX = 5
+"""Observations that a rejection keeps: as many as its commit tells."""
+
+MESSAGE_MAX = 300
+"""Characters of a message in a rejection; a cluster's own may quote a whole object."""
 
 
 def in_short(identity: Identity) -> str:

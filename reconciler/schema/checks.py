@@ -11,11 +11,15 @@ from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Service, Serv
 from reconciler.model.fleet import Fleet
 from reconciler.model.names import EnvironmentName, PolicyName, ServiceName
 from reconciler.model.policy import Policy
+from reconciler.model.release import Values
 from reconciler.schema.files import PinFile, PolicyFile, ReleaseFile
 from reconciler.schema.yaml_text import Document, Path, dotted
 
 NOT_SUPPORTED = "NotSupported"
 """The code of what is understood and holds whoever uses it, so that it is never silent."""
+
+VALUES_BYTES_MAX = 16_384
+"""As JSON. A record holds those of a dozen revisions, and etcd takes no more than 1.5 MB of one."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?\Z")
 
@@ -103,6 +107,15 @@ def pin(path: str, file: PinFile, document: Document) -> Iterator[Fault]:
         yield not_supported(path, document, ("release",))
     elif isinstance(file.release, ReleaseFile):
         yield from _tags(path, file.release, document)
+    overrides = {cluster: own.values for cluster, own in file.clusters.items()}
+    size = len(Values.of(file.values).text) + len(Values.of(overrides).text)
+    if size > VALUES_BYTES_MAX:
+        place = document.place(("values",))
+        why = f"with those by cluster they take {size} bytes, and {VALUES_BYTES_MAX} are allowed"
+        fix = "write what is long into an overlay"
+        yield Fault(
+            path, place.line, place.column, "TooLarge", "values is wrong", why, fix, "values"
+        )
     places: list[tuple[Path, Mapping[str, object]]] = [(("values",), file.values)]
     places += [(("clusters", c, "values"), v.values) for c, v in file.clusters.items()]
     for at, values in places:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from reconciler.core.reverting import (
-    EVIDENCE_LINES_MAX,
     RevertPlan,
     commit_message,
     evidence_lines,
@@ -16,7 +15,7 @@ from reconciler.core.reverting import (
 )
 from reconciler.model.facts import Cell
 from reconciler.model.health import Evidence
-from reconciler.model.records import Rejection
+from reconciler.model.records import EVIDENCE_MAX, Rejection
 from reconciler.model.release import Part, Values
 from reconciler.model.times import rfc3339
 from tests.fakes.facts import (
@@ -212,7 +211,7 @@ def test_what_a_cluster_says_adds_no_trailer_of_its_own() -> None:
 def test_only_so_many_lines_and_so_much_of_each() -> None:
     many = tuple(Evidence("Pod", f"web-{n}", "r" * 1_000, "m") for n in range(9))
     lines = evidence_lines(replace(BAD, evidence=many))
-    assert len(lines) == EVIDENCE_LINES_MAX
+    assert len(lines) == EVIDENCE_MAX
     assert all(len(line) <= 300 for line in lines)
 
 

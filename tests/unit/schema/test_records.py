@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +13,11 @@ from reconciler.model.health import Evidence
 from reconciler.model.names import ClusterName, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.records import (
+    EVIDENCE_MAX,
+    MESSAGE_MAX,
+    PASSED_MAX,
+    PROOFS_MAX,
+    REJECTIONS_MAX,
     ApplyState,
     Origin,
     PromotionRecord,
@@ -107,10 +114,27 @@ def test_a_service_record_comes_back_with_its_status() -> None:
     assert read_service_record(obj) == record
 
 
-def test_a_record_stays_small() -> None:
-    import json
+def test_a_record_stays_small_however_much_it_remembers() -> None:
+    """See ADR 9: a usual record, and one that holds all that it may."""
+    usual = full_record()
+    assert len(json.dumps(promotion_record_object(usual, namespace="n"))) < 8_000
+    (proof,), (rejection,) = usual.proofs, usual.rejections
+    evidence = Evidence("Pod", "web-7d9f8b6c5d-abcde", "CrashLoopBackOff", "m" * 300, 1, 4)
+    worst = replace(rejection, message="m" * MESSAGE_MAX, evidence=(evidence,) * EVIDENCE_MAX)
+    most = replace(
+        usual,
+        proofs=(proof,) * PROOFS_MAX,
+        rejections=(worst,) * REJECTIONS_MAX,
+        passed=("0123456789abcdef",) * PASSED_MAX,
+    )
+    assert len(json.dumps(promotion_record_object(most, namespace="n"))) < 32_000
 
-    assert len(json.dumps(promotion_record_object(full_record(), namespace="n"))) < 8_000
+    service = ServiceRecord(WEB, DEV, revision(), "web", rejection=worst, message="m" * 1_000)
+    stored = {
+        **service_record_object(service, namespace="n"),
+        "status": service_record_status(service),
+    }
+    assert len(json.dumps(stored)) < 8_000
 
 
 @pytest.mark.parametrize(

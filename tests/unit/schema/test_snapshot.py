@@ -47,6 +47,7 @@ def test_an_env_repo_may_be_a_folder_of_a_repo() -> None:
         ('release: {version: "1"}\npaused: yes', (2, 9), "Ambiguous"),
         ('release: {version: "1"}\nrelease: {version: "2"}', (2, 1), "DuplicateKey"),
         ('release: {version: "1", source: main}', (1, 25), "BadFormat"),
+        (f'release: {{version: "1"}}\nvalues: {{a: "{"x" * 16_384}"}}', (2, 1), "TooLarge"),
         ('release: {version: "1"}\nvalues: {image: x}', (2, 10), "ImageInValues"),
         ('release: {version: "1"}\nvalues: {web: {image: x}}', (2, 16), "ImageInValues"),
         ('release: {version: "1"}\nvalues: {clusters: {}}', (2, 10), "BadKey"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -22,15 +22,19 @@ class FleetGauges(Collector):
 
     Args:
         fetched_s: Returns the monotonic time of the last successful fetch, None before the first.
-        clusters: Returns every cluster that is connected to.
+        skews_s: Returns, of every cluster that is connected to, by how many seconds its clock is ahead
+            of ours; None where it has not said.
     """
 
     def __init__(
-        self, *, fetched_s: Callable[[], float | None], clusters: Callable[[], tuple[str, ...]]
+        self,
+        *,
+        fetched_s: Callable[[], float | None],
+        skews_s: Callable[[], Mapping[str, float | None]],
     ) -> None:
         self._started_s = time.monotonic()
         self._fetched_s = fetched_s
-        self._clusters = clusters
+        self._skews_s = skews_s
         self._view: View | None = None
 
     def show(self, view: View) -> None:
@@ -43,7 +47,9 @@ class FleetGauges(Collector):
         services = list(view.services.values()) if view is not None else []
         yield self._fetch_age()
         yield from _fleet(view)
-        yield self._reachable(view)
+        skews_s = self._skews_s()
+        yield _reachable(view, skews_s)
+        yield _skew(view, skews_s)
         yield _fuses(view)
         yield _phases(services)
         yield _drift(services)
@@ -59,14 +65,27 @@ class FleetGauges(Collector):
             value=age_s,
         )
 
-    def _reachable(self, view: View | None) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(
-            "reconciler_cluster_reachable", "1 while a cluster answers.", labels=["cluster"]
-        )
-        if view is not None:
-            for cluster in sorted({*self._clusters(), *view.unreachable}):
-                family.add_metric([cluster], 0 if cluster in view.unreachable else 1)
-        return family
+
+def _reachable(view: View | None, clusters: Collection[str]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "reconciler_cluster_reachable", "1 while a cluster answers.", labels=["cluster"]
+    )
+    if view is not None:
+        for cluster in sorted({*clusters, *view.unreachable}):
+            family.add_metric([cluster], 0 if cluster in view.unreachable else 1)
+    return family
+
+
+def _skew(view: View | None, skews_s: Mapping[str, float | None]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "reconciler_cluster_clock_skew_seconds",
+        "Seconds that a cluster's clock is ahead of ours; no sample while it does not answer.",
+        labels=["cluster"],
+    )
+    for cluster, skew_s in sorted(skews_s.items()):
+        if skew_s is not None and view is not None and cluster not in view.unreachable:
+            family.add_metric([cluster], skew_s)
+    return family
 
 
 def _fleet(view: View | None) -> Iterator[GaugeMetricFamily]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -43,16 +43,20 @@ class Metrics:
 
     Args:
         fetched_s: Returns the monotonic time of the last successful fetch, None before the first.
-        clusters: Returns every cluster that is connected to.
+        skews_s: Returns, of every cluster that is connected to, by how many seconds its clock is ahead
+            of ours; None where it has not said.
     """
 
     def __init__(
-        self, *, fetched_s: Callable[[], float | None], clusters: Callable[[], tuple[str, ...]]
+        self,
+        *,
+        fetched_s: Callable[[], float | None],
+        skews_s: Callable[[], Mapping[str, float | None]],
     ) -> None:
         # When a series began is of use only to a server that scrapes seldom, and doubles them all.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
-        self._gauges = FleetGauges(fetched_s=fetched_s, clusters=clusters)
+        self._gauges = FleetGauges(fetched_s=fetched_s, skews_s=skews_s)
         registry.register(self._gauges)
         ProcessCollector(registry=registry)
         self._turn = Histogram(

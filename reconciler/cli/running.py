@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -20,12 +20,13 @@ from reconciler.adapters.metrics import CONTENT_TYPE, Metrics
 from reconciler.cli import logs, texts
 from reconciler.cli.opening import open_engine, settings_from, settings_options
 from reconciler.cli.output import Document, Exit, emit, end, fail, output_option
+from reconciler.cli.reloading import Reloading
 from reconciler.cli.settling import is_settled
-from reconciler.config.settings import RELOADABLE, Settings
+from reconciler.config.settings import Settings
 from reconciler.core import reporting
 from reconciler.core.reporting import blank
 from reconciler.core.reporting.documents import error as error_entry
-from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.errors import ReconcilerError
 from reconciler.model.events import Event
 from reconciler.model.facts import FleetSummary
 from reconciler.model.names import ServiceName
@@ -60,6 +61,7 @@ def run(output: str, once: bool, timeout_s: float, **flags: Any) -> None:  # noq
         daemon = Daemon(settings, lambda: settings_from(flags))
         with daemon:
             settled = daemon.wait(timeout_s if once else None)
+            was_stopped = daemon.is_stopped
             document = daemon.status()
     except ReconcilerError as error:
         fail(error, document, output)
@@ -67,12 +69,13 @@ def run(output: str, once: bool, timeout_s: float, **flags: Any) -> None:  # noq
         return
     if settled:
         end(document, output, lambda d: texts.status(d, SystemClock().now()))
-    document["errors"].append(
-        error_entry("fleet", "it did not settle", f"{timeout_s:g} s are over", "see what is held")
-    )
+    code, why = Exit.TIMED_OUT, f"{timeout_s:g} s are over"
+    if was_stopped:
+        code, why = Exit.INTERRUPTED, "it was asked to stop before"
+    document["errors"].append(error_entry("fleet", "it did not settle", why, "see what is held"))
     emit(document, output, lambda d: texts.status(d, SystemClock().now()))
-    click.echo(f"error: the fleet did not settle within {timeout_s:g} s", err=True)
-    sys.exit(Exit.TIMED_OUT)
+    click.echo(f"error: the fleet did not settle: {why}", err=True)
+    sys.exit(code)
 
 
 class Daemon:
@@ -95,14 +98,13 @@ class Daemon:
         handle_signals: bool = True,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> None:
-        self.settings = settings
-        self._reread = reread
+        self._reloading = Reloading(settings, reread)
         self._handle_signals = handle_signals
         self._also = on_event
         self._stopping = threading.Event()
         self._metrics = Metrics(
             fetched_s=lambda: self.engine.heads.head.fetched_s,
-            clusters=lambda: tuple(str(name) for name in self.engine.clusters.executors),
+            skews_s=lambda: {str(n): p.skew_s for n, p in self.engine.clusters.pulses.items()},
         )
         self._turned_s = time.monotonic()
         self._stack = ExitStack()
@@ -116,6 +118,16 @@ class Daemon:
             on_view=self._view,
         )
         self.page: Served | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they count now."""
+        return self._reloading.settings
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping.is_set()
 
     def __enter__(self) -> Daemon:
         clock = SystemClock()
@@ -206,59 +218,10 @@ class Daemon:
         if is_local:
             threading.Thread(target=self._follow_repo, args=(local,), daemon=True).start()
         while not self._stopping.wait(RELOAD_POLL_S):
-            self._reload()
+            if self._reloading.look():
+                logs.configure(self.settings.log_format, self.settings.log_level)
+                self._wake_fetch()
 
     def _follow_repo(self, local: Path) -> None:
         for _ in watchfiles.watch(local, stop_event=self._stopping, raise_interrupt=False):
             self._wake_fetch()
-
-    def _reload(self) -> None:
-        try:
-            now = self._reread()
-        except InvalidInput as error:
-            _log.warning("settings-refused", error=str(error))
-            return
-        if now == self.settings:
-            return
-        taken, left = _changed(self.settings.model_dump(), now.model_dump())
-        if left:
-            _log.warning("settings-need-restart", fields=left)
-        if taken:
-            self.settings = _with(self.settings, now, taken)
-            logs.configure(self.settings.log_format, self.settings.log_level)
-            _log.info("settings-reloaded", fields=taken)
-            self._wake_fetch()
-
-
-def _changed(
-    was: Mapping[str, Any], now: Mapping[str, Any], at: str = ""
-) -> tuple[list[str], list[str]]:
-    """Returns the changed fields that may be taken over, and those that need a restart."""
-    taken: list[str] = []
-    left: list[str] = []
-    for key in was:
-        name = f"{at}{key}"
-        if was[key] == now.get(key):
-            continue
-        if name in RELOADABLE:
-            taken.append(name)
-        elif isinstance(was[key], dict) and isinstance(now.get(key), dict):
-            inner = _changed(was[key], now[key], f"{name}.")
-            taken += inner[0]
-            left += inner[1]
-        else:
-            left.append(name)
-    return taken, left
-
-
-def _with(settings: Settings, now: Settings, names: list[str]) -> Settings:
-    changed = settings
-    for name in names:
-        head, _, rest = name.partition(".")
-        if rest:
-            part = getattr(changed, head)
-            value = getattr(getattr(now, head), rest)
-            changed = changed.model_copy(update={head: part.model_copy(update={rest: value})})
-        else:
-            changed = changed.model_copy(update={head: getattr(now, head)})
-    return changed

@@ -19,7 +19,7 @@ def headings(page: str) -> list[str]:
 
 def metrics() -> set[str]:
     """Returns the name of every metric of ours, as it is written in a query."""
-    text = Metrics(fetched_s=lambda: None, clusters=lambda: ()).text().decode()
+    text = Metrics(fetched_s=lambda: None, skews_s=dict).text().decode()
     return {
         family.name + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(text)
@@ -50,7 +50,7 @@ def test_the_names_that_outside_scripts_rely_on_are_there() -> None:
 
 
 def test_each_metric_says_what_it_is() -> None:
-    text = Metrics(fetched_s=lambda: None, clusters=lambda: ()).text().decode()
+    text = Metrics(fetched_s=lambda: None, skews_s=dict).text().decode()
     for family in text_string_to_metric_families(text):
         assert len(family.documentation) > 20, family.name
 

@@ -29,7 +29,9 @@ class Measured:
         self.world = World(drift=drift, mode=mode, on_view=self._view)
         self.metrics = Metrics(
             fetched_s=lambda: None,
-            clusters=lambda: tuple(map(str, self.world.engine.clusters.executors)),
+            skews_s=lambda: {
+                str(n): p.skew_s for n, p in self.world.engine.clusters.pulses.items()
+            },
         )
         self._told = 0
         self.world.git.merge(pins(GOOD))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import pytest
 
@@ -25,9 +26,10 @@ WEB, DEV = ServiceName("web"), EnvironmentName("dev")
 
 
 def measured(
-    fetched_s: Callable[[], float | None] = lambda: None, clusters: tuple[str, ...] = ()
+    fetched_s: Callable[[], float | None] = lambda: None,
+    skews_s: Mapping[str, float | None] = MappingProxyType({}),
 ) -> Metrics:
-    return Metrics(fetched_s=fetched_s, clusters=lambda: clusters)
+    return Metrics(fetched_s=fetched_s, skews_s=lambda: skews_s)
 
 
 def view(cell: Cell) -> View:
@@ -51,8 +53,16 @@ def drift(kind: EventKind, *, manager: str = "kubectl", name: str = "web") -> Ev
     )
 
 
+def test_the_skew_of_a_clock_is_told_while_its_cluster_answers() -> None:
+    metrics = measured(skews_s={"dev-1": -3.5, "prod-1": None, "prod-2": 60.0})
+    metrics.on_view(replace(view(cell()), unreachable={ClusterName("prod-2"): "refused"}))
+    seen = Scraped(metrics)
+    assert seen.value("reconciler_cluster_clock_skew_seconds", cluster="dev-1") == -3.5
+    assert len(seen.of("reconciler_cluster_clock_skew_seconds")) == 1
+
+
 def test_before_the_first_turn_nothing_is_said_of_the_fleet() -> None:
-    seen = Scraped(measured(clusters=("dev-1",)))
+    seen = Scraped(measured(skews_s={"dev-1": 0.0}))
     assert seen.of("reconciler_halted") == []
     assert seen.of("reconciler_cluster_reachable") == []
     assert seen.value("reconciler_turn_seconds_count") == 0

@@ -16,10 +16,12 @@ from reconciler.cli.bootstrapping import bootstrap
 from reconciler.cli.comparing import diff, render
 from reconciler.cli.demo import demo
 from reconciler.cli.health import health
-from reconciler.cli.output import Exit
+from reconciler.cli.output import Exit, emit
 from reconciler.cli.running import run
 from reconciler.cli.validating import schema, validate
 from reconciler.cli.verbs import pause, resume, rollback
+from reconciler.core.reporting import DOCUMENTS, blank
+from reconciler.core.reporting.documents import error as error_entry
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,10 +77,22 @@ def main() -> None:
     except Exception as error:
         if "RECONCILER_DEBUG" in os.environ:
             raise
-        click.echo(f"internal error: {type(error).__name__}: {_place(error)}", err=True)
-        click.echo("this is a bug of the reconciler; RECONCILER_DEBUG=1 shows all of it", err=True)
+        _tell_of_a_bug(f"{type(error).__name__}: {_place(error)}", sys.argv[1:])
         sys.exit(Exit.OUR_BUG)
     sys.exit(code or Exit.DONE)
+
+
+def _tell_of_a_bug(what: str, arguments: list[str]) -> None:
+    """Says so on stderr, and in the command's document where one was asked for."""
+    said, fix = "this is a bug of the reconciler", "RECONCILER_DEBUG=1 shows all of it"
+    command = next((word for word in arguments if word in reconciler.commands), "")
+    name = "status" if command == "run" else command
+    forms = {word.removeprefix("--output=").removeprefix("-o") for word in arguments}
+    if name in DOCUMENTS and "json" in forms:
+        errors = [error_entry(f"reconciler {command}", what, said, fix)]
+        emit({**blank(name), "errors": errors}, "json", str)
+    click.echo(f"internal error: {what}", err=True)
+    click.echo(f"{said}; {fix}", err=True)
 
 
 def _place(error: Exception) -> str:

@@ -68,9 +68,13 @@ def explain(
     except ReconcilerError as error:
         fail(error, document, output)
     document["errors"] += seen.late_errors()
-    gates = [gate for row in document["environments"] for gate in row["gates"]]
-    shut = any(gate["state"] != "open" for gate in gates)
-    end(document, output, texts.explain, found=exit_code and shut)
+    waits = any(_waits(row) for row in document["environments"])
+    end(document, output, texts.explain, found=exit_code and waits)
+
+
+def _waits(row: Document) -> bool:
+    """Whether an environment waits for anything: for a gate, or for what no gate stands before."""
+    return row["phase"] != "Proven" or any(gate["state"] != "open" for gate in row["gates"])
 
 
 def unknown(seen: Look, service: str, environment: str | None) -> InvalidInput:

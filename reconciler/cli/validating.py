@@ -147,6 +147,8 @@ def _text(document: Document) -> str:
 
 @click.command(short_help="The JSON Schema of a kind of file.")
 @click.argument("kind", type=click.Choice(sorted(KINDS)))
-def schema(kind: str) -> None:
-    """Print the JSON Schema of a kind of file, for editors."""
+@output_option
+def schema(kind: str, output: str) -> None:
+    """Print the JSON Schema of a kind of file, for editors; it is JSON in either form."""
+    del output
     emit(published(kind), "json", str)

@@ -215,6 +215,7 @@ class EnvironmentPolicyFile(_File):
         "checks",
         "max_concurrent",
         "quorum",
+        "reversible",
         "unreachable",
         "windows",
     )
@@ -237,6 +238,7 @@ class EnvironmentPolicyFile(_File):
     checks: Later = None
     max_concurrent: Later = None
     quorum: Later = None
+    reversible: Later = None
     unreachable: Later = None
     windows: Later = None
 

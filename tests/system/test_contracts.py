@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from reconciler.__main__ import main, reconciler
-from reconciler.simulated.behaviour import Fate
+from reconciler.simulated.behaviour import Fate, digest_for
 from tests.system.documents import DOCUMENTS, check
 from tests.system.served import ServedFleet, cli, process
 
@@ -117,6 +118,26 @@ def test_a_plan_may_be_asked_of_a_commit_that_is_not_merged(fleet: ServedFleet) 
         # A new name for the same image is the same release: nothing would be done.
         assert doing == []
     assert fleet.cli("plan", "nowhere").code == 2
+
+
+def test_a_plan_of_another_image_admits_it_where_it_begins(fleet: ServedFleet) -> None:
+    fleet.git("checkout", "--quiet", "-b", "another-image")
+    pin = fleet.work / "environments/dev/api.yaml"
+    other = digest_for(Fate.READY, "another")
+    pin.write_text(re.sub(r"sha256:[0-9a-f]{64}", other, pin.read_text()))
+    fleet.git("commit", "--quiet", "--all", "--message", "another image")
+    fleet.git("checkout", "--quiet", "main")
+    told = process(
+        "plan", "another-image", "-o", "json", variables=fleet.variables(), folder=fleet.work
+    )
+    check("plan", told.document)
+    assert told.code == 0, told.err
+    doing = [
+        (a["kind"], a["service"], a["environment"])
+        for a in told.document["actions"]
+        if a["kind"] != "Hold"
+    ]
+    assert doing == [("Admit", "api", "dev")]
 
 
 def edited(fleet: ServedFleet, cluster: str, replicas: int) -> None:
@@ -335,3 +356,22 @@ def test_a_bug_of_ours_ends_with_seventy_and_quotes_nothing(
     told = capsys.readouterr()
     assert ended.value.code == 70
     assert told.out == "" and "bug" in told.err and "hunter2" not in told.err
+
+
+@pytest.mark.parametrize("form", [("-o", "json"), ("-ojson",), ("--output=json",)])
+def test_a_bug_of_ours_is_in_the_document_too(
+    form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bug(*_: object) -> None:
+        raise KeyError("hunter2")
+
+    monkeypatch.setattr("reconciler.cli.asking.settings_from", bug)
+    monkeypatch.setattr("sys.argv", ["reconciler", "status", *form])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code == 70
+    document = json.loads(told.out)
+    check("status", document)
+    (error,) = document["errors"]
+    assert error["object"] == "reconciler status" and "hunter2" not in told.out

@@ -55,6 +55,9 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
     "validate": {"source": None, "commit": None, "ok": False, "files": 0, "faults": []},
 }
 
+DOCUMENTS = frozenset(_BLANK)
+"""The commands with a document of their own."""
+
 
 def blank(name: str, **known: Any) -> Document:
     """Returns a document with every one of its keys, in the state in which nothing is known.

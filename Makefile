@@ -26,8 +26,9 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 tests/unit tests/property tests/house -m "not slow"
 
+# Most tests wait more than they compute, so that two cores do for three at a time.
 test: tools
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests
+	$(BIN)/pytest -q -n 3 --dist loadgroup tests
 
 # The real control plane and other real parts, built from their Go modules once and kept outside the clone.
 tools: setup

@@ -7,11 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 from reconciler.adapters.render.builder import ServiceBuilder
+from reconciler.core.assembly import ASSEMBLY
 from reconciler.model.env_repo import SourceKind
 from reconciler.model.events import EventKind
 from reconciler.model.names import EnvironmentName
 from reconciler.model.objects import KubeObject
 from tests.fakes.world import CLUSTERS, World, pins
+
+NEWER = f"{ASSEMBLY} builder/2"
 
 GOOD = "1.0.0"
 
@@ -76,7 +79,7 @@ def written(world: World) -> list[tuple[Any, ...]]:
 
 def test_what_renders_to_the_same_is_proven_at_once_and_writes_to_no_workload() -> None:
     world = upgraded(NewerBuilder())
-    assert world.until(lambda: renderers(world) == ["assembly/1 builder/2"] * 3, 20)
+    assert world.until(lambda: renderers(world) == [NEWER] * 3, 20)
     world.pass_(20)
     assert written(world) == []
     admitted = world.told(EventKind.ADMITTED)
@@ -88,7 +91,7 @@ def test_what_renders_otherwise_goes_through_environments_and_waves_and_never_ou
     None
 ):
     world = upgraded(NewerBuilder(rendered="otherwise"))
-    assert world.until(lambda: renderers(world) == ["assembly/1 builder/2"] * 3, 120)
+    assert world.until(lambda: renderers(world) == [NEWER] * 3, 120)
     order = [name for _, name in written(world)]
     assert order[:3] == ["dev-1", "staging-1", "prod-1"]
     assert sorted(order[3:]) == ["prod-2", "prod-3"]

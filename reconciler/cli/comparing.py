@@ -175,7 +175,9 @@ def rendered(
     if head.snapshot is None:
         raise InvalidInput("env repo", "nothing can be rendered", head.error or "it is not known")
     asker = seen.engine.asker_of(head.snapshot)
-    for cluster in asker.clusters(service, cell.environment) or ():
+    # Where it is meant to be, as the turn has seen it: a broken service.yaml hides none of them.
+    meant = (head.snapshot.fleet.cluster(member.cluster) for member in cell.members)
+    for cluster in (named for named in meant if named is not None):
         found = asker.rendered(service, cell.environment, cluster, revision)
         if found is None and cluster.name in seen.view.unreachable:
             continue

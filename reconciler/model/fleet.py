@@ -116,6 +116,10 @@ class Fleet:
             if all(requirement.is_met_by(cluster) for requirement in placement)
         )
 
+    def cluster(self, name: ClusterName) -> Cluster | None:
+        """Returns a cluster by name, or None."""
+        return next((cluster for cluster in self.clusters() if cluster.name == name), None)
+
     def clusters(self) -> tuple[Cluster, ...]:
         """Returns every cluster in fleet order."""
         return tuple(c for e in self.environments for c in e.clusters)

@@ -22,9 +22,7 @@ from reconciler.model.actions import (
     Prove,
     Reject,
 )
-from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
-from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import Rendered
 from reconciler.model.reasons import Reason
@@ -190,7 +188,7 @@ class Actor:
 
     def _rendered(self, action: Deliver, asker: Asker) -> Rendered | None:
         """What cannot be rendered now may still be stored in the cluster; the executor looks there."""
-        cluster = _cluster(asker.snapshot, action.cluster)
+        cluster = asker.snapshot.fleet.cluster(action.cluster)
         if cluster is None:
             return None
         try:
@@ -201,7 +199,7 @@ class Actor:
 
     def _examine(self, action: Examine, asker: Asker | None) -> None:
         executor = self._executors().get(action.cluster)
-        cluster = _cluster(asker.snapshot, action.cluster) if asker is not None else None
+        cluster = asker.snapshot.fleet.cluster(action.cluster) if asker is not None else None
         if executor is None or cluster is None or asker is None:
             return
         rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
@@ -266,7 +264,3 @@ class Actor:
                 seconds=seconds,
             )
         )
-
-
-def _cluster(snapshot: Snapshot, name: ClusterName) -> Cluster | None:
-    return next((c for c in snapshot.fleet.clusters() if c.name == name), None)

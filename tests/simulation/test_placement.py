@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.cli.comparing import rendered
+from reconciler.cli.looking import Look
 from reconciler.model.actions import Hold
 from reconciler.model.reasons import Reason
 from reconciler.simulated.behaviour import Fate, digest_for
@@ -107,6 +109,19 @@ def test_while_service_yaml_is_broken_it_goes_nowhere_new(world: World) -> None:
     assert members_in_prod(world) == {"prod-1", "prod-3"}
     assert hold_in_prod(world).reason is Reason.INVALID_SERVICE
     assert world.image("prod-2") is None
+
+
+def test_while_service_yaml_is_broken_what_runs_there_can_still_be_compared(world: World) -> None:
+    world.git.merge({"services/web/service.yaml": f"{PLACED}nonsense: 1\n"})
+    world.pass_(10)
+    view = world.engine.view
+    assert view is not None
+    (planned,) = view.services.values()
+    cell = next(c for c in planned.facts.cells if c.environment == "prod")
+    assert cell.record is not None and cell.record.admitted is not None
+    seen = Look(world.engine, view)
+    found = rendered(seen, planned.facts.service, cell, cell.record.admitted)
+    assert [cluster for cluster, _ in found] == ["prod-1", "prod-3"]
 
 
 def test_a_pin_where_no_cluster_has_the_labels_is_held(world: World) -> None:

@@ -219,7 +219,7 @@ def _prove(view: CellView, rollout: Rollout) -> Prove:
     proof = Proof(
         revision=rollout.revision,
         origin=Origin.SOAKED,
-        members=tuple(cluster for wave in rollout.policy.waves for cluster in wave),
+        members=rollout.policy.clusters(),
         opens_gates=True,
         policy_digest=rollout.policy_digest,
         proven_at=view.now,

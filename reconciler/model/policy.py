@@ -33,6 +33,10 @@ class EnvironmentPolicy:
     drift: DriftMode
     unsupported: tuple[str, ...] = ()
 
+    def clusters(self) -> tuple[ClusterName, ...]:
+        """Returns the clusters of all waves, in order."""
+        return tuple(cluster for wave in self.waves for cluster in wave)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

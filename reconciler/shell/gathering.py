@@ -230,7 +230,7 @@ def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
 
 def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     rollout = record.rollout if record is not None else None
-    return tuple(cluster for wave in rollout.policy.waves for cluster in wave) if rollout else ()
+    return rollout.policy.clusters() if rollout else ()
 
 
 def _proven(record: PromotionRecord | None) -> object:

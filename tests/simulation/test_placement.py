@@ -65,6 +65,14 @@ def test_it_goes_to_the_clusters_with_the_labels_and_is_proven_there(world: Worl
     assert record is not None and record.proofs[0].members == ("prod-1", "prod-3")
 
 
+def test_a_wave_with_none_of_its_clusters_is_no_wave(world: World) -> None:
+    world.git.merge({"fleet.yaml": fleet("dev-1", "staging-1", "prod-3"), **pins("2.0.0")})
+    assert world.until(lambda: world.image("prod-3") == image("2.0.0"))
+    record = world.record("prod")
+    assert record is not None and record.rollout is not None
+    assert record.rollout.policy.waves == (("prod-3",),)
+
+
 def test_a_bad_release_comes_back_and_touches_no_other_cluster(world: World) -> None:
     world.git.merge(pins("2.0.0", Fate.CRASH))
     assert world.until(lambda: b"1.0.0" in world.git.read("environments/dev/web.yaml"))

@@ -11,7 +11,7 @@ from reconciler.core import rejections
 from reconciler.model.actions import Reject
 from reconciler.model.facts import Cell
 from reconciler.model.reasons import Reason
-from reconciler.model.records import PromotionRecord, Rejection
+from reconciler.model.records import EVIDENCE_MAX, MESSAGE_MAX, PromotionRecord, Rejection
 from reconciler.model.release import Part, Revision, Values
 from tests.fakes.facts import (
     BEFORE,
@@ -180,6 +180,14 @@ def test_after_a_proof_the_commit_is_the_releases_own() -> None:
     made = rejections.build(view(here), V2, here.members[0], reason="r", message="m")
     assert made.commit == V2.release.source
     assert made.first_failure_at == NOW
+
+
+def test_a_rejection_keeps_so_much_of_what_was_said_and_seen() -> None:
+    seen = replace(CRASHING, evidence=CRASHING.evidence * (EVIDENCE_MAX + 1))
+    here = cell(DEV, record(DEV, V2))
+    told = replace(here.members[0], health=seen)
+    made = rejections.build(view(here), V2, told, reason="r", message="m" * (MESSAGE_MAX + 1))
+    assert (len(made.message), len(made.evidence)) == (MESSAGE_MAX, EVIDENCE_MAX)
 
 
 def taken(there: Cell, known: PromotionRecord) -> Reject | None:

@@ -184,8 +184,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def _check_token(self) -> None:
+        """The scheme's case is free (RFC 9110), and the library writes it small in a Pod."""
         token = self.server_of.token
-        if token and self.headers.get("Authorization") != f"Bearer {token}":
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        if token and (scheme.lower(), given) != ("bearer", token):
             raise Answer(401, "Unauthorized", "Unauthorized")
 
     def _body(self) -> Any:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
+import urllib3
 import yaml
 from kubernetes import client, config
 from kubernetes.config import ConfigException
@@ -33,6 +35,8 @@ _FILES = ("client-certificate", "client-key", "tokenFile", "certificate-authorit
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
+_log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Allowances:
@@ -52,7 +56,7 @@ def from_kubeconfig(
     Raises:
         InvalidInput: The file, the context or what it asks for is not acceptable; names all of it.
     """
-    followed = Followed(lambda: _from_file(path, context, allow), name=name)
+    followed = Followed(lambda: _from_file(path, context, allow, name=name), name=name)
     return KubeClient(followed, name=name, request_timeout_s=request_timeout_s)
 
 
@@ -66,7 +70,7 @@ def in_cluster(*, name: str, request_timeout_s: float) -> KubeClient:
     return KubeClient(followed, name=name, request_timeout_s=request_timeout_s)
 
 
-def _from_file(path: Path, context: str, allow: Allowances) -> Made:
+def _from_file(path: Path, context: str, allow: Allowances, *, name: str) -> Made:
     tree = _read(path)
     user, cluster = _chosen(path, tree, context)
     _refuse(path, context, user, cluster, allow)
@@ -82,6 +86,13 @@ def _from_file(path: Path, context: str, allow: Allowances) -> Made:
     except (ConfigException, ValueError, TypeError, KeyError, OSError) as error:
         why = f"the client cannot use it ({type(error).__name__})"
         raise InvalidInput(f"{path}: context {context}", "it cannot be used", why) from error
+    # Whatever the library makes of it: a certificate goes unchecked where file and operator both say so.
+    is_unchecked = allow.insecure_tls and bool(cluster.get("insecure-skip-tls-verify"))
+    configuration.verify_ssl = not is_unchecked
+    if is_unchecked:
+        # Once, in the place of the library's warning at every request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        _log.warning("certificate-unchecked", cluster=name, kubeconfig=str(path))
     return _made(configuration, (path, *filter(None, files)), f"{path}: context {context}")
 
 
@@ -102,6 +113,7 @@ def _from_pod(name: str) -> Made:
 
 def _configuration() -> client.Configuration:
     configuration = client.Configuration()
+    configuration.verify_ssl = True
     configuration.connection_pool_maxsize = POOL_CONNECTIONS
     configuration.retries = False
     configuration.socket_options = tcp_keepalive_socket_options(*KEEPALIVE)

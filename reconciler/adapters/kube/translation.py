@@ -61,6 +61,19 @@ _ADMISSION_WORDS = ("denied the request", "violates PodSecurity", "ValidatingAdm
 _AUDIT_ID = "Audit-Id"
 """Source: k8s.io/apiserver, audit.k8s.io `HeaderAuditID`, set on every response."""
 
+_TRUST_FIXES = {
+    9: "set the clocks right: the certificate's time has not come",
+    10: "renew the server's certificate",
+    62: "give the address that the certificate is for, or add this one to it",
+    64: "give the address that the certificate is for, or add this one to it",
+}
+"""What helps where a server's certificate is not trusted, by OpenSSL's number for the reason.
+
+Source: openssl/x509_vfy.h, X509_V_ERR_*.
+"""
+
+_TRUST_FIX = "check that the certificate authority is the one that signed for this server"
+
 _CLIENT_CERTIFICATE_ALERTS = ("ALERT_BAD_CERTIFICATE", "CERTIFICATE_", "UNKNOWN_CA")
 
 
@@ -208,7 +221,7 @@ def from_library(doing: Doing, error: BaseException) -> ReconcilerError:
         if isinstance(cause, ssl.SSLCertVerificationError):
             said = getattr(cause, "verify_message", "") or "it could not be verified"
             why = clean(f"the server's certificate is not trusted: {said}")
-            fix = "check the certificate authority and the server's name"
+            fix = _TRUST_FIXES.get(getattr(cause, "verify_code", 0), _TRUST_FIX)
             return Denied(doing.subject, doing.what, why, fix)
         if isinstance(cause, ssl.SSLError) and _is_about_our_certificate(cause):
             why = clean(f"the server refuses our certificate: {cause.reason}")

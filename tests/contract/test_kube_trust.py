@@ -1,0 +1,200 @@
+"""An API server's certificate is checked before it is told anything, and the answer says what to do."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from kubernetes.config import incluster_config
+from structlog.testing import capture_logs
+
+from reconciler.adapters.kube import connections
+from reconciler.adapters.kube.client import KubeClient
+from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
+from reconciler.errors import Denied, InvalidInput
+from tests.contract.kube_fronts import REQUEST_S, simulated
+from tests.gitservers.certificates import Authority, Certificate
+from tests.tls import TlsFront, tls_front
+
+TOKEN = "canary-token-of-a-cluster"
+
+ELSEWHERE = "DNS:prod-9.example.com"
+
+
+def good(folder: Path) -> tuple[Certificate, Path | None]:
+    certificate = Authority(folder / "ca").server("server")
+    return certificate, certificate.ca_file
+
+
+def of_another_authority(folder: Path) -> tuple[Certificate, Path | None]:
+    certificate = Authority(folder / "ca").server("server")
+    return certificate, Authority(folder / "other").ca_file
+
+
+def of_an_authority_that_nobody_named(folder: Path) -> tuple[Certificate, Path | None]:
+    return Authority(folder / "ca").server("server"), None
+
+
+def expired(folder: Path) -> tuple[Certificate, Path | None]:
+    certificate = Authority(folder / "ca").server("server", expired=True)
+    return certificate, certificate.ca_file
+
+
+def for_another_name(folder: Path) -> tuple[Certificate, Path | None]:
+    certificate = Authority(folder / "ca").server("server", name=ELSEWHERE)
+    return certificate, certificate.ca_file
+
+
+def for_another_address(folder: Path) -> tuple[Certificate, Path | None]:
+    certificate = Authority(folder / "ca").server("server", name="IP:127.0.0.2")
+    return certificate, certificate.ca_file
+
+
+Shown = Callable[[Path], tuple[Certificate, Path | None]]
+"""Returns the certificate that a server shows, and the authority that a kubeconfig names."""
+
+BAD: list[tuple[Shown, str, str]] = [
+    (of_another_authority, "unable to get local issuer certificate", "check that the certificate"),
+    (of_an_authority_that_nobody_named, "issuer certificate", "check that the certificate"),
+    (expired, "certificate has expired", "renew the server's certificate"),
+    (for_another_name, "certificate is not valid for '127.0.0.1'", "give the address"),
+    (for_another_address, "certificate is not valid for '127.0.0.1'", "give the address"),
+]
+"""What is shown, why it is not trusted, and what helps."""
+
+
+@contextmanager
+def served(folder: Path, shown: Shown) -> Iterator[tuple[TlsFront, Path, Path | None]]:
+    """Serves a simulated cluster by TLS; gives its front, a kubeconfig of it, and the authority named."""
+    certificate, authority = shown(folder)
+    with simulated(folder, token=TOKEN) as made:
+        port = urlsplit(made.server.url).port
+        assert port is not None
+        with tls_front(port, certificate) as front:
+            tree = json.loads(made.kubeconfig.read_text())
+            cluster = tree["clusters"][0]["cluster"]
+            cluster["server"] = front.url
+            if authority is not None:
+                octets = base64.b64encode(authority.read_bytes())
+                cluster["certificate-authority-data"] = octets.decode()
+            made.kubeconfig.write_text(json.dumps(tree))
+            yield front, made.kubeconfig, authority
+
+
+def opened(kubeconfig: Path, *, allow: Allowances = Allowances()) -> KubeClient:  # noqa: B008
+    return from_kubeconfig(
+        kubeconfig, "http", name="prod-1", allow=allow, request_timeout_s=REQUEST_S
+    )
+
+
+def listing(api: KubeClient) -> object:
+    return api.list("v1", "ConfigMap", namespace=None, label_selector="")
+
+
+def refused(api: KubeClient, front: TlsFront, why: str, fix: str) -> None:
+    """The server is not trusted, and has learned nothing."""
+    with pytest.raises(Denied) as caught:
+        listing(api)
+    error = caught.value
+    assert error.object == "ConfigMap of v1 on prod-1"
+    assert error.why.startswith("the server's certificate is not trusted: ") and why in error.why
+    assert fix in error.fix
+    assert front.connections > 0
+    assert bytes(front.heard) == b""
+
+
+def test_a_server_that_is_trusted_is_told_the_token(tmp_path: Path) -> None:
+    with served(tmp_path, good) as (front, kubeconfig, _):
+        assert listing(opened(kubeconfig))
+        assert f"authorization: Bearer {TOKEN}".encode() in bytes(front.heard)
+
+
+@pytest.mark.parametrize(("shown", "why", "fix"), BAD, ids=[row[0].__name__ for row in BAD])
+def test_a_server_that_is_not_trusted_is_told_nothing(
+    shown: Shown, why: str, fix: str, tmp_path: Path
+) -> None:
+    with served(tmp_path, shown) as (front, kubeconfig, _):
+        refused(opened(kubeconfig), front, why, fix)
+
+
+@pytest.mark.parametrize(("shown", "why", "fix"), BAD, ids=[row[0].__name__ for row in BAD])
+def test_what_an_operator_allows_is_not_done_where_nobody_asks_for_it(
+    shown: Shown, why: str, fix: str, tmp_path: Path
+) -> None:
+    with served(tmp_path, shown) as (front, kubeconfig, _):
+        refused(opened(kubeconfig, allow=Allowances(insecure_tls=True)), front, why, fix)
+
+
+def test_a_certificate_goes_unchecked_where_file_and_operator_both_say_so(tmp_path: Path) -> None:
+    with served(tmp_path, of_an_authority_that_nobody_named) as (front, kubeconfig, _):
+        tree = json.loads(kubeconfig.read_text())
+        tree["clusters"][0]["cluster"]["insecure-skip-tls-verify"] = True
+        kubeconfig.write_text(json.dumps(tree))
+        with pytest.raises(InvalidInput, match=r"allow\.insecure_tls"):
+            opened(kubeconfig)
+        assert bytes(front.heard) == b""
+        with capture_logs() as told:
+            api = opened(kubeconfig, allow=Allowances(insecure_tls=True))
+            listing(api)
+            listing(api)
+        (line,) = told
+        assert (line["event"], line["cluster"]) == ("certificate-unchecked", "prod-1")
+
+
+def test_the_token_follows_once_the_server_shows_what_is_trusted(tmp_path: Path) -> None:
+    with served(tmp_path, expired) as (front, kubeconfig, _):
+        api = opened(kubeconfig)
+        refused(api, front, "expired", "renew")
+        front.show(Authority(tmp_path / "new").server("server"))
+        refused(api, front, "issuer", "check that the certificate")
+        tree = json.loads(kubeconfig.read_text())
+        authority = (tmp_path / "new" / "ca.pem").read_bytes()
+        named = base64.b64encode(authority).decode()
+        tree["clusters"][0]["cluster"]["certificate-authority-data"] = named
+        kubeconfig.write_text(json.dumps(tree))
+        assert listing(api)
+
+
+# In a Pod.
+
+
+@pytest.mark.parametrize(
+    ("shown", "why", "fix"),
+    [row for row in BAD if row[0] is not of_an_authority_that_nobody_named],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_in_a_pod_the_server_is_checked_as_well(
+    shown: Shown, why: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path, shown) as (front, _, authority):
+        assert authority is not None
+        refused(_in_a_pod(front, authority, tmp_path, monkeypatch), front, why, fix)
+
+
+def test_in_a_pod_a_server_that_is_trusted_is_told_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path, good) as (front, _, authority):
+        assert authority is not None
+        assert listing(_in_a_pod(front, authority, tmp_path, monkeypatch))
+        assert TOKEN.encode() in bytes(front.heard)
+
+
+def _in_a_pod(
+    front: TlsFront, authority: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> KubeClient:
+    """Returns a client as a Pod has it, whose service account's files are where a test may write."""
+    token = folder / "token"
+    token.write_text(TOKEN)
+    for module in (incluster_config, connections):
+        monkeypatch.setattr(module, "SERVICE_TOKEN_FILENAME", str(token))
+        monkeypatch.setattr(module, "SERVICE_CERT_FILENAME", str(authority))
+    address = urlsplit(front.url)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(address.hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(address.port))
+    return in_cluster(name="prod-1", request_timeout_s=REQUEST_S)

@@ -17,7 +17,7 @@ from reconciler.adapters.kube import connections
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
 from reconciler.errors import Denied, InvalidInput
-from tests.contract.kube_fronts import REQUEST_S, simulated
+from tests.contract.kube_fronts import REQUEST_S, Object, simulated
 from tests.gitservers.certificates import Authority, Certificate
 from tests.tls import TlsFront, tls_front
 
@@ -198,3 +198,25 @@ def _in_a_pod(
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(address.hostname))
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(address.port))
     return in_cluster(name="prod-1", request_timeout_s=REQUEST_S)
+
+
+# Names.
+
+
+def test_nothing_is_run_but_what_was_looked_at(tmp_path: Path) -> None:
+    """`1` and `"1"` are one name to one reader and two to another."""
+    canary = tmp_path / "it-ran"
+    program = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "touch",
+        "args": [str(canary)],
+        "interactiveMode": "Never",
+    }
+    with served(tmp_path, good) as (_, kubeconfig, _):
+        tree: Object = json.loads(kubeconfig.read_text())
+        (user,) = (one["user"] for one in tree["users"])
+        tree["users"] = [{"name": "1", "user": {"exec": program}}, {"name": 1, "user": user}]
+        tree["contexts"][0]["context"]["user"] = "1"
+        kubeconfig.write_text(json.dumps(tree))
+        assert listing(opened(kubeconfig))
+    assert not canary.exists()

@@ -78,7 +78,7 @@ def _from_file(path: Path, context: str, allow: Allowances, *, name: str) -> Mad
     configuration = _configuration()
     try:
         config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
-            tree,
+            _only(context, user, cluster),
             context=context,
             client_configuration=configuration,
             persist_config=False,
@@ -188,6 +188,15 @@ def _chosen(
             raise InvalidInput(f"{path}: context {context}", "it is incomplete", why)
         found.append(named)
     return found[0], found[1]
+
+
+def _only(context: str, user: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a kubeconfig of nothing but what was looked at: the library may find names otherwise."""
+    return {
+        "contexts": [{"name": context, "context": {"user": "its", "cluster": "its"}}],
+        "users": [{"name": "its", "user": user}],
+        "clusters": [{"name": "its", "cluster": cluster}],
+    }
 
 
 def _named(tree: dict[str, Any], section: str, kind: str) -> dict[str, Mapping[str, Any]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import os
-import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +15,12 @@ from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.documents import check
 from tests.system.hostile import bomb
+from tests.system.kubeconfigs import Edit, spoiled
 from tests.system.served import ServedFleet, cli, process
 
 pytestmark = pytest.mark.xdist_group("bad-input-settings")
 
 SECRET = "hunter2-s3cr3t"
-
-Edit = Callable[[dict[str, Any], dict[str, Any], Path], None]
-"""Spoils a user and a cluster of a kubeconfig; the path is a file whose presence tells on us."""
 
 
 def _exec(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
@@ -105,18 +100,6 @@ def fleet() -> Iterator[ServedFleet]:
     """A fleet to which the way is spoiled."""
     with ServedFleet() as served:
         yield served
-
-
-def spoiled(fleet: ServedFleet, name: str, edit: Edit, folder: Path) -> tuple[Path, Path]:
-    """Returns a kubeconfig with one bad cluster, and the file that must not come to be."""
-    tree = copy.deepcopy(json.loads(fleet.kubeconfig.read_text()))
-    canary = folder / "it-ran"
-    user = next(u["user"] for u in tree["users"] if u["name"] == name)
-    cluster = next(c["cluster"] for c in tree["clusters"] if c["name"] == name)
-    edit(user, cluster, canary)
-    path = folder / "kubeconfig"
-    path.write_text(json.dumps(tree))
-    return path, canary
 
 
 @pytest.mark.parametrize("title", KUBECONFIGS)
@@ -205,43 +188,6 @@ def test_the_daemon_goes_on_without_a_cluster_that_it_may_not_reach(tmp_path: Pa
             assert cell is not None and "prod-3" in cell["message"]
             assert daemon.is_running
             assert not canary.exists()
-
-
-def test_what_the_operator_allows_is_run(fleet: ServedFleet, tmp_path: Path) -> None:
-    credential = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "kind": "ExecCredential",
-        "status": {"token": "demo-prod-3"},
-    }
-    program = tmp_path / "credentials"
-    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/it-ran\necho '{json.dumps(credential)}'\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-
-    def edit(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
-        del cluster, canary
-        user.clear()
-        user["exec"] = {
-            "apiVersion": credential["apiVersion"],
-            "command": str(program),
-            "interactiveMode": "Never",
-        }
-
-    path, canary = spoiled(fleet, "prod-3", edit, tmp_path)
-    settings = tmp_path / "settings.yaml"
-    settings.write_text(
-        json.dumps(
-            {
-                "repo": {"url": fleet.repo_url},
-                "kubeconfig": str(path),
-                "kubeconfig_allow": {"exec": True},
-                "home": "dev-1",
-                "state_dir": str(tmp_path / "state"),
-            }
-        )
-    )
-    told = cli("status", "--config", str(settings), "-o", "json")
-    assert told.code == 0, told.err
-    assert canary.exists()
 
 
 # Arguments.

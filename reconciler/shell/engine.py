@@ -392,4 +392,6 @@ class Engine:
 
     def _head_changed(self) -> None:
         self.clusters.join(self.heads.head.clusters)
+        if not self.heads.head.error:
+            self.reverter.look_again()
         self._touch_all()

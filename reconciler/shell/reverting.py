@@ -39,6 +39,10 @@ RACES_MAX = 10
 """Pushes lost to others in a row before it waits a while; each loss is somebody else's progress."""
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
+
+BETWEEN_S = 1.0
+"""Between two tries of one commit, however often HEAD is another one or comes and goes."""
+
 IDLE_S = 3600.0
 
 ENTRIES_BACK_MAX = 50
@@ -53,6 +57,7 @@ _log = structlog.get_logger(__name__)
 class _Owed:
     action: CommitRevert
     tries: int = 0
+    tried_s: float = float("-inf")
     due_s: float = 0.0
     made: RevertProgress | None = None
 
@@ -124,6 +129,17 @@ class Reverter:
             self._owed[key] = _Owed(action)
         self._wake()
 
+    def look_again(self) -> None:
+        """Ends the waits of what is owed: HEAD is another one, or can be had again.
+
+        A person may have merged the branch that was made for them, and a remote that was out is back.
+        """
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            for owed in self._owed.values():
+                owed.due_s = min(owed.due_s, max(now_s, owed.tried_s + BETWEEN_S))
+        self._wake()
+
     def step(self) -> float:
         """Makes one commit that is due; returns seconds until the next."""
         now_s = self._clock.monotonic_s()
@@ -139,6 +155,7 @@ class Reverter:
             return RETRY_FIRST_S
         # Whatever comes of it, another one is next: what fails may not hold up the rest.
         owed.tries += 1
+        owed.tried_s = now_s
         wait_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(owed.tries - 1, 10))
         owed.due_s = self._clock.monotonic_s() + wait_s
         try:

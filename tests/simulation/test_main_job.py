@@ -212,14 +212,14 @@ def test_a_refused_push_ends_up_on_a_branch_for_a_person(world: World) -> None:
     assert record is not None
     assert record.rejections[0].revert.branch == branch
     assert record.rejections[0].revert.commit is None
-    # A person merges it.
+    # A person merges it, which is seen with the next HEAD: that is fetched every other second.
     world.git.branches["main"] = world.git.branches[branch]
 
     def landed() -> bool:
         now = world.record("dev")
         return now is not None and now.rejections[0].revert.commit is not None
 
-    assert world.until(landed, 120)
+    assert world.until(landed, 4)
 
 
 def test_drift_is_put_right_where_the_policy_says_so() -> None:

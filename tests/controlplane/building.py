@@ -8,13 +8,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -25,6 +28,12 @@ BUILD_TIMEOUT_S = 2400
 LINKED = "-s -w"
 VERSIONED = {"kubernetes": ("k8s.io/kubernetes", "k8s.io/component-base/version.gitVersion")}
 """A folder whose programs say a version that is linked into them: the module it is the version of, and its variable."""
+
+CALLED = {"go.etcd.io/etcd/server/v3": "etcd"}
+"""A tool whose program is not called as its package's last folder, and what it is called."""
+
+ASSETS = "KUBEBUILDER_ASSETS"
+"""Names a folder with programs that are there already, as other projects' test set-ups leave one behind."""
 
 AT_ONCE = 2
 """Builds side by side: one fetches modules or links while the other compiles."""
@@ -39,10 +48,21 @@ def require_tool(folder: str, program: str) -> Path:
     try:
         return tool(folder, program)
     except NoGo:
-        missing = f"{program} cannot be built: install Go, or set KUBEBUILDER_ASSETS"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        _miss(f"{program} cannot be built: install Go, or set {ASSETS}")
+
+
+def require_module(folder: str, module: str) -> Path:
+    """Returns where a module's files are, fetched if need be; without Go it skips, and in CI it fails."""
+    try:
+        return module_dir(folder, module)
+    except NoGo:
+        _miss(f"the files of {module} cannot be fetched: install Go")
+
+
+def _miss(what: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def tool(folder: str, program: str) -> Path:
@@ -56,10 +76,22 @@ def tool(folder: str, program: str) -> Path:
         NoGo: It is not built yet and there is no Go.
         RuntimeError: The build failed; holds its last words.
     """
-    assets = os.environ.get("KUBEBUILDER_ASSETS")
-    if assets and (Path(assets) / program).is_file():
-        return Path(assets) / program
-    return build(folder) / program
+    return _given(program) or build(folder) / program
+
+
+def programs(folder: str) -> list[str]:
+    """Returns what the tools of a folder's go.mod are called; needs no Go."""
+    text = (HERE / folder / "go.mod").read_text()
+    block = re.search(r"^tool \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    packages = block[1].split() if block else re.findall(r"^tool (\S+)", text, re.MULTILINE)
+    return [CALLED.get(package) or package.rpartition("/")[2] for package in packages]
+
+
+def _given(program: str) -> Path | None:
+    """Returns a program that the machine's owner has given."""
+    assets = os.environ.get(ASSETS)
+    given = Path(assets) / program if assets else None
+    return given if given is not None and given.is_file() else None
 
 
 def build(folder: str) -> Path:
@@ -80,9 +112,10 @@ def cache() -> Path:
 
 
 def module_dir(folder: str, module: str) -> Path:
-    """Returns where Go keeps a module's files that a folder's go.mod requires."""
-    listed = _go(folder, "list", "-m", "-f", "{{.Dir}}", module)
-    return Path(listed.strip())
+    """Returns where Go keeps a module's files that a folder's go.mod requires; raises as `tool` does."""
+    # Not `go list`: that names no folder while nothing has been built of the module.
+    fetched = json.loads(_go(folder, "mod", "download", "-json", module))
+    return Path(fetched["Dir"])
 
 
 def _key(folder: str) -> str:
@@ -105,8 +138,10 @@ def _build(folder: str, built: Path) -> None:
         made.mkdir()
         # One command for all of a folder: it links one program while it compiles the next.
         _go(folder, "build", "-trimpath", _linked(folder), "-o", f"{made}/", *packages)
-        if folder == "etcd":  # its package is called `server`
-            (made / "server").rename(made / "etcd")
+        for package in packages:
+            if package in CALLED:
+                _, _, name = re.sub(r"/v\d+$", "", package).rpartition("/")
+                (made / name).rename(made / CALLED[package])
         made.rename(built)
 
 
@@ -146,7 +181,7 @@ def _locked(folder: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Builds every tool ahead of the tests: a test's time limit is not meant for a compiler."""
+    """Builds every tool that is not given, ahead of the tests: their time limit is not for a compiler."""
     folders = sorted((path.parent.name for path in HERE.glob("*/go.mod")), key=_longest_first)
     with ThreadPoolExecutor(AT_ONCE) as at_once:
         for said in at_once.map(_built, folders):
@@ -158,6 +193,8 @@ def _longest_first(folder: str) -> bool:
 
 
 def _built(folder: str) -> str:
+    if all(_given(program) for program in programs(folder)):
+        return f"{folder}: given by {ASSETS}"
     try:
         return f"{folder}: {build(folder)}"
     except NoGo:

@@ -13,7 +13,7 @@ import yaml
 
 from reconciler.simulated.behaviour import FATES, Fate
 from reconciler.simulated.kubelet import PULL_BACKS_OFF, PULL_ERRORS, PULL_FAILED
-from tests.controlplane.building import module_dir
+from tests.controlplane.building import require_module
 
 Stage = dict[str, Any]
 
@@ -39,7 +39,7 @@ def stages(fates: Mapping[str, Fate] | None = None) -> str:
 
 
 def _kwoks_own() -> list[Stage]:
-    folder = module_dir("kwok", "sigs.k8s.io/kwok") / "kustomize/stage"
+    folder = require_module("kwok", "sigs.k8s.io/kwok") / "kustomize/stage"
     files = [*_stage_files(folder / "node/fast"), *_stage_files(folder / "pod/fast")]
     return [yaml.safe_load(file.read_text()) for file in files]
 

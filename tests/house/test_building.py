@@ -1,0 +1,110 @@
+"""Which real parts are built, which are given, and what is said where neither can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane import building
+
+MODULE = "sigs.k8s.io/kwok"
+
+GO = """\
+#!/bin/sh
+echo "$@" >> "{calls}"
+case "$1 $2" in
+"version ") echo go version go0 ;;
+"list -f") echo "go.etcd.io/etcd/server/v3 main" ;;
+"mod download") echo '{{"Path": "sigs.k8s.io/kwok", "Dir": "/modules/kwok"}}' ;;
+build*) for last; do case "$last" in */) echo program > "$last/server" ;; esac; done ;;
+esac
+"""
+"""A Go that compiles nothing: it answers what is asked, and writes down that it was."""
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without Go, with nothing given, and with an empty cache."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("RECONCILER_TEST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(building.ASSETS, raising=False)
+    monkeypatch.delenv("CI", raising=False)
+
+
+def give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *programs: str) -> Path:
+    """Gives programs, as a machine's owner does; returns their folder."""
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    for program in programs:
+        (assets / program).write_text("given")
+    monkeypatch.setenv(building.ASSETS, str(assets))
+    return assets
+
+
+def install_go(tmp_path: Path) -> Path:
+    """Puts a Go on the path; returns the file with what it was asked."""
+    calls = tmp_path / "calls"
+    go = tmp_path / "bin/go"
+    go.parent.mkdir()
+    go.write_text(GO.format(calls=calls))
+    go.chmod(0o755)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("folder", "programs"),
+    [
+        ("etcd", ["etcd"]),
+        ("helm", ["helm"]),
+        ("kubernetes", ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]),
+        ("kwok", ["kwok"]),
+    ],
+)
+def test_a_go_mod_names_its_programs(folder: str, programs: list[str]) -> None:
+    assert building.programs(folder) == programs
+
+
+def test_a_folder_whose_programs_are_all_given_is_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(tmp_path, monkeypatch, "etcd", "kube-apiserver", "kwok")
+    building.main()
+    said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    given, missing = "given by KUBEBUILDER_ASSETS", "not built, since there is no Go"
+    assert said.keys() == {"etcd", "helm", "kubernetes", "kwok"}
+    assert (said["etcd"], said["kwok"]) == (given, given)
+    # Its two other programs are not there.
+    assert said["kubernetes"].startswith(missing) and said["helm"].startswith(missing)
+
+
+def test_a_program_that_is_given_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assets = give(tmp_path, monkeypatch, "kwok")
+    assert building.tool("kwok", "kwok") == assets / "kwok"
+
+
+def test_a_program_that_is_not_given_is_built_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(tmp_path, monkeypatch, "kwok")
+    calls = install_go(tmp_path)
+    found = building.require_tool("etcd", "etcd")
+    assert found.read_text() == "program\n"
+    assert found.is_relative_to(tmp_path / "cache")
+    assert building.require_tool("etcd", "etcd") == found
+    assert sum(line.startswith("build") for line in calls.read_text().splitlines()) == 1
+
+
+def test_a_modules_files_are_fetched(tmp_path: Path) -> None:
+    install_go(tmp_path)
+    assert building.require_module("kwok", MODULE) == Path("/modules/kwok")
+
+
+@pytest.mark.parametrize("ci", ["", "true"], ids=["it skips", "in CI it fails"])
+def test_without_go_a_test_says_what_it_misses(ci: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", ci)
+    ended = pytest.fail.Exception if ci else pytest.skip.Exception
+    with pytest.raises(ended, match=r"etcd cannot be built: install Go, or set KUBEBUILDER_ASSETS"):
+        building.require_tool("etcd", "etcd")
+    with pytest.raises(ended, match=rf"the files of {MODULE} cannot be fetched: install Go"):
+        building.require_module("kwok", MODULE)

@@ -30,8 +30,9 @@ from reconciler.shell.runner import SystemClock
 from reconciler.simulated.behaviour import Fate
 from tests.cluster.fleet import Fleet, fleet, is_rolled_out
 from tests.conftest import CRASHES_IN_STAGING
-from tests.controlplane.cluster import ControlPlane, control_planes
+from tests.controlplane.cluster import DAEMON, ControlPlane, control_planes
 from tests.gitservers.served import Way
+from tests.processes import processor_s
 from tests.system import envrepo
 from tests.system.envrepo import CLUSTERS, digest
 
@@ -168,11 +169,11 @@ def idle(made: Fleet, services: int, idle_s: float) -> list[Row]:
     made.daemon.until(lambda: _all_proven(made, services), "all is proven", 1800)
     installed_s = time.monotonic() - began_s
     time.sleep(30)
-    before = {c: len(made.writes(c)) for c in CLUSTERS}
-    cpu_s, at_s = _cpu_s(made.daemon.pid), time.monotonic()
+    before = {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS}
+    cpu_s, at_s = processor_s(made.daemon.pid), time.monotonic()
     time.sleep(idle_s)
-    used_s, passed_s = _cpu_s(made.daemon.pid) - cpu_s, time.monotonic() - at_s
-    writes = [e for c in CLUSTERS for e in made.writes(c)[before[c] :]]
+    used_s, passed_s = processor_s(made.daemon.pid) - cpu_s, time.monotonic() - at_s
+    writes = [e for c in CLUSTERS for e in made.planes[c].writes(DAEMON)[before[c] :]]
     others = [e for e in writes if e["objectRef"]["resource"] != "leases"]
     return [
         Row(f"{services} services × 4 clusters, push to all proven", (installed_s,), "s"),
@@ -257,12 +258,6 @@ def _deployment(client: KubeClient, made: Fleet) -> Mapping[str, Any] | None:
 def _all_proven(made: Fleet, services: int) -> bool:
     cells = made.daemon.status()["cells"]
     return len(cells) == 3 * services and {c["phase"] for c in cells} == {"Proven"}
-
-
-def _cpu_s(pid: int) -> float:
-    """Returns the processor seconds of a process and of its children that have ended: each fetch is one."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _rss_mib(pid: int) -> float:

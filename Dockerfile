@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# The image of the daemon. Every step is a script in docker/, and tests/install runs these scripts.
+# The image of the daemon. Every step is a script in docker/; tests/install runs these scripts into an empty prefix and starts the
+# daemon from there. The image itself is not built by the tests, which have no engine.
 #
 # The base is pinned by its tag. To pin it by digest, put the output of
 # `docker buildx imagetools inspect python:3.13-slim-bookworm` behind the tag in both places.

@@ -1,33 +1,41 @@
 """What a kubelet writes into a Pod's status, field for field, for every fate of its containers.
 
-Source: Pod statuses of Kubernetes 1.37 with containerd 2, as `kubectl get pod -o yaml` shows them.
+Source: Kubernetes v1.37.2: `pkg/kubelet/kubelet_pods.go` (`generateAPIPodStatus`, `convertToAPIContainerStatuses`,
+`getPhase`), `status/generate.go` for conditions, `images/image_manager.go` and `kuberuntime/kuberuntime_manager.go`
+(`doBackOff`) for words. `tests/contract/kubelet` holds what the kubelet's own code answers, and this is held to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.model.times import rfc3339
+from reconciler.simulated import runtime
 from reconciler.simulated.behaviour import Fate, Pace, fate_of
 
 Object = dict[str, Any]
 
-PULL_ERRORS = {
-    Fate.NO_IMAGE: 'failed to resolve reference "{image}": {image}: not found',
-    Fate.DENIED: 'failed to resolve reference "{image}": pull access denied, repository does not'
-    " exist or may require authorization: authorization failed: no basic auth credentials",
-    Fate.THROTTLED: 'failed to copy: httpReadSeeker: failed open: unexpected status code "{image}":'
-    " 429 Too Many Requests",
-    Fate.PULL_TIMEOUT: 'failed to resolve reference "{image}": dial tcp: i/o timeout',
-}
-"""containerd's words for why an image could not be pulled."""
-
-PULL_FAILED = 'failed to pull and unpack image "{image}": {error}'
 PULL_BACKS_OFF = 'Back-off pulling image "{image}": ErrImagePull: {error}'
+NO_CONFIG = 'configmap "missing" not found'
+BACKS_OFF = "back-off {wait} restarting failed container={name} pod={pod}_{namespace}({uid})"
 
-_PULLS = frozenset(PULL_ERRORS)
+BACK_OFF_S, BACK_OFF_S_MAX = 10, 300
+"""What a kubelet waits after a container's second end, doubled at each, and what it waits at most."""
+
+ENDS = {Fate.CRASH: (1, "Error"), Fate.OOM: (137, "OOMKilled"), Fate.ONE_EXIT: (1, "Error")}
+"""The exit code of a container, and the runtime's word for it."""
+
+_COUNTED = ("cpu", "memory")
+"""The resources that a Pod's class of service depends on."""
+
+
+def back_off(restarts: int) -> str:
+    """Returns how long a container's next start is put off, as Go writes a time."""
+    wait_s = min(BACK_OFF_S * 2 ** (restarts - 1), BACK_OFF_S_MAX)
+    minutes, seconds = divmod(wait_s, 60)
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
 
 
 def status_of(
@@ -50,88 +58,135 @@ def status_of(
     containers = pod["spec"].get("containers") or []
     fates = [fates_of(str(c.get("image"))) for c in containers]
     if Fate.UNSCHEDULABLE in fates:
-        return _unscheduled(born)
+        return _unscheduled(pod, born)
     statuses = [
-        _container(container, fate, age_s, born, pace)
+        _container(pod, container, fate, age_s, born, pace)
         for container, fate in zip(containers, fates, strict=True)
     ]
-    ready = bool(statuses) and all(s["ready"] for s in statuses)
-    running = any("running" in s["state"] for s in statuses)
-    crashed = any(s["restartCount"] for s in statuses)
-    names = " ".join(s["name"] for s in statuses if not s["ready"])
-    not_ready = {
-        "reason": "ContainersNotReady",
-        "message": f"containers with unready status: [{names}]",
-    }
-    became = rfc3339(_whole(born + timedelta(seconds=pace.ready_after_s)))
-    started = rfc3339(_whole(born))
+    is_new = all(_waits_for(s) == "ContainerCreating" for s in statuses)
     return {
-        "phase": "Running" if ready or running or crashed else "Pending",
-        "conditions": [
-            _condition("PodReadyToStartContainers", met=True, at=started),
-            _condition("Initialized", met=True, at=started),
-            _condition("Ready", met=ready, at=became, why={} if ready else not_ready),
-            _condition("ContainersReady", met=ready, at=became, why={} if ready else not_ready),
-            _condition("PodScheduled", met=True, at=started),
-        ],
+        "observedGeneration": _generation(pod),
+        "phase": _phase(statuses),
+        "conditions": _conditions(pod, statuses, born, pace),
         "containerStatuses": statuses,
         "hostIP": "10.0.0.1",
-        "podIP": "10.1.0.1",
-        "qosClass": "BestEffort",
-        "startTime": started,
+        "hostIPs": [{"ip": "10.0.0.1"}],
+        **({} if is_new else {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}),
+        "qosClass": _qos_class(containers),
+        **_resources(containers),
+        "startTime": _time(born),
     }
 
 
-def _unscheduled(born: datetime) -> Object:
+def _conditions(pod: Object, statuses: list[Object], born: datetime, pace: Pace) -> list[Object]:
+    unready = " ".join(s["name"] for s in statuses if not s["ready"])
+    why = {
+        "reason": "ContainersNotReady",
+        "message": f"containers with unready status: [{unready}]",
+    }
+    started, became = _time(born), _time(born + timedelta(seconds=pace.ready_after_s))
+
+    def condition(type_: str, at: str, why: Object | None = None) -> Object:
+        return _condition(pod, type_, at, why)
+
+    return [
+        condition("PodReadyToStartContainers", started),
+        condition("Initialized", started),
+        condition("Ready", became, why if unready else None),
+        condition("ContainersReady", became, why if unready else None),
+        condition("PodScheduled", started),
+    ]
+
+
+def _unscheduled(pod: Object, born: datetime) -> Object:
+    """Returns what the scheduler writes: no kubelet has seen the Pod."""
     why = {
         "reason": "Unschedulable",
         "message": "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available:"
-        " 1 No preemption victims found for incoming pod.",
+        " 1 Preemption is not helpful for scheduling.",
     }
-    at = rfc3339(_whole(born))
     return {
         "phase": "Pending",
-        "conditions": [_condition("PodScheduled", met=False, at=at, why=why)],
-        "qosClass": "BestEffort",
+        "conditions": [_condition(pod, "PodScheduled", _time(born), why)],
+        "qosClass": _qos_class(pod["spec"]["containers"]),
     }
 
 
-def _container(container: Object, fate: Fate, age_s: float, born: datetime, pace: Pace) -> Object:
-    state: Object
-    last: Object = {}
-    restarts, ready = 0, False
+def _phase(statuses: list[Object]) -> str:
+    """Returns Pending while a container has never run; one that ended and is started again counts as run."""
+    never = any("waiting" in s["state"] and not s["lastState"] for s in statuses)
+    return "Pending" if never or not statuses else "Running"
+
+
+def _container(
+    pod: Object, container: Object, fate: Fate, age_s: float, born: datetime, pace: Pace
+) -> Object:
     image = str(container.get("image"))
-    started = rfc3339(_whole(born))
+    started = _time(born)
     running = {"running": {"startedAt": started}}
-    if fate in _PULLS:
-        state = {"waiting": _pull(image, fate, age_s, pace)}
-    elif fate is Fate.NO_CONFIG:
-        message = 'configmap "missing" not found'
-        state = {"waiting": {"reason": "CreateContainerConfigError", "message": message}}
-    elif fate in (Fate.CRASH, Fate.OOM):
+    if fate in runtime.PULL_ERRORS:
+        return _waiting(container, **_pull(image, fate, age_s, pace))
+    if fate is Fate.NO_CONFIG:
+        return _waiting(container, "CreateContainerConfigError", NO_CONFIG)
+    if fate in (Fate.CRASH, Fate.OOM):
         restarts = int(age_s / pace.crash_every_s)
-        state, last = _crashed(container, fate, restarts, started)
-    elif age_s < pace.ready_after_s:
-        state = {"waiting": {"reason": "ContainerCreating"}}
-    elif fate is Fate.ONE_EXIT:
-        restarts, ready, state = 1, True, running
-        last = {"terminated": _terminated(1, "Error", started)}
-    else:
-        state, ready = running, fate is not Fate.NEVER_READY
+        ended = _ended(pod, container, fate, restarts, started)
+        if restarts == 0:
+            return _made(pod, container, ended)
+        waits = {"reason": "CrashLoopBackOff", "message": _backs_off(pod, container, restarts)}
+        return _made(pod, container, {"waiting": waits}, last=ended, restarts=restarts)
+    if age_s < pace.ready_after_s:
+        return _waiting(container, "ContainerCreating")
+    if fate is Fate.ONE_EXIT:
+        ended = _ended(pod, container, fate, 0, started)
+        return _made(pod, container, running, last=ended, restarts=1, ready=True)
+    return _made(pod, container, running, ready=fate is not Fate.NEVER_READY)
+
+
+def _waiting(container: Object, reason: str, message: str = "") -> Object:
+    """Returns the status of a container that the runtime has not made."""
     return {
         "name": container["name"],
-        "image": image,
-        "imageID": image if ready else "",
+        "image": str(container.get("image")),
+        "imageID": "",
+        "ready": False,
+        "started": False,
+        "restartCount": 0,
+        "state": {"waiting": {"reason": reason, **({"message": message} if message else {})}},
+        "lastState": {},
+    }
+
+
+def _made(
+    pod: Object,
+    container: Object,
+    state: Object,
+    *,
+    last: Object | None = None,
+    restarts: int = 0,
+    ready: bool = False,
+) -> Object:
+    """Returns the status of a container that the runtime has made, whatever became of it."""
+    image, resources = str(container.get("image")), container.get("resources") or {}
+    requests = resources.get("requests")
+    return {
+        "name": container["name"],
+        "containerID": _container_id(pod, container, restarts),
+        "image": runtime.image_name(image),
+        "imageID": runtime.image_ref(image),
         "ready": ready,
         "started": "running" in state,
         "restartCount": restarts,
         "state": state,
-        "lastState": last,
+        "lastState": last or {},
+        "resources": resources,
+        **({"allocatedResources": requests} if requests else {}),
+        "user": runtime.ROOT,
     }
 
 
 def _pull(image: str, fate: Fate, age_s: float, pace: Pace) -> Object:
-    error = PULL_FAILED.format(image=image, error=PULL_ERRORS[fate].format(image=image))
+    error = runtime.pull_error(image, fate)
     if int(age_s / pace.pull_every_s) % 2 == 0:
         return {"reason": "ErrImagePull", "message": error}
     return {
@@ -140,34 +195,84 @@ def _pull(image: str, fate: Fate, age_s: float, pace: Pace) -> Object:
     }
 
 
-def _crashed(container: Object, fate: Fate, restarts: int, started: str) -> tuple[Object, Object]:
-    exit_code, reason = (137, "OOMKilled") if fate is Fate.OOM else (1, "Error")
-    ended = {"terminated": _terminated(exit_code, reason, started)}
-    if restarts == 0:
-        return ended, {}
-    message = f"back-off 10s restarting failed container={container['name']}"
-    return {"waiting": {"reason": "CrashLoopBackOff", "message": message}}, ended
+def _backs_off(pod: Object, container: Object, restarts: int) -> str:
+    meta = pod["metadata"]
+    return BACKS_OFF.format(
+        wait=back_off(restarts),
+        name=container["name"],
+        pod=meta["name"],
+        namespace=meta.get("namespace"),
+        uid=meta.get("uid"),
+    )
 
 
-def _terminated(exit_code: int, reason: str, at: str) -> Object:
+def _ended(pod: Object, container: Object, fate: Fate, start: int, at: str) -> Object:
+    exit_code, reason = ENDS[fate]
     return {
-        "exitCode": exit_code,
-        "reason": reason,
-        "startedAt": at,
-        "finishedAt": at,
-        "containerID": "containerd://0000",
+        "terminated": {
+            "exitCode": exit_code,
+            "reason": reason,
+            "startedAt": at,
+            "finishedAt": at,
+            "containerID": _container_id(pod, container, start),
+        }
     }
 
 
-def _condition(type_: str, *, met: bool, at: str, why: Object | None = None) -> Object:
+def _container_id(pod: Object, container: Object, start: int) -> str:
+    return runtime.container_id(str(pod["metadata"].get("uid")), container["name"], start)
+
+
+def _qos_class(containers: Sequence[Object]) -> str:
+    """Returns the class of service that a Pod's resources give it.
+
+    Source: `GetPodQOS`, pkg/apis/core/helper/qos/qos.go.
+    """
+    asked = [(_counted(c, "requests"), _counted(c, "limits")) for c in containers]
+    if not any(requests or limits for requests, limits in asked):
+        return "BestEffort"
+    is_sure = all(
+        len(limits) == len(_COUNTED) and {**limits, **requests} == limits
+        for requests, limits in asked
+    )
+    return "Guaranteed" if is_sure else "Burstable"
+
+
+def _counted(container: Object, key: str) -> Object:
+    named = (container.get("resources") or {}).get(key) or {}
+    return {name: value for name, value in named.items() if name in _COUNTED}
+
+
+def _resources(containers: Sequence[Object]) -> Object:
+    """Returns what a Pod has of its containers' resources; sums are left out, since nobody here reads them."""
+    each = [c.get("resources") or {} for c in containers]
+    if len(each) > 1 and any(each):
+        return {}
+    resources = each[0] if each else {}
+    requests = resources.get("requests")
+    return {"resources": resources, **({"allocatedResources": requests} if requests else {})}
+
+
+def _waits_for(status: Object) -> str | None:
+    reason: str | None = status["state"].get("waiting", {}).get("reason")
+    return reason
+
+
+def _generation(pod: Object) -> int:
+    return int(pod["metadata"].get("generation") or 1)
+
+
+def _condition(pod: Object, type_: str, at: str, why: Object | None = None) -> Object:
+    """Returns a condition that is met, or one that is not for a reason."""
     return {
         "type": type_,
-        "status": "True" if met else "False",
+        "observedGeneration": _generation(pod),
+        "status": "False" if why else "True",
         "lastProbeTime": None,
         "lastTransitionTime": at,
         **(why or {}),
     }
 
 
-def _whole(at: datetime) -> datetime:
-    return at.replace(microsecond=0)
+def _time(at: datetime) -> str:
+    return rfc3339(at.replace(microsecond=0))

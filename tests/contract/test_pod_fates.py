@@ -1,23 +1,44 @@
-"""What becomes of Pods: the simulated kubelet's words and the real control plane's stages say the same."""
+"""What becomes of Pods: simulated clusters and our stages of the real one write what a kubelet writes."""
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.adapters.kube.connections import Allowances, from_kubeconfig
 from reconciler.core.health import assess
 from reconciler.simulated.behaviour import Fate, Pace, digest_for
 from reconciler.simulated.kubelet import status_of
+from reconciler.simulated.runtime import PULL_ERRORS
 from tests.controlplane.cluster import ControlPlane
 
 LIMIT_S = 30.0
 PODS = "/api/v1/namespaces/default/pods"
 SETTLED_S = 3.5 * Pace().pull_every_s
 """An age at which a simulated Pod is ready, has crashed twice, or backs off from pulling."""
+
+STEPS_S = dict.fromkeys((Fate.CRASH, Fate.OOM), Pace().crash_every_s) | dict.fromkeys(
+    PULL_ERRORS, Pace().pull_every_s
+)
+"""From one status of a fate to its next, where it has more than one."""
+
+RECORDINGS = Path(__file__).parent / "kubelet"
+
+OWN = {
+    r"\d{4}-\d\d-\d\dT[0-9:]+Z": "<time>",
+    r"containerd://[0-9a-f]{64}": "containerd://<id>",
+    r"sha256:[0-9a-f]{64}": "sha256:<id>",
+    r"\b\d+\.\d+\.\d+\.\d+\b": "<ip>",
+}
+"""What is another at each Pod, and how it is written here."""
 
 PLAYED = [fate for fate in Fate if fate is not Fate.UNSCHEDULABLE]
 """That one is the scheduler's to say, and has a test of its own."""
@@ -28,11 +49,13 @@ OURS = [fate for fate in PLAYED if fate is not Fate.READY]
 
 def _pod(fate: Fate) -> dict[str, Any]:
     image = f"registry.example.com/{fate.value}@{digest_for(fate)}"
+    # A request that no node can meet is what makes the real scheduler say that.
+    greedy = {"resources": {"requests": {"cpu": "9000"}}} if fate is Fate.UNSCHEDULABLE else {}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": f"fate-{fate.value}", "namespace": "default"},
-        "spec": {"containers": [{"name": "web", "image": image}]},
+        "spec": {"containers": [{"name": "web", "image": image, **greedy}]},
     }
 
 
@@ -49,36 +72,99 @@ def _until(
     raise AssertionError(found.get("status"))
 
 
-def _told(status: dict[str, Any]) -> dict[str, Any]:
-    """What a status says, without times and addresses."""
-    (container,) = status["containerStatuses"]
-    (state, said), *_ = container["state"].items()
-    ended = (container.get("lastState") or {}).get("terminated") or {}
-    return {
-        "phase": status["phase"],
-        "conditions": {
-            c["type"]: (c["status"], c.get("reason"), c.get("message"))
-            for c in status["conditions"]
-        },
-        "container": {
-            name: value
-            for name, value in container.items()
-            if name not in ("state", "lastState", "restartCount", "imageID", "resources")
-        },
-        "state": (state, said.get("reason"), said.get("message")),
-        "ended": (ended.get("reason"), ended.get("exitCode")),
-    }
+@dataclass(frozen=True)
+class Recorded:
+    """What a kubelet's own code made of a fate.
+
+    Attributes:
+        source: How it came to be, for people.
+        pod: The Pod as it was created.
+        statuses: What was written, in order.
+    """
+
+    source: str
+    pod: dict[str, Any]
+    statuses: list[dict[str, Any]]
+
+    @property
+    def shapes(self) -> list[dict[str, Any]]:
+        """What every front must write, in order."""
+        return [shape(self.pod, status) for status in self.statuses]
+
+
+def recorded(fate: Fate) -> Recorded:
+    """Returns the recording of a fate."""
+    return Recorded(**json.loads((RECORDINGS / f"{fate.value}.json").read_text()))
+
+
+def shape(pod: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    """Returns a status, field for field and word for word, but for what is another at each Pod."""
+    meta = pod["metadata"]
+    image = pod["spec"]["containers"][0]["image"]
+    registry, repository, digest = re.split("[/@]", image)
+    text = json.dumps(status)
+    for one, name in (
+        (image, "<image>"),
+        (f"https://{registry}/v2/{repository}/manifests/{digest}", "<manifest>"),
+        (meta["uid"], "<uid>"),
+        (meta["name"], "<pod>"),
+    ):
+        text = text.replace(one, name)
+    for pattern, name in OWN.items():
+        text = re.sub(pattern, name, text)
+    made: dict[str, Any] = json.loads(text)
+    return {**made, "conditions": {c.pop("type"): c for c in made["conditions"]}}
+
+
+@pytest.mark.parametrize("fate", Fate)
+def test_a_recording_names_its_source(fate: Fate) -> None:
+    assert re.search(r"v1\.37\.2", recorded(fate).source)
+
+
+@pytest.mark.parametrize("fate", Fate)
+def test_a_simulated_cluster_writes_what_a_kubelet_writes(fate: Fate) -> None:
+    pod, wanted = _pod(fate), recorded(fate).shapes
+    pod["metadata"]["uid"] = "5f0d3d6e-8c55-4c4b-a7c9-0d4a5d8e5c11"
+    now = datetime.now(UTC)
+    ages_s = (
+        [SETTLED_S] if len(wanted) == 1 else [(n + 0.5) * STEPS_S[fate] for n in range(len(wanted))]
+    )
+    told = [shape(pod, status_of(pod, age_s, now, Pace())) for age_s in ages_s]
+    assert len(told) == len(wanted)
+    for step, one in enumerate(told):
+        assert one == wanted[step], step
 
 
 @pytest.mark.parametrize("fate", OURS)
-def test_a_fate_is_told_in_the_same_words(planes: dict[str, ControlPlane], fate: Fate) -> None:
+def test_our_stages_write_what_a_kubelet_writes(
+    planes: dict[str, ControlPlane], fate: Fate
+) -> None:
     plane, pod = planes["dev-1"], _pod(fate)
-    wanted = _told(_settled(pod))
+    client = from_kubeconfig(
+        plane.admin_kubeconfig,
+        plane.name,
+        name=plane.name,
+        allow=Allowances(),
+        request_timeout_s=10,
+    )
+    only = {"namespace": "default", "label_selector": ""}
+    since = client.list("v1", "Pod", **only).resource_version
     made = plane.request("POST", PODS, pod)
+    wanted, told = recorded(fate).shapes, []
     try:
-        _until(plane, made["metadata"]["name"], lambda p: _is_told(p, wanted))
+        for event in client.watch("v1", "Pod", **only, resource_version=since, timeout_s=LIMIT_S):
+            status = event.object.get("status") or {}
+            if event.object["metadata"]["uid"] == made["metadata"]["uid"] and status.get(
+                "containerStatuses"
+            ):
+                told.append(shape(made, status))
+            if len(told) == len(wanted):
+                break
     finally:
         plane.request("DELETE", f"{PODS}/{made['metadata']['name']}")
+    assert len(told) == len(wanted)
+    for step, one in enumerate(told):
+        assert one == wanted[step], step
 
 
 @pytest.mark.parametrize("fate", PLAYED)
@@ -104,19 +190,14 @@ def test_a_fate_is_judged_the_same(planes: dict[str, ControlPlane], fate: Fate) 
 
 
 def test_the_schedulers_own_words_are_the_platforms_fault(planes: dict[str, ControlPlane]) -> None:
-    plane, pod = planes["dev-1"], _pod(Fate.READY)
-    pod["metadata"]["name"] = "fate-unschedulable"
-    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "9000"}}
+    plane, pod = planes["dev-1"], _pod(Fate.UNSCHEDULABLE)
     made = plane.request("POST", PODS, pod)
     try:
         found = _until(
             plane, made["metadata"]["name"], lambda p: bool(p["status"].get("conditions"))
         )
-        (condition,) = [c for c in found["status"]["conditions"] if c["type"] == "PodScheduled"]
-        assert condition["reason"] == "Unschedulable"
-        assert "Insufficient cpu" in condition["message"]
-        simulated = _pod(Fate.UNSCHEDULABLE)
-        wanted = assess({**simulated, "status": _settled(simulated)}, (), now=datetime.now(UTC))
+        assert [shape(made, found["status"])] == recorded(Fate.UNSCHEDULABLE).shapes
+        wanted = assess({**pod, "status": _settled(pod)}, (), now=datetime.now(UTC))
         judged = assess(found, (), now=datetime.now(UTC))
         assert (judged.status, judged.reason, judged.cause) == (
             wanted.status,
@@ -129,8 +210,3 @@ def test_the_schedulers_own_words_are_the_platforms_fault(planes: dict[str, Cont
 
 def _settled(pod: dict[str, Any]) -> dict[str, Any]:
     return status_of(pod, SETTLED_S, datetime.now(UTC), Pace())
-
-
-def _is_told(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    status = found.get("status") or {}
-    return bool(status.get("containerStatuses")) and _told(status) == wanted

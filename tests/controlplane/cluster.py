@@ -251,7 +251,12 @@ class ControlPlane:
         self._run(
             "kwok",
             "kwok",
-            [kubeconfig, "--manage-all-nodes", f"--config={self._folder / 'stages.yaml'}"],
+            [
+                kubeconfig,
+                "--manage-all-nodes",
+                "--node-ip=10.0.0.1",
+                f"--config={self._folder / 'stages.yaml'}",
+            ],
         )
         _create_node(self)
 

@@ -1,10 +1,13 @@
 """kwok's stages for Pods: its own where they get ready, ours where the image's marker says that they fail.
 
-Ours write what a kubelet writes, field for field, in the words of `reconciler.simulated.kubelet`.
+Ours write what a kubelet writes, field for field, in the words of `reconciler.simulated`; both are held to what a
+kubelet's own code answers, by `tests/contract/test_pod_fates.py`.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from typing import Any
 import yaml
 
 from reconciler.simulated.behaviour import FATES, Fate
-from reconciler.simulated.kubelet import PULL_BACKS_OFF, PULL_ERRORS, PULL_FAILED
+from reconciler.simulated.kubelet import BACKS_OFF, ENDS, NO_CONFIG, PULL_BACKS_OFF, back_off
+from reconciler.simulated.runtime import PULL_ERRORS, REFERENCE, ROOT
 from tests.controlplane.building import require_module
 
 Stage = dict[str, Any]
@@ -22,7 +26,16 @@ RESTART_EVERY_MS = 200
 
 RESTARTS_SHOWN = 3
 
-IMAGE = "{{ .image }}"
+
+ARGUMENTS = {
+    "image": ".image",
+    "manifest": f'(regexReplaceAll "{REFERENCE}" .image "https://${{1}}/v2/${{2}}/manifests/${{3}}")',
+    "name": ".name",
+    "pod": "$pod.metadata.name",
+    "namespace": "$pod.metadata.namespace",
+    "uid": "$pod.metadata.uid",
+}
+"""What a kubelet fills into its words, where a template finds it: inside of a range over a Pod's containers."""
 
 
 def stages(fates: Mapping[str, Fate] | None = None) -> str:
@@ -53,58 +66,42 @@ def _of(fate: Fate, marker: str) -> list[Stage]:
         case Fate.READY | Fate.UNSCHEDULABLE:
             # Ready is what kwok does; unschedulable is what the real scheduler says of a request.
             return []
-        case Fate.CRASH:
-            return _crashing(marker, "Error", 1)
-        case Fate.OOM:
-            return _crashing(marker, "OOMKilled", 137)
+        case Fate.CRASH | Fate.OOM:
+            return _crashing(marker, fate)
         case Fate.NO_CONFIG:
-            message = 'configmap "missing" not found'
-            return [_waiting("config", marker, "CreateContainerConfigError", message)]
+            waiting = _waiting("CreateContainerConfigError", NO_CONFIG)
+            return [_stage("config", marker, _status("Pending", waiting))]
         case Fate.NEVER_READY:
-            return [_stage("never-ready", marker, _status("Running", _RUNNING_UNREADY))]
+            running = _made(_RUNNING)
+            return [_stage("never-ready", marker, _status("Running", running))]
         case Fate.ONE_EXIT:
-            return [_stage("one-exit", marker, _status("Running", _ONE_EXIT, ready=True))]
+            once = _made(_RUNNING, ready=True, restarts=1, last=_ended(fate, 0))
+            return [_stage("one-exit", marker, _status("Running", once, ready=True))]
         case _:
             return _pulling(marker, fate)
 
 
-def _crashing(marker: str, reason: str, exit_code: int) -> list[Stage]:
+def _crashing(marker: str, fate: Fate) -> list[Stage]:
     """A container that ends and is started again: the count goes up as it does at a kubelet."""
-    made = []
-    for count in range(RESTARTS_SHOWN + 1):
-        at = _Restarts(count - 1) if count else None
-        body = _crashed(reason, exit_code, count)
-        name = f"crash-{reason.lower()}-{count}"
-        delay_ms = RESTART_EVERY_MS if count else 0
-        made.append(_stage(name, marker, _status("Running", body), at=at, delay_ms=delay_ms))
+    name = f"crash-{fate.value}"
+    made = [_stage(f"{name}-0", marker, _status("Running", _made(_ended(fate, 0))))]
+    for count in range(1, RESTARTS_SHOWN + 1):
+        words = BACKS_OFF.replace("{wait}", back_off(count))
+        state = _waits("CrashLoopBackOff", words)
+        status = _statuses(_made(state, restarts=count, last=_ended(fate, count)))
+        made.append(_stage(f"{name}-{count}", marker, status, at=_Restarts(count - 1)))
     return made
 
 
 def _pulling(marker: str, fate: Fate) -> list[Stage]:
-    error = PULL_FAILED.format(image=IMAGE, error=PULL_ERRORS[fate].format(image=IMAGE))
-    backs_off = PULL_BACKS_OFF.format(image=IMAGE, error=error)
+    error = PULL_ERRORS[fate]
+    backs_off = PULL_BACKS_OFF.replace("{error}", error)
+    first = _status("Pending", _waiting("ErrImagePull", error))
+    then = _statuses(_waiting("ImagePullBackOff", backs_off))
     return [
-        _waiting("pull", marker, "ErrImagePull", error),
-        _waiting("pull-back-off", marker, "ImagePullBackOff", backs_off, after="ErrImagePull"),
+        _stage("pull", marker, first),
+        _stage("pull-back-off", marker, then, at=_WaitsFor("ErrImagePull")),
     ]
-
-
-def _waiting(name: str, marker: str, reason: str, message: str, *, after: str = "") -> Stage:
-    body = f"""
-        waiting:
-          reason: {reason}
-          message: {{{{ printf {_format(message)} | Quote }}}}"""
-    container = _container(state=body, ready=False, started=False, restarts=0)
-    at = _WaitsFor(after) if after else None
-    delay_ms = RESTART_EVERY_MS if after else 0
-    return _stage(name, marker, _status("Pending", container), at=at, delay_ms=delay_ms)
-
-
-def _format(message: str) -> str:
-    """Returns a message with `{{ .image }}` in it as the arguments of a template's printf."""
-    parts = message.split(IMAGE)
-    words = "%s".join(part.replace("%", "%%").replace('"', '\\"') for part in parts)
-    return " ".join([f'"{words}"', *[".image"] * (len(parts) - 1)])
 
 
 class _Restarts(int):
@@ -139,9 +136,15 @@ def _stage(
     template: str,
     *,
     at: _Restarts | _WaitsFor | None = None,
-    delay_ms: int = 0,
 ) -> Stage:
-    """A stage for Pods with the marker: heavier than kwok's own, which would make them ready."""
+    """A stage for Pods with the marker: heavier than kwok's own, which would make them ready.
+
+    Args:
+        name: Its own, beside the marker.
+        marker: The beginning of an image's digest.
+        template: Of a Pod's status, or of a part of it.
+        at: What the Pods have come to; by default they are new.
+    """
     fresh = [{"key": ".status.containerStatuses", "operator": "DoesNotExist"}]
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
@@ -160,7 +163,7 @@ def _stage(
                 ]
             },
             "weight": 1000,
-            "delay": {"durationMilliseconds": delay_ms},
+            "delay": {"durationMilliseconds": RESTART_EVERY_MS if at is not None else 0},
             "next": {"statusTemplate": template},
         },
     }
@@ -171,76 +174,125 @@ _RUNNING = """
           startedAt: {{ $now | Quote }}"""
 
 
-def _container(*, state: str, ready: bool, started: bool, restarts: int, last: str = "") -> str:
+def _waits(reason: str, words: str) -> str:
     return f"""
-      - name: {{{{ .name | Quote }}}}
-        image: {{{{ .image | Quote }}}}
-        imageID: ""
-        ready: {str(ready).lower()}
-        started: {str(started).lower()}
-        restartCount: {restarts}
-        state:{_indented(state)}
-        lastState:{_indented(last) or " {}"}"""
+        waiting:
+          reason: {reason}
+          message: {{{{ printf {_printf(words)} | Quote }}}}"""
 
 
-def _indented(block: str) -> str:
-    return "\n".join(f"  {line}" if line.strip() else line for line in block.split("\n"))
+def _printf(words: str) -> str:
+    """Returns words with names in braces as the arguments of a template's printf."""
+    parts = re.split(r"\{(\w+)\}", words)
+    form = "%s".join(part.replace("%", "%%").replace('"', '\\"') for part in parts[::2])
+    return " ".join([f'"{form}"', *[ARGUMENTS[name] for name in parts[1::2]]])
 
 
-def _terminated(reason: str, exit_code: int) -> str:
+def _ended(fate: Fate, start: int) -> str:
+    exit_code, reason = ENDS[fate]
     return f"""
         terminated:
-          containerID: containerd://0000
+          containerID: {_container_id(start)}
           exitCode: {exit_code}
           reason: {reason}
           startedAt: {{{{ $now | Quote }}}}
           finishedAt: {{{{ $now | Quote }}}}"""
 
 
-def _crashed(reason: str, exit_code: int, restarts: int) -> str:
-    ended = _terminated(reason, exit_code)
-    if restarts == 0:
-        return _container(state=ended, ready=False, started=False, restarts=0)
-    back_off = """
-        waiting:
-          reason: CrashLoopBackOff
-          message: {{ printf "back-off 10s restarting failed container=%s" .name | Quote }}"""
-    return _container(state=back_off, ready=False, started=False, restarts=restarts, last=ended)
+def _container_id(start: int) -> str:
+    named = f'printf "%s/%s/{start}" $pod.metadata.uid .name'
+    return f'{{{{ {named} | sha256sum | printf "containerd://%s" | Quote }}}}'
 
 
-_RUNNING_UNREADY = _container(state=_RUNNING, ready=False, started=True, restarts=0)
-_ONE_EXIT = _container(
-    state=_RUNNING, ready=True, started=True, restarts=1, last=_terminated("Error", 1)
-)
+def _waiting(reason: str, words: str) -> str:
+    """Returns the status of a container that the runtime has not made."""
+    return f"""
+      - name: {{{{ .name | Quote }}}}
+        image: {{{{ .image | Quote }}}}
+        imageID: ""
+        ready: false
+        started: false
+        restartCount: 0
+        state:{_indented(_waits(reason, words))}
+        lastState: {{}}"""
 
-_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "PodScheduled")
+
+def _made(state: str, *, ready: bool = False, restarts: int = 0, last: str = "") -> str:
+    """Returns the status of a container that the runtime has made; markers are digests, so its image has no tag."""
+    return f"""
+      - name: {{{{ .name | Quote }}}}
+        containerID: {_container_id(restarts)}
+        image: {{{{ .image | sha256sum | printf "sha256:%s" | Quote }}}}
+        imageID: {{{{ .image | Quote }}}}
+        ready: {str(ready).lower()}
+        started: {str(state == _RUNNING).lower()}
+        restartCount: {restarts}
+        state:{_indented(state)}
+        lastState:{_indented(last) or " {}"}
+        resources: {{{{ or .resources dict | toJson }}}}
+        {{{{ with .resources }}}}{{{{ with .requests }}}}
+        allocatedResources: {{{{ toJson . }}}}
+        {{{{ end }}}}{{{{ end }}}}
+        user: {json.dumps(ROOT)}"""
+
+
+def _indented(block: str) -> str:
+    return "\n".join(f"  {line}" if line.strip() else line for line in block.split("\n"))
+
+
+_MET = ("PodReadyToStartContainers", "Initialized", "PodScheduled")
 
 
 def _status(phase: str, container: str, *, ready: bool = False) -> str:
-    """Returns the template of a Pod's whole status, conditions as a kubelet sets them."""
-    met = "".join(_condition(name, met=True) for name in _CONDITIONS)
+    """Returns the template of a new Pod's whole status.
+
+    Its class of service is the API server's to say, and its address is taken from kwok's once.
+    """
+    met = "".join(_condition(name, met=True) for name in _MET)
     named = "".join(_condition(name, met=ready) for name in ("Ready", "ContainersReady"))
-    return f"""
-      {{{{ $now := Now }}}}
-      {{{{ $names := "" }}}}
-      {{{{ range .spec.containers }}}}{{{{ $names = .name }}}}{{{{ end }}}}
+    return f"""{_statuses(container)}
+      {{{{ $names := list }}}}
+      {{{{ range .spec.containers }}}}{{{{ $names = append $names .name }}}}{{{{ end }}}}
+      observedGeneration: {{{{ .metadata.generation }}}}
       phase: {phase}
       startTime: {{{{ $now | Quote }}}}
       conditions:{met}{named}
+      {{{{ if eq (len .spec.containers) 1 }}}}
+      {{{{ $resources := or (index .spec.containers 0).resources dict }}}}
+      resources: {{{{ toJson $resources }}}}
+      {{{{ with $resources.requests }}}}
+      allocatedResources: {{{{ toJson . }}}}
+      {{{{ end }}}}
+      {{{{ end }}}}
+      {{{{ with NodeIPsWith .spec.nodeName }}}}
+      hostIP: {{{{ index . 0 | Quote }}}}
+      hostIPs: [{{ip: {{{{ index . 0 | Quote }}}}}}]
+      {{{{ end }}}}
+      {{{{ with PodIPsWith .spec.nodeName false .metadata.uid .metadata.name .metadata.namespace }}}}
+      podIP: {{{{ index . 0 | Quote }}}}
+      podIPs: [{{ip: {{{{ index . 0 | Quote }}}}}}]
+      {{{{ end }}}}
+"""
+
+
+def _statuses(container: str) -> str:
+    """Returns the template of what the containers of a Pod have come to, for a Pod that has the rest."""
+    return f"""
+      {{{{ $now := Now }}}}
+      {{{{ $pod := . }}}}
       containerStatuses:
       {{{{ range .spec.containers }}}}{container}
       {{{{ end }}}}
-      hostIP: 10.0.0.1
-      podIP: 10.1.0.1
 """
 
 
 def _condition(name: str, *, met: bool) -> str:
     why = """
         reason: ContainersNotReady
-        message: {{ printf "containers with unready status: [%s]" $names | Quote }}"""
+        message: {{ printf "containers with unready status: [%s]" (join " " $names) | Quote }}"""
     return f"""
       - type: {name}
+        observedGeneration: {{{{ .metadata.generation }}}}
         status: "{met}"
         lastProbeTime: null
         lastTransitionTime: {{{{ $now | Quote }}}}{"" if met else why}"""

@@ -1,0 +1,1 @@
+"""The toy that plays Kubernetes in the demo and in tests."""

@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig
 from reconciler.core.health import assess
+from reconciler.model.health import Cause, HealthStatus
 from reconciler.simulated.behaviour import Fate, Pace, digest_for
 from reconciler.simulated.kubelet import status_of
 from reconciler.simulated.runtime import PULL_ERRORS
@@ -133,6 +134,32 @@ def test_a_simulated_cluster_writes_what_a_kubelet_writes(fate: Fate) -> None:
     assert len(told) == len(wanted)
     for step, one in enumerate(told):
         assert one == wanted[step], step
+
+
+@pytest.mark.parametrize(
+    ("fate", "status", "cause", "words"),
+    [
+        (Fate.READY, HealthStatus.CURRENT, Cause.NONE, ""),
+        (Fate.CRASH, HealthStatus.FAILED, Cause.RELEASE, "exit code 1"),
+        (Fate.OOM, HealthStatus.FAILED, Cause.RELEASE, "OOMKilled"),
+        (Fate.NO_IMAGE, HealthStatus.FAILED, Cause.RELEASE, "not found"),
+        (Fate.DENIED, HealthStatus.FAILED, Cause.RELEASE, "no basic auth credentials"),
+        (Fate.THROTTLED, HealthStatus.IN_PROGRESS, Cause.PLATFORM, "429 Too Many Requests"),
+        (Fate.PULL_TIMEOUT, HealthStatus.IN_PROGRESS, Cause.PLATFORM, "i/o timeout"),
+        (Fate.UNSCHEDULABLE, HealthStatus.IN_PROGRESS, Cause.PLATFORM, "Insufficient cpu"),
+        (Fate.NEVER_READY, HealthStatus.IN_PROGRESS, Cause.NONE, ""),
+        (Fate.ONE_EXIT, HealthStatus.CURRENT, Cause.NONE, ""),
+        (Fate.NO_CONFIG, HealthStatus.FAILED, Cause.RELEASE, 'configmap "missing" not found'),
+    ],
+)
+def test_what_a_kubelet_writes_is_judged_and_its_cause_is_told(
+    fate: Fate, status: HealthStatus, cause: Cause, words: str
+) -> None:
+    record = recorded(fate)
+    pod = {"apiVersion": "v1", "kind": "Pod", **record.pod, "status": record.statuses[-1]}
+    health = assess(pod, (), now=datetime.now(UTC))
+    assert (health.status, health.cause) == (status, cause)
+    assert words in health.message
 
 
 @pytest.mark.parametrize("fate", OURS)

@@ -21,7 +21,9 @@ EXITED = "Exited"
 """It ended badly, and not often enough to be called a failure yet."""
 
 MESSAGE_MAX = 300
-"""A kubelet's message may quote a whole response; its beginning names the cause."""
+"""A kubelet's message may quote a whole response, or name an image three times by its digest."""
+
+_CUT = " ... "
 
 _NAMES_THE_RELEASE = frozenset({"InvalidImageName", "SignatureValidationFailed"})
 _PULLS = frozenset({"ErrImagePull", "ErrImageNeverPull", "ImagePullBackOff", "RegistryUnavailable"})
@@ -166,7 +168,7 @@ def _finding(
     container: dict[str, Any] | None = None,
 ) -> PodFinding:
     name = str(pod["metadata"]["name"])
-    cut = message[:MESSAGE_MAX]
+    cut = _shortened(message)
     evidence = Evidence(
         kind="Pod",
         name=name,
@@ -176,6 +178,14 @@ def _finding(
         restarts=(_number(container.get("restartCount")) or 0) if container is not None else None,
     )
     return PodFinding(status, reason, f"Pod {name}: {cut or reason}", cause, evidence)
+
+
+def _shortened(message: str) -> str:
+    """Returns a message's beginning, which says what was done, and its end, which says what came in between."""
+    if len(message) <= MESSAGE_MAX:
+        return message
+    half = (MESSAGE_MAX - len(_CUT)) // 2
+    return f"{message[:half]}{_CUT}{message[-half:]}"
 
 
 def _condition(status: dict[str, Any], type_: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from reconciler.core.health.pods import RESTARTS_MIN
 from tests.cluster.fleet import Fleet, holds_for
 from tests.conftest import CRASHES_IN_STAGING
 from tests.gitservers.http import HangUp
@@ -59,28 +60,50 @@ def test_a_cluster_that_hangs_holds_only_its_own_wave(proven: Fleet) -> None:
 
 
 def test_without_forge_and_disk_the_clusters_go_back_and_the_revert_follows(proven: Fleet) -> None:
-    daemon, http = proven.daemon, proven.served.http
+    daemon, http, staging = proven.daemon, proven.served.http, proven.planes["staging-1"]
     assert http is not None
     bad, good = digest(BAD, marker=CRASHES_IN_STAGING), digest(GOOD)
-    proven.merge(proven.pins(BAD, marker=CRASHES_IN_STAGING), "release 1.2.0")
-    daemon.until(lambda: proven.image("staging-1") == bad, "the bad release is in staging")
-    daemon.kill()
-
-    def is_out(service: str) -> None:
-        raise HangUp(service)
-
-    http.at_info_refs = is_out
-    head = proven.head()
-    shutil.rmtree(daemon.settings["state_dir"])
+    # Its Pods are held back, so that they fail when nobody is there to see it.
+    staging.freeze_pods()
+    try:
+        head = proven.merge(proven.pins(BAD, marker=CRASHES_IN_STAGING), "release 1.2.0")
+        daemon.until(lambda: proven.image("staging-1") == bad, "the bad release is in staging")
+        http.at_info_refs = _is_out
+        daemon.kill()
+        shutil.rmtree(daemon.settings["state_dir"])
+    finally:
+        staging.thaw_pods()
+    daemon.until(lambda: _restarts(proven, bad) >= RESTARTS_MIN, "the release fails")
+    assert proven.image("staging-1") == bad
+    assert proven.rejection("staging", BAD) is None
+    assert (proven.head(), proven.reverts()) == (head, [])
+    asked = len(http.requests)
     daemon.start()
     daemon.until(lambda: proven.runs("staging-1", good), "staging is back from stored objects")
     daemon.until(lambda: _is_back(proven), "the roll-back is recorded")
+    daemon.until(lambda: len(http.requests) > asked, "the forge is asked, and does not answer")
     assert proven.head() == head
     assert proven.runs("dev-1", bad)
     http.at_info_refs = None
     daemon.until(proven.reverts, "the revert is on the branch")
     assert len(proven.reverts()) == 1
     assert bad not in str(proven.writes("prod-1")) + str(proven.writes("prod-2"))
+
+
+def _is_out(service: str) -> None:
+    raise HangUp(service)
+
+
+def _restarts(fleet: Fleet, image_digest: str) -> int:
+    """Returns how often the containers of an image's Pods were restarted in staging."""
+    pods = fleet.planes["staging-1"].request("GET", f"/api/v1/namespaces/{fleet.name}/pods")
+    statuses = [
+        status
+        for pod in pods["items"]
+        if image_digest in str(pod["spec"]["containers"])
+        for status in pod["status"].get("containerStatuses") or ()
+    ]
+    return max((int(status["restartCount"]) for status in statuses), default=0)
 
 
 def _is_back(fleet: Fleet) -> bool:

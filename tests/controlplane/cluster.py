@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import signal
 import socket
@@ -23,13 +22,12 @@ import yaml
 
 from reconciler.simulated.behaviour import Fate
 from tests.controlplane.building import require_tool
+from tests.controlplane.process import Process
 from tests.controlplane.stages import stages
 from tests.system.apt import require
 
 READY_S = 90.0
 """An API server is ready in three seconds; four of them on two busy cores are given much more."""
-
-STOP_S = 20.0
 
 DAEMON = "reconciler"
 """The user that the daemon under test connects as."""
@@ -122,7 +120,7 @@ class ControlPlane:
         self._fates = dict(fates or {})
         self._port = free_port()
         self._tokens = {user: secrets.token_hex(16) for user in ("admin", DAEMON, LIMITED)}
-        self._programs: list[Process] = []
+        self._programs: dict[str, Process] = {}
         self._server: Process | None = None
         self.url = f"https://127.0.0.1:{self._port}"
         self.audit_log = folder / "audit.jsonl"
@@ -138,7 +136,7 @@ class ControlPlane:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for program in (*reversed(self._programs), self._server):
+        for program in (*reversed(self._programs.values()), self._server):
             if program is not None:
                 program.end()
 
@@ -202,6 +200,14 @@ class ControlPlane:
         assert self._server is not None
         self._server.signal(signal.SIGCONT)
 
+    def freeze_pods(self) -> None:
+        """Stops what plays the kubelets: Pods stay as they are, and new ones pending."""
+        self._programs["kwok"].signal(signal.SIGSTOP)
+
+    def thaw_pods(self) -> None:
+        """Lets Pods go on; what was frozen is told by nothing that they say."""
+        self._programs["kwok"].signal(signal.SIGCONT)
+
     def writes(self, user: str = DAEMON) -> list[dict[str, Any]]:
         """Returns what the API server's audit log has of a user's writes, in order."""
         if not self.audit_log.exists():
@@ -262,7 +268,8 @@ class ControlPlane:
 
     def _run(self, folder: str, program: str, arguments: list[str]) -> None:
         binary = require_tool(folder, program)
-        self._programs.append(Process([str(binary), *arguments], self._folder / f"{program}.log"))
+        log = self._folder / f"{program}.log"
+        self._programs[program] = Process([str(binary), *arguments], log)
 
     def request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Sends a request as the administrator; for a test's own hand on the cluster."""
@@ -289,44 +296,6 @@ class ControlPlane:
             if error.code != 404:
                 raise
             return None
-
-
-class Process:
-    """A program of ours, its output in a file; ended politely, then at once.
-
-    Args:
-        arguments: The program and its arguments.
-        log: Where its output goes.
-    """
-
-    def __init__(self, arguments: list[str], log: Path) -> None:
-        self._log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is gone."""
-        return self._process.poll() is not None
-
-    @property
-    def last_words(self) -> str:
-        """The end of its output."""
-        return self._log.read_text(errors="replace")[-3000:]
-
-    def signal(self, number: signal.Signals) -> None:
-        """Sends it a signal."""
-        os.kill(self._process.pid, number)
-
-    def end(self) -> None:
-        """Ends it and waits: its port is free afterwards."""
-        if self.has_ended:
-            return
-        self._process.send_signal(signal.SIGCONT)
-        self._process.kill()
-        self._process.wait(STOP_S)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +17,47 @@ from tests.cluster.fleet import Fleet, fleet
 from tests.conftest import CRASHES_IN_STAGING
 from tests.controlplane.cluster import ControlPlane
 from tests.gitservers.served import Way
+from tests.system import envrepo
 from tests.system.envrepo import CLUSTERS, digest
 
 GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
 
+SOAK_S = 2.0
+"""A wave that waits for nothing comes a third of a second after the one before: it would be seen."""
+
 
 @pytest.fixture(params=[Way.HTTP, Way.SSH])
-def proven(
+def made(
     planes: dict[str, ControlPlane], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Fleet]:
-    """A fleet on which a first release is proven everywhere, its env repo served over http and ssh."""
-    with fleet(planes, tmp_path, way=request.param) as made:
-        made.start_with(GOOD)
-        yield made
+    """A fleet whose daemon is not started, its env repo served over http and ssh."""
+    with fleet(planes, tmp_path, way=request.param) as it:
+        yield it
 
 
-def test_a_pin_reaches_every_cluster_in_order(proven: Fleet) -> None:
-    proven.merge(proven.pins(NEXT), "release 1.1.0")
-    proven.wait_proven("prod", NEXT)
-    assert all(proven.runs(cluster, digest(NEXT)) for cluster in CLUSTERS)
+@pytest.fixture
+def proven(made: Fleet) -> Fleet:
+    """A fleet on which a first release is proven everywhere."""
+    made.start_with(GOOD)
+    return made
+
+
+def test_a_pin_reaches_every_cluster_in_order_with_a_soak_between(made: Fleet) -> None:
+    made.start_with(GOOD, envrepo.policy(soak_s=SOAK_S))
+    made.merge(made.pins(NEXT), "release 1.1.0")
+    made.wait_proven("prod", NEXT)
+    assert all(made.runs(cluster, digest(NEXT)) for cluster in CLUSTERS)
     for version in (GOOD, NEXT):
-        dev, staging, prod_1, prod_2 = (first_write(proven, c, version) for c in CLUSTERS)
-        proofs = {e: proven_at(proven, e, version) for e in ("dev", "staging", "prod")}
+        dev, staging, prod_1, prod_2 = (first_write(made, c, version) for c in CLUSTERS)
+        proofs = {e: proven_at(made, e, version) for e in ("dev", "staging", "prod")}
         assert dev < proofs["dev"] < staging < proofs["staging"] < prod_1 < prod_2 < proofs["prod"]
+        for began, soaked in (
+            (dev, proofs["dev"]),
+            (staging, proofs["staging"]),
+            (prod_1, prod_2),
+            (prod_2, proofs["prod"]),
+        ):
+            assert soaked - began >= timedelta(seconds=SOAK_S), (version, began, soaked)
 
 
 def test_a_bad_release_goes_back_and_out_of_git(proven: Fleet) -> None:
@@ -64,16 +83,16 @@ def test_a_bad_release_goes_back_and_out_of_git(proven: Fleet) -> None:
         assert bad not in json.dumps(proven.writes(cluster))
 
 
-def first_write(fleet: Fleet, cluster: str, version: str) -> str:
-    """Returns when a version's Deployment was first written to a cluster, RFC 3339 with microseconds."""
+def first_write(fleet: Fleet, cluster: str, version: str) -> datetime:
+    """Returns when a version's Deployment was first written to a cluster."""
     for entry in fleet.writes(cluster):
         is_deployment = entry["objectRef"]["resource"] == "deployments"
         if is_deployment and digest(version) in json.dumps(entry.get("requestObject")):
-            return str(entry["requestReceivedTimestamp"])
+            return received_at(entry)
     raise AssertionError(f"{version} was never written to {cluster}")
 
 
-def proven_at(fleet: Fleet, environment: str, version: str) -> str:
+def proven_at(fleet: Fleet, environment: str, version: str) -> datetime:
     """Returns when the proof of a version in an environment was first written to the home."""
     for entry in fleet.writes("dev-1"):
         if entry["objectRef"]["resource"] != "promotionrecords":
@@ -84,5 +103,10 @@ def proven_at(fleet: Fleet, environment: str, version: str) -> str:
         if spec.get("environment") == environment and any(
             p["revision"]["release"]["version"] == version and p["opensGates"] for p in proofs
         ):
-            return str(entry["requestReceivedTimestamp"])
+            return received_at(entry)
     raise AssertionError(f"{version} was never proven in {environment}")
+
+
+def received_at(entry: dict[str, Any]) -> datetime:
+    """Returns when an API server got a request, to the microsecond, by the clock that all of them share."""
+    return datetime.fromisoformat(entry["requestReceivedTimestamp"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Protocol, assert_never
 
 import structlog
@@ -160,12 +159,7 @@ class Actor:
     def _record(self, action: RecordAction, claim: Claim) -> bool:
         """Writes what an action makes of its record; only a way back may go on without the home."""
         was = self._records.get((action.service, action.environment))
-        now = replace(
-            recorded(was, action),
-            epoch=claim.epoch,
-            holder=claim.holder,
-            installation=claim.installation,
-        )
+        now = claim.on(recorded(was, action))
         if isinstance(action, Reject | FinishRollBack):
             self._records.keep(now)
         else:

@@ -350,11 +350,7 @@ class Engine:
 
         def ours(record: PromotionRecord) -> PromotionRecord:
             changed = change(record)
-            if claim is None or changed == record:
-                return record
-            return replace(
-                changed, epoch=claim.epoch, holder=claim.holder, installation=claim.installation
-            )
+            return record if claim is None or changed == record else claim.on(changed)
 
         self.records.amend(key, ours)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from reconciler.model.actions import Deliver
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import Rendered
-from reconciler.model.records import ServiceRecord
+from reconciler.model.records import PromotionRecord, ServiceRecord
 
 CellKey = tuple[ServiceName, EnvironmentName]
+
+Record = TypeVar("Record", PromotionRecord, ServiceRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,12 @@ class Claim:
     epoch: int
     holder: str
     installation: str
+
+    def on(self, record: Record) -> Record:
+        """Returns a record in this name."""
+        return replace(
+            record, epoch=self.epoch, holder=self.holder, installation=self.installation
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +62,7 @@ class Leadership:
             return record
         if not self.leads or record.epoch >= claim.epoch:
             return None
-        return replace(
-            record, epoch=claim.epoch, holder=claim.holder, installation=claim.installation
-        )
+        return claim.on(record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def asked_for(order: Order, was: ServiceRecord | None) -> ServiceRecord:
     former = was or ServiceRecord(
         deliver.service, deliver.environment, deliver.revision, order.namespace
     )
-    return replace(
+    asked = replace(
         former,
         revision=deliver.revision,
         namespace=order.namespace or former.namespace,
@@ -117,10 +117,8 @@ def asked_for(order: Order, was: ServiceRecord | None) -> ServiceRecord:
         drift=deliver.drift,
         keep=deliver.keep,
         rejection=deliver.rejection,
-        epoch=order.claim.epoch,
-        holder=order.claim.holder,
-        installation=order.claim.installation,
     )
+    return order.claim.on(asked)
 
 
 def current(record: ServiceRecord) -> ServiceRecord:

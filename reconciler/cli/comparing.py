@@ -22,6 +22,7 @@ from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.release import Revision
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.live import cell_of
+from reconciler.shell.executor.stored import StoredObjects
 
 
 @click.command(short_help="What is live against what is admitted.")
@@ -182,7 +183,8 @@ def rendered(
         if found is None and cluster.name in seen.view.unreachable:
             continue
         if found is None:
-            found = seen.engine.stored(cluster.name, service, cell.environment, revision.id)
+            stored = StoredObjects(seen.engine.api(cluster.name), seen.engine.namespace)
+            found = stored.load((service, cell.environment), revision.id)
         if found is None:
             why = f"commit {revision.release.source} or services/{service} in it is not there, or "
             why += "another version rendered it and it is not stored on the cluster"

@@ -10,22 +10,7 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import Processor
 
-from reconciler.model.events import Event, EventKind
-
-WARNINGS = frozenset(
-    {
-        EventKind.APPLY_FAILED,
-        EventKind.CLUSTER_UNREACHABLE,
-        EventKind.DRIFT_SEEN,
-        EventKind.FAILED,
-        EventKind.FETCH_FAILED,
-        EventKind.HEAD_REFUSED,
-        EventKind.LEADING_LOST,
-        EventKind.PRUNE_HELD,
-        EventKind.REJECTED,
-        EventKind.REVERT_REFUSED,
-    }
-)
+from reconciler.model.events import Event
 
 
 class _Stderr(io.TextIOBase):
@@ -89,5 +74,5 @@ def log_event(event: Event) -> None:
     }
     told = {key: value for key, value in keys.items() if value not in (None, "")}
     log = structlog.get_logger("reconciler")
-    write = log.warning if event.kind in WARNINGS else log.info
+    write = log.warning if event.is_warning else log.info
     write(event.kind.value, **told)

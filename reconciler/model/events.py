@@ -38,6 +38,25 @@ class EventKind(StrEnum):
     LEADING_LOST = "LeadingLost"
 
 
+PAGE = ("page", "true")
+"""A detail of what waiting will not help."""
+
+WARNINGS = frozenset(
+    {
+        EventKind.APPLY_FAILED,
+        EventKind.CLUSTER_UNREACHABLE,
+        EventKind.DRIFT_SEEN,
+        EventKind.FAILED,
+        EventKind.FETCH_FAILED,
+        EventKind.HEAD_REFUSED,
+        EventKind.LEADING_LOST,
+        EventKind.PRUNE_HELD,
+        EventKind.REJECTED,
+        EventKind.REVERT_REFUSED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened, for people; nothing is decided from it.
@@ -58,3 +77,8 @@ class Event:
     revision: Revision | None = None
     seconds: float | None = None
     detail: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether a person should look at it some time."""
+        return self.kind in WARNINGS or PAGE in self.detail

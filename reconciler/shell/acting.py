@@ -21,7 +21,7 @@ from reconciler.model.actions import (
     Prove,
     Reject,
 )
-from reconciler.model.events import Event, EventKind
+from reconciler.model.events import PAGE, Event, EventKind
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import Rendered
 from reconciler.model.reasons import Reason
@@ -216,7 +216,7 @@ class Actor:
                 message=action.message,
                 service=action.service,
                 environment=action.environment,
-                detail=(("page", "true"),) if action.page else (),
+                detail=(PAGE,) if action.page else (),
             )
         )
 

@@ -16,11 +16,8 @@ from reconciler.model.fleet import Mode
 from reconciler.model.names import (
     ClusterName,
     CommitId,
-    EnvironmentName,
-    RevisionId,
     ServiceName,
 )
-from reconciler.model.objects import Rendered
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
@@ -30,13 +27,13 @@ from reconciler.ports.render import Builder
 from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
+from reconciler.shell.announcing import Announcer
 from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.clusters import Clusters, Heard, Reach
 from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
 from reconciler.shell.executor.cluster import Rights
 from reconciler.shell.executor.orders import CellKey, Claim, Leadership
-from reconciler.shell.executor.stored import StoredObjects
 from reconciler.shell.gathering import Gatherer
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
@@ -99,7 +96,7 @@ class Engine:
         self._settings = settings
         self._current = current
         self._ports = ports
-        self._on_event = on_event
+        self._outer = on_event
         self._on_view = on_view
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
@@ -109,7 +106,7 @@ class Engine:
             ports.reach,
             clock=ports.clock,
             runner=ports.runner,
-            heard=Heard(self._touch, self._touch_all, on_event),
+            heard=Heard(self._touch, self._touch_all, self._on_event),
             rights=Rights(may_write=self._may_write_cell, leadership=self._leadership),
             may_install=self._may_write,
         )
@@ -131,14 +128,9 @@ class Engine:
             answers=lambda: self.home_answers,
             clock=ports.clock,
         )
+        self.announcer = self._announcer(home, holder)
         self._sources = Sources(ports.history, settings.repo.path)
-        self.digest_key = DigestKey(
-            home,
-            namespace,
-            may_write=self._may_write,
-            entropy=ports.entropy,
-            on_known=self._touch_all,
-        )
+        self.digest_key = self._digest_key(home)
         self._renderer = Renderer(
             ports.history, ports.builder, clock=ports.clock, key=self.digest_key.get
         )
@@ -151,7 +143,7 @@ class Engine:
             executors=lambda: self.clusters.executors,
             leadership=self._leadership,
             revert=self.reverter.take,
-            on_event=on_event,
+            on_event=self._on_event,
         )
         self._coordinator = self._coordinating(
             lambda: self.heads.head, actor.act, actor.observe, self._publish
@@ -171,6 +163,23 @@ class Engine:
             retry_s=settings.lease.retry_s,
             on_change=self._touch_all,
             on_event=self._on_event,
+        )
+
+    def _announcer(self, home: KubeApi, holder: str) -> Announcer:
+        return Announcer(
+            home,
+            holder,
+            may_write=lambda key: self.lease.leads and self._may_write_cell(key),
+            about=self.records.reference,
+        )
+
+    def _digest_key(self, home: KubeApi) -> DigestKey:
+        return DigestKey(
+            home,
+            self._settings.namespace,
+            may_write=self._may_write,
+            entropy=self._ports.entropy,
+            on_known=self._touch_all,
         )
 
     def _heads(self, home: KubeApi) -> Heads:
@@ -216,6 +225,7 @@ class Engine:
         runner.spawn("digest key", self._digest_key_step, is_waited_for=False)
         wake_fetch = runner.spawn("fetch", self.heads.step)
         self.reverter.on_wake(runner.spawn("revert", self.reverter.step))
+        self.announcer.on_wake(runner.spawn("events", self.announcer.step, is_waited_for=False))
         self.clusters.start()
         self._coordinator.on_wake(runner.spawn("coordinator", self._coordinator.step))
         return wake_fetch
@@ -223,17 +233,6 @@ class Engine:
     def api(self, cluster: str) -> KubeApi:
         """Returns a cluster's API."""
         return self.clusters.api(ClusterName(cluster))
-
-    def stored(
-        self,
-        cluster: ClusterName,
-        service: ServiceName,
-        environment: EnvironmentName,
-        revision: RevisionId,
-    ) -> Rendered | None:
-        """Returns a revision's objects as a cluster keeps them, or None."""
-        stored = StoredObjects(self.clusters.api(cluster), self._settings.namespace)
-        return stored.load((service, environment), revision)
 
     @property
     def history(self) -> History:
@@ -373,6 +372,10 @@ class Engine:
     def _publish(self, view: View) -> None:
         self.view = view
         self._on_view(view)
+
+    def _on_event(self, event: Event) -> None:
+        self._outer(event)
+        self.announcer.take(event)
 
     def _touch(self, key: CellKey) -> None:
         self._touch_service(key[0])

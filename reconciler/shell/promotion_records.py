@@ -105,6 +105,20 @@ class PromotionRecords:
         with self._lock:
             return key not in self._unsaved
 
+    def reference(self, key: Key) -> KubeObject:
+        """Returns how others name a record; its uid, by which kubectl finds its Events, once it was seen."""
+        with self._lock:
+            noted = self._noted.get(key, {"metadata": {}})
+        api_version, kind = PROMOTION_RECORDS
+        uid = noted["metadata"].get("uid")
+        return {
+            "apiVersion": api_version,
+            "kind": kind,
+            "namespace": self._namespace,
+            "name": ".".join(key),
+            **({"uid": uid} if uid else {}),
+        }
+
     def cells(self) -> tuple[Key, ...]:
         """Returns every cell with a record, one that cannot be read included."""
         with self._lock:

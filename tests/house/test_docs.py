@@ -9,11 +9,10 @@ import click
 import pytest
 
 from reconciler.__main__ import reconciler
-from reconciler.cli.logs import WARNINGS
 from reconciler.config.reading import read_settings
 from reconciler.core.gates import FORWARD
 from reconciler.core.phase import Phase
-from reconciler.model.events import EventKind
+from reconciler.model.events import WARNINGS, EventKind
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.records import ApplyState

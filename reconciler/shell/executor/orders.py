@@ -31,9 +31,7 @@ class Claim:
 
     def on(self, record: Record) -> Record:
         """Returns a record in this name."""
-        return replace(
-            record, epoch=self.epoch, holder=self.holder, installation=self.installation
-        )
+        return replace(record, epoch=self.epoch, holder=self.holder, installation=self.installation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from reconciler.cli import logs
-from reconciler.model.events import Event, EventKind
+from reconciler.model.events import WARNINGS, Event, EventKind
 from reconciler.model.names import ClusterName
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -43,9 +43,7 @@ def test_what_a_person_should_see_is_a_warning(
 ) -> None:
     logs.configure("json", "warning")
     logs.log_event(Event(AT, kind))
-    assert [line["level"] for line in lines(capsys)] == (
-        ["warning"] if kind in logs.WARNINGS else []
-    )
+    assert [line["level"] for line in lines(capsys)] == (["warning"] if kind in WARNINGS else [])
 
 
 def test_what_a_library_warns_of_is_a_line_like_ours(capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,9 +91,27 @@ class SimulatedCluster:
         """Lets the controllers work."""
         self._workloads.step()
 
-    def client(self) -> MemoryKube:
-        """Returns the cluster behind the port the shell uses."""
-        return MemoryKube(self.store, before=self._before, wrote=self._wrote, skew_s=self.skew_s)
+    def client(
+        self,
+        *,
+        before: Callable[[str, str], None] = lambda verb, kind: None,
+        wrote: Callable[[Written], None] = lambda written: None,
+    ) -> MemoryKube:
+        """Returns the cluster behind the port the shell uses.
+
+        Args:
+            before: Called before each request of this client, as `Faults.before` is for all.
+            wrote: Told of each write of this client.
+        """
+
+        def asked(verb: str, kind: str) -> None:
+            before(verb, kind)
+            self._before(verb, kind)
+
+        def written(verb: str, obj: KubeObject) -> None:
+            wrote(self._wrote(verb, obj))
+
+        return MemoryKube(self.store, before=asked, wrote=written, skew_s=self.skew_s)
 
     def _uid(self) -> str:
         self._made += 1
@@ -105,18 +123,18 @@ class SimulatedCluster:
             raise Unreachable(f"cluster {self.name}", f"{verb} {kind} failed", why)
         self.faults.before(verb, kind)
 
-    def _wrote(self, verb: str, obj: KubeObject) -> None:
+    def _wrote(self, verb: str, obj: KubeObject) -> Written:
         meta = obj["metadata"]
-        self.audit.append(
-            Written(
-                self._clock.now(),
-                verb,
-                str(obj["kind"]),
-                str(meta.get("namespace", "")),
-                str(meta["name"]),
-                obj,
-            )
+        written = Written(
+            self._clock.now(),
+            verb,
+            str(obj["kind"]),
+            str(meta.get("namespace", "")),
+            str(meta["name"]),
+            obj,
         )
+        self.audit.append(written)
+        return written
 
 
 def _namespace(name: str) -> dict[str, Any]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.config.settings import RepoSettings, Settings
+from reconciler.errors import Unreachable
 from reconciler.model.events import Event, EventKind
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.kube import KubeApi
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine, Ports
-from reconciler.shell.runner import SeededRunner, Step, VirtualClock, Wake
-from reconciler.simulated.behaviour import Fate, Pace, digest_for
-from reconciler.simulated.cluster import SimulatedCluster
+from reconciler.shell.runner import IDLE_MAX_S, SeededRunner, Step, VirtualClock, Wake
+from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
+from reconciler.simulated.cluster import SimulatedCluster, Written
 from tests.fakes.memory_git import MemoryGit
 
 CLUSTERS = {
@@ -113,8 +116,22 @@ def env_repo(drift: str = "report") -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of a daemon; those to all clusters stand in the order in which they were made."""
+
+    holder: str
+    cluster: str
+    written: Written
+
+
 class World:
     """Everything, on one thread.
+
+    Attributes:
+        fates: By cluster and version, what becomes of an image there whatever it is elsewhere.
+        writes: What daemons have written, each in its holder's name.
+        before: Runs before each request of a daemon: its holder, the cluster, the verb and the kind.
 
     Args:
         mode: The daemon's.
@@ -135,8 +152,11 @@ class World:
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
         self.git.merge(env_repo(drift), "the env repo")
+        self.fates: dict[tuple[str, str], Fate] = {}
         self.clusters = {
-            name: SimulatedCluster(name, clock=self.clock, pace=Pace())
+            name: SimulatedCluster(
+                name, clock=self.clock, pace=Pace(), fates_of=_fates(name, self.fates)
+            )
             for names in CLUSTERS.values()
             for name in names
         }
@@ -146,22 +166,25 @@ class World:
             self.runner.spawn(f"controllers {cluster.name}", _paced(cluster.step))
         self.builder: Builder = ServiceBuilder()
         self.events: list[Event] = []
+        self.writes: list[Write] = []
+        self.before: Callable[[str, str, str, str], None] = lambda *asked: None
+        self._processes: dict[str, _Process] = {}
         self._on_view = on_view
         self.mode = mode
         self.settings = Settings(repo=RepoSettings(url="memory", poll_s=2), mode=mode, home="dev-1")
         self.engine = self.start()
 
     def start(self, holder: str = "one") -> Engine:
-        """Starts a daemon; an earlier one is left behind as a killed process would be."""
-        self._alive = alive = _Alive(self.runner)
+        """Starts a daemon beside those that were started before and not killed."""
+        self._processes[holder] = process = _Process(self.runner)
         ports = Ports(
             clock=self.clock,
-            runner=alive,
+            runner=process,
             remote=self.git,
             history=self.git,
             builder=self.builder,
             reach=Reach(
-                lambda name: self.clusters[name].client(),
+                lambda name: self._client(holder, name),
                 jitter=random.Random(1),
                 watch_again_s=0.2,
             ),
@@ -179,9 +202,36 @@ class World:
         engine.start()
         return engine
 
+    def _client(self, holder: str, cluster: str) -> KubeApi:
+        return self.clusters[cluster].client(
+            before=lambda verb, kind: self.before(holder, cluster, verb, kind),
+            wrote=lambda written: self.writes.append(Write(holder, cluster, written)),
+        )
+
     def kill(self) -> None:
-        """Ends the daemon between two steps: nothing it had in mind is written."""
-        self._alive.is_alive = False
+        """Ends all daemons between two steps: nothing they had in mind is written."""
+        for process in self._processes.values():
+            process.is_alive = False
+
+    def stall(self, holder: str) -> None:
+        """Stops a daemon between two steps, as a machine that swaps does; it knows nothing of it."""
+        self._processes[holder].stall()
+
+    def resume(self, holder: str) -> None:
+        """Lets a stalled daemon go on with what it had in mind."""
+        self._processes[holder].resume()
+
+    def hang(self, cluster: str, timeout_s: float = 10.0) -> None:
+        """Lets requests to a cluster hang until their caller gives up; its other tasks go on meanwhile."""
+
+        def meet(holder: str, asked: str, verb: str, kind: str) -> None:
+            if asked == cluster:
+                self.pass_(timeout_s)
+                raise Unreachable(
+                    f"cluster {cluster}", f"{verb} {kind} failed", "no answer in time"
+                )
+
+        self.before = meet
 
     def until(self, is_done: Callable[[], bool], limit_s: float = 120.0) -> bool:
         """Lets time pass until something holds."""
@@ -232,20 +282,54 @@ class World:
         return [event for event in self.events if event.kind is kind]
 
 
-class _Alive:
-    """A process that can be killed: its tasks are never run again."""
+class _Process:
+    """A process that can be killed, and stalled: its tasks are not run.
+
+    A step that waits for an answer keeps its own task only, as a thread would.
+    """
 
     def __init__(self, runner: SeededRunner) -> None:
         self._runner = runner
+        self._wakes: list[Wake] = []
+        self._is_stalled = False
         self.is_alive = True
+
+    def stall(self) -> None:
+        self._is_stalled = True
+
+    def resume(self) -> None:
+        self._is_stalled = False
+        for wake in self._wakes:
+            wake()
 
     def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
         del is_waited_for
+        is_busy = was_woken = False
 
         def guarded() -> float:
-            return step() if self.is_alive else 3600.0
+            nonlocal is_busy, was_woken
+            if is_busy or self._is_stalled or not self.is_alive:
+                was_woken = True
+                return IDLE_MAX_S
+            is_busy, was_woken = True, False
+            try:
+                wait_s = step()
+            finally:
+                is_busy = False
+            return 0.0 if was_woken else wait_s
 
-        return self._runner.spawn(name, guarded)
+        self._wakes.append(self._runner.spawn(name, guarded))
+        return self._wakes[-1]
+
+
+def _fates(cluster: str, fates: Mapping[tuple[str, str], Fate]) -> Callable[[str], Fate]:
+    def fate(image: str) -> Fate:
+        for (where, version), fate in fates.items():
+            if where == cluster and image.endswith(f"@{digest_for(Fate.READY, version)}"):
+                return fate
+        return fate_of(image)
+
+    return fate
 
 
 def _namespace(name: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -194,10 +195,20 @@ class Coordinator:
             return leadership.message or "another daemon leads", Reason.NOT_LEADING
         return "", None
 
+    def _note_halt(self) -> None:
+        """A request of an earlier turn may have hung past our deadline: what comes next must know."""
+        halted, reason = self._halted()
+        if (halted, reason) == (self._summary.halted, self._summary.halted_reason):
+            return
+        self._summary = replace(self._summary, halted=halted, halted_reason=reason)
+        with self._lock:
+            self._sweep_due_s = float("-inf")
+
     def _turn(self, service: ServiceName) -> None:
         """Plans a service and acts, again as long as that changes its records."""
         changed = False
         for _ in range(TURNS_AT_ONCE_MAX):
+            self._note_halt()
             facts = self._gather.facts[service]
             actions = plan_service(facts, self._summary, self._clock.now())
             planned = Planned(facts, actions, self._clock.now())
@@ -223,6 +234,9 @@ class Coordinator:
         changed = False
         for action in planned.actions:
             changed = self._act(action, asker) or changed
+            if leadership.leads and not self._leadership().leads:
+                # What else was planned while we led is planned again.
+                return True
         return changed
 
     def _note_due(self, service: ServiceName) -> None:

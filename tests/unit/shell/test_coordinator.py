@@ -1,0 +1,129 @@
+"""One turn of the coordinator: a request that hung past the lease's deadline ends what was planned while it led."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.model.actions import Action, Admit, Deliver, Hold
+from reconciler.model.facts import ServiceFacts
+from reconciler.model.fleet import Mode
+from reconciler.model.names import ServiceName
+from reconciler.model.view import Head, View
+from reconciler.shell.asking import Asker
+from reconciler.shell.coordinator import Coordinator
+from reconciler.shell.executor.orders import Claim, Leadership
+from reconciler.shell.runner import VirtualClock
+from tests.fakes.facts import (
+    DEV,
+    PROD,
+    STAGING,
+    V1,
+    V2,
+    V3,
+    WEB,
+    ask,
+    cell,
+    proof,
+    record,
+    rollout,
+    said,
+)
+
+DEADLINE_S = 10.0
+
+CELLS = (
+    cell(DEV, record(DEV, V2), ask(V3)),
+    cell(STAGING, record(STAGING, V2)),
+    cell(
+        PROD,
+        record(PROD, V2, rollout=rollout(V2, PROD), proofs=(proof(V1, PROD),)),
+        on={"prod-2": V1, "prod-3": V1},
+    ),
+)
+"""Version 3 may come into dev, and the last wave of prod may be given version 2."""
+
+
+class Gathered:
+    """What is seen, which an action does not change."""
+
+    def __init__(self) -> None:
+        self.facts = {WEB: ServiceFacts(WEB, Mode.ENFORCE, CELLS)}
+
+    def use(self, asker: Asker | None) -> None:
+        del asker
+
+    def services(self) -> set[ServiceName]:
+        return set(self.facts)
+
+    def gather(self, services: Iterable[ServiceName]) -> None:
+        del services
+
+    def dependents(self, of: ServiceName) -> set[ServiceName]:
+        del of
+        return set()
+
+
+class Saved:
+    """Nothing is left to be written down."""
+
+    def retry(self) -> bool:
+        return False
+
+
+class Turning:
+    """A coordinator whose lease is not renewed any more, and whose home answers late."""
+
+    def __init__(self, answers_in_s: float) -> None:
+        self.clock = VirtualClock()
+        self.acted: list[Action] = []
+        self.views: list[View] = []
+        self._answers_in_s = answers_in_s
+        self.coordinator = Coordinator(
+            clock=self.clock,
+            daemon_mode=lambda: Mode.ENFORCE,
+            head=Head,
+            asker=lambda head: None,
+            records=Saved(),
+            gather=Gathered(),  # type: ignore[arg-type]
+            leadership=self._leadership,
+            fuses=lambda: (100, 100),
+            act=self._act,
+            observe=lambda action, asker: None,
+            unreachable=dict,
+            denied=dict,
+            publish=self.views.append,
+        )
+
+    def _leadership(self) -> Leadership:
+        return Leadership(Claim(1, "me", "default"), leads=self.clock.monotonic_s() < DEADLINE_S)
+
+    def _act(self, action: Action, asker: Asker | None) -> bool:
+        del asker
+        self.acted.append(action)
+        if isinstance(action, Admit):
+            self.clock.advance(self._answers_in_s)
+        return False
+
+    def forward(self) -> list[str]:
+        """Returns what was done that needs the lease, in short."""
+        return said(tuple(a for a in self.acted if isinstance(a, Admit | Deliver)))
+
+
+def test_what_is_planned_while_it_leads_is_done_as_one() -> None:
+    turning = Turning(answers_in_s=1.0)
+    turning.coordinator.step()
+    assert turning.forward() == ["Admit GatesOpen", "Deliver prod-2 2.0.0", "Deliver prod-3 2.0.0"]
+
+
+def test_nothing_of_a_plan_follows_an_admission_that_hung_past_the_deadline() -> None:
+    turning = Turning(answers_in_s=DEADLINE_S)
+    turning.coordinator.step()
+    assert turning.forward() == ["Admit GatesOpen"]
+    reasons = {a.environment: a.reason for a in turning.acted if isinstance(a, Hold)}
+    assert {reasons[DEV], reasons[PROD]} == {"NotLeading"}, "planned again, by what holds now"
+
+
+def test_the_view_says_that_it_leads_no_more() -> None:
+    turning = Turning(answers_in_s=DEADLINE_S)
+    turning.coordinator.step()
+    assert turning.views[-1].fleet.halted

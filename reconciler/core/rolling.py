@@ -21,15 +21,22 @@ from reconciler.model.release import Part, Revision
 
 
 def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
-    """Plans the next step of a roll-out; a failure is judged before anything else is looked at."""
+    """Plans the next step of a roll-out; a failure is judged before anything else is looked at.
+
+    One that is held as the platform's keeps nobody from going back to what is proven here.
+    """
     rules = _strictest(view, rollout)
     failed = reject_if_bad(
         view, rollout.revision, view.cell.members, deadline_s=rules.progress_deadline_s
     )
-    if failed is not None:
+    if isinstance(failed, Reject):
         return (failed,)
-    taken_over = rejections.take_over(view, rollout.revision)
-    next_step = taken_over or _pre_empt(view, rollout) or rejections.held(view, rollout.revision)
+    next_step = (
+        rejections.take_over(view, rollout.revision)
+        or _pre_empt(view, rollout)
+        or failed
+        or rejections.held(view, rollout.revision)
+    )
     if next_step is not None:
         return (next_step,)
     return _advance(view, replace(rollout, policy=rules))

@@ -76,7 +76,7 @@ def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold 
     if watched and rejections.way_back(view.cell, admitted) is not None:
         own = tuple(m for m in view.cell.members if m.cluster in proof.members)
         found = rolling.reject_if_bad(view, admitted, own)
-        if found is not None:
+        if isinstance(found, Reject) or (found is not None and not _newer_is_open(view, admitted)):
             return found
     bad = badness(view.cell.members, admitted)
     if bad is None or _newer_is_open(view, admitted):

@@ -27,3 +27,14 @@ def _ticks(pid: int) -> Iterator[int]:
         yield from map(int, fields[11:15])
         for child in below:
             yield from _ticks(child)
+
+
+def in_session(session: int) -> list[str]:
+    """Returns the command lines of whatever lives in a session."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, its, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(its) == session and state != "Z":
+                found.append((process / "cmdline").read_text())
+    return found

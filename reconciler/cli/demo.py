@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
+from types import FrameType
 from typing import Any
 
 import click
@@ -49,6 +51,8 @@ _TIMELINE = {
 @output_option
 def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FBT001
     """Show a release move, and a bad one come back out of the clusters and out of Git."""
+    # Whoever ends it leaves nothing behind: a service manager as well as Ctrl-C.
+    signal.signal(signal.SIGTERM, _end)
     started = SystemClock().now()
     report = blank("demo", script=script, started_at=rfc3339(started))
     quiet = output == "json"
@@ -85,6 +89,14 @@ Clone the repo, change a pin, push, and watch the page. To look around from anot
     reconciler explain web staging
 
 Ctrl-C ends it and leaves nothing behind."""
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ends it as Ctrl-C does, once: who ends a group of processes may send it twice."""
+    del frame
+    # Not SIG_IGN, which children inherit.
+    signal.signal(number, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def _wait() -> None:

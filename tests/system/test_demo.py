@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.model.times import from_rfc3339
+from tests.processes import in_session
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
 LIMIT_S = 150
 """It takes half a minute; a machine that runs other tests may take a few times as long."""
+
+PROMISED_S = 60
+"""What the unattended demo may take by its own report."""
+
+END_S = 40
+"""A stop waits for work under way."""
+
+AGAIN_S = 0.2
+"""By then it is clearing up."""
 
 
 def run(script: str) -> dict[str, Any]:
@@ -45,6 +66,8 @@ def test_a_bad_release_comes_back_out() -> None:
     assert incident["revert_commit"] == report["commits"][-1]["commit"]
     names = {check["name"] for check in report["checks"]}
     assert {"ProdNeverSawBadRelease", "ExactlyOneRevert", "InOrder"} <= names
+    taken = from_rfc3339(report["finished_at"]) - from_rfc3339(report["started_at"])
+    assert 0 < taken.total_seconds() < PROMISED_S
 
 
 @pytest.mark.xdist_group("demo")
@@ -54,35 +77,100 @@ def test_a_cluster_that_is_down_holds_only_its_own_wave() -> None:
     assert [c["kind"] for c in report["commits"]] == ["seed", "good"]
 
 
-@pytest.mark.xdist_group("demo")
-def test_the_demo_stays_up_with_its_page_until_it_is_ended() -> None:
+def made() -> list[str]:
+    """Returns what `make demo` runs, with the environment of the tests in the place of one made by it."""
+    shown = subprocess.run(
+        ["make", "--dry-run", "--old-file=.venv/.installed", f"BIN={BIN}", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = shown.stdout.splitlines()
+    return shlex.split(line)
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Runs `make demo` in a session of its own, with a folder for its temporary files."""
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "reconciler", "demo", "--script", "good-release"],
+        made(),
+        cwd=ROOT,
+        env={**variables, "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     ) as process:
         try:
-            assert process.stdout is not None
-            until = time.monotonic() + LIMIT_S
-            ready = None
-            for line in process.stdout:
-                ready = re.match(r"ready: repo=(\S+) page=(\S+)", line)
-                if ready or time.monotonic() > until:
-                    break
-            assert ready is not None
-            page = urllib.request.urlopen(ready[2], timeout=10).read().decode()
-            assert "worker" in page and "Proven" in page
-            status = json.load(urllib.request.urlopen(f"{ready[2]}/api/status", timeout=10))
-            assert {cell["phase"] for cell in status["cells"]} == {"Proven"}
-            heads = subprocess.run(
-                ["git", "ls-remote", ready[1]],
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=True,
-            )
-            assert "refs/heads/main" in heads.stdout
+            yield process
         finally:
-            process.terminate()
-            process.wait(30)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def told(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+    """Returns the first line that it writes of a pattern."""
+    assert process.stdout is not None
+    until = time.monotonic() + LIMIT_S
+    for line in process.stdout:
+        found = re.match(pattern, line)
+        if found is not None:
+            return found
+        if time.monotonic() > until:
+            break
+    raise AssertionError(f"it does not say {pattern}")
+
+
+def leaves_nothing(process: subprocess.Popen[str], folder: Path, code: int) -> None:
+    """It ends with a code, and neither files nor processes of it are left."""
+    assert process.wait(END_S) == code
+    assert list(folder.iterdir()) == []
+    assert in_session(process.pid) == []
+
+
+def _as_ctrl_c(process: subprocess.Popen[str]) -> None:
+    """As a terminal does it: everything in the foreground is sent it."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def _as_a_service_manager(process: subprocess.Popen[str]) -> None:
+    """The process itself, and a moment later everything that it is thought to have started."""
+    process.terminate()
+    time.sleep(AGAIN_S)
+    os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.mark.xdist_group("demo")
+@pytest.mark.parametrize("end", [_as_ctrl_c, _as_a_service_manager])
+def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
+    end: Callable[[subprocess.Popen[str]], None], tmp_path: Path
+) -> None:
+    with demo(tmp_path) as process:
+        ready = told(process, r"ready: repo=(\S+) page=(\S+)")
+        page = urllib.request.urlopen(ready[2], timeout=10).read().decode()
+        assert "worker" in page and "Proven" in page
+        status = json.load(urllib.request.urlopen(f"{ready[2]}/api/status", timeout=10))
+        assert len(status["cells"]) == 12
+        rejected = [c["environment"] for c in status["cells"] if c["last_rejection"]]
+        assert "staging" in rejected, "a bad release is what it shows unless it is told otherwise"
+        heads = subprocess.run(
+            ["git", "ls-remote", ready[1]], capture_output=True, text=True, timeout=30, check=True
+        )
+        assert "refs/heads/main" in heads.stdout
+        assert list(tmp_path.iterdir()), "its folder is there as long as it is up"
+        end(process)
+        leaves_nothing(process, tmp_path, 0)
+
+
+@pytest.mark.xdist_group("demo")
+@pytest.mark.parametrize("end", [_as_ctrl_c, _as_a_service_manager])
+def test_a_demo_that_is_ended_in_the_middle_leaves_nothing_either(
+    end: Callable[[subprocess.Popen[str]], None], tmp_path: Path
+) -> None:
+    with demo(tmp_path) as process:
+        told(process, "five simulated clusters")
+        assert list(tmp_path.iterdir())
+        end(process)
+        leaves_nothing(process, tmp_path, 130)

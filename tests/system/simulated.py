@@ -87,6 +87,13 @@ class Simulated(Installation):
             for name, cluster in self.clusters.items()
         }
 
+    def uids(self) -> dict[str, list[str]]:
+        """Returns which objects of the service there are, by cluster: another of one's name is another."""
+        return {
+            name: [f"{obj['kind']} {obj['metadata']['uid']}" for obj in self._objects(cluster)]
+            for name, cluster in self.clusters.items()
+        }
+
     def _objects(self, cluster: SimulatedCluster) -> Iterator[KubeObject]:
         for kind in (("v1", "ConfigMap"), ("v1", "Service"), ("apps/v1", "Deployment")):
             served = cluster.store.served(*kind)

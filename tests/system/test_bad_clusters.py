@@ -52,13 +52,14 @@ class Row:
         """Whether nothing of the release can arrive there."""
         return not self.reachable or "patch" in self.verbs
 
-    def rule(self) -> Rule:
-        """Returns it as the cluster meets it."""
+    def rule(self, met: list[str]) -> Rule:
+        """Returns it as the cluster meets it, noting each time."""
 
         def meet(verb: str, steps: list[str]) -> None:
             if (not self.verbs or verb in self.verbs) and (
                 not self.resource or self.resource in steps
             ):
+                met.append(verb)
                 raise self.fault
 
         return meet
@@ -107,8 +108,9 @@ def told(fleet: Simulated) -> str:
 def test_a_bad_cluster_is_told_and_holds_nobody_else(row: Row, fleet: Simulated) -> None:
     version = f"1.{list(ROWS.values()).index(row) + 1}.0"
     faults, daemon = fleet.faults[BAD], fleet.daemon
-    before = fleet.held()[BAD]
-    faults.rules.append(row.rule())
+    before, uids = fleet.held()[BAD], fleet.uids()
+    met: list[str] = []
+    faults.rules.append(row.rule(met))
     fleet.clusters[BAD].store.forget()  # A watch that is cut must list again.
     faults.is_cut = True
     time.sleep(CUT_S)
@@ -120,14 +122,18 @@ def test_a_bad_cluster_is_told_and_holds_nobody_else(row: Row, fleet: Simulated)
             daemon.until(lambda: row.words in told(fleet), "it is told by name")
         if row.is_unwritable:
             assert fleet.held()[BAD] == before
+        if not row.words:
+            daemon.until(lambda: fleet.is_proven("prod", version), "it goes on while that lasts")
         daemon.until(
             lambda: daemon.metric("reconciler_cluster_reachable", cluster=BAD) == row.reachable,
             f"a metric says {row.reachable:g}",
         )
+        assert met, "the fault was met"
     finally:
         faults.rules.clear()
     fleet.wait_proven("prod", version)
     assert fleet.image(BAD) == digest(version)
+    assert fleet.uids() == uids, "nothing was deleted and made anew"
     daemon.until(
         lambda: BAD not in json.dumps(daemon.status()["errors"]), "nothing is told any more"
     )

@@ -16,6 +16,7 @@ import click
 from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.local import JoinedHistory
 from reconciler.adapters.git.repository import GitRepository, open_repository
+from reconciler.adapters.git.signatures import AllowedSigners
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
 from reconciler.adapters.render.builder import ServiceBuilder
@@ -218,6 +219,7 @@ def open_engine(
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
     repo = repository(settings)
+    signers = settings.repo.allowed_signers_file
     ports = Ports(
         clock=SystemClock(),
         runner=runner,
@@ -230,6 +232,7 @@ def open_engine(
         ),
         home=home_of(settings),
         named=tuple(map(ClusterName, sorted(settings.clusters))),
+        signers=AllowedSigners(signers, repo) if signers is not None else None,
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

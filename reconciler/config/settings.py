@@ -33,6 +33,11 @@ class RepoSettings(_Frozen):
         None, description="Host keys for ssh; without it no ssh host is trusted."
     )
     ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's.")
+    allowed_signers_file: Path | None = Field(
+        None,
+        description="SSH keys, as ssh-keygen's allowed signers, of those whose commits may change "
+        "fleet.yaml, policies and quarantine; without it whoever can merge may.",
+    )
     poll_s: Seconds = Field(
         15.0, description="Seconds between fetches; a webhook or file event only comes sooner."
     )

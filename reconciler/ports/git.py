@@ -79,6 +79,18 @@ class History(Protocol):
         ...
 
 
+class Signers(Protocol):
+    """Those whose commits may change what is guarded."""
+
+    def signer_of(self, commit: CommitId) -> str | None:
+        """Returns who has signed a commit, or None: nobody who is allowed.
+
+        Raises:
+            OperatorError: It cannot be told who is allowed.
+        """
+        ...
+
+
 class Remote(Protocol):
     """The branch that people merge into."""
 

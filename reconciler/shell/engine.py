@@ -19,9 +19,9 @@ from reconciler.model.names import (
     ServiceName,
 )
 from reconciler.model.records import PromotionRecord
-from reconciler.model.view import Head, Planned, View
+from reconciler.model.view import Head, View
 from reconciler.ports.clock import Clock
-from reconciler.ports.git import History, Remote
+from reconciler.ports.git import History, Remote, Signers
 from reconciler.ports.kube import KubeApi
 from reconciler.ports.render import Builder
 from reconciler.schema.snapshot import Parsed, read_snapshot
@@ -42,6 +42,7 @@ from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import Runner, Wake
+from reconciler.shell.vouching import Vouching
 
 HOME_ASKED_S = 0.25
 """How soon what waits for the home's first answer looks for it; it asks the pulse, not the home."""
@@ -58,6 +59,7 @@ class Ports:
         home: Which of them holds the lease and the promotion records.
         named: Clusters that are known before any fleet.yaml was read; the home need not be among them.
         entropy: Returns so many random bytes; for the one secret that we make ourselves.
+        signers: Whose commits may change what is guarded; None: whoever can merge.
     """
 
     clock: Clock
@@ -69,6 +71,7 @@ class Ports:
     home: ClusterName
     named: tuple[ClusterName, ...] = ()
     entropy: Callable[[int], bytes] = secrets.token_bytes
+    signers: Signers | None = None
 
 
 class Engine:
@@ -183,11 +186,12 @@ class Engine:
         )
 
     def _heads(self, home: KubeApi) -> Heads:
-        ports, namespace = self._ports, self._settings.namespace
+        ports, namespace, root = self._ports, self._settings.namespace, self._settings.repo.path
         return Heads(
             ports.remote,
             ports.history,
             read=self._read,
+            vouch=Vouching(ports.history, root, self._read, ports.signers).check,
             accepted=AcceptedHead(home, namespace, may_write=self._may_write),
             accept_history=lambda: self._current().repo.accept_history,
             poll_s=lambda: self._current().repo.poll_s,
@@ -366,7 +370,7 @@ class Engine:
         return Asker(snapshot, self._sources, self._renderer)
 
     def _facts(self, service: ServiceName) -> ServiceFacts | None:
-        planned: Planned | None = self.view.services.get(service) if self.view else None
+        planned = self.view.services.get(service) if self.view else None
         return planned.facts if planned else None
 
     def _publish(self, view: View) -> None:

@@ -63,6 +63,7 @@ class Heads:
         remote: The branch.
         history: The mirror.
         read: Parses a commit; InvalidInput with every fault when the fleet or a policy is broken.
+        vouch: Checks a new HEAD against the commit accepted before, if any; InvalidInput when it is refused.
         accepted: The last accepted commit.
         accept_history: The operator's word that a rewritten HEAD is meant; None: no such word.
         poll_s: Seconds between fetches.
@@ -77,6 +78,7 @@ class Heads:
         history: History,
         *,
         read: Callable[[CommitId], Snapshot],
+        vouch: Callable[[CommitId | None, Snapshot], None],
         accepted: Accepted,
         accept_history: Callable[[], str | None],
         poll_s: Callable[[], float],
@@ -87,6 +89,7 @@ class Heads:
         self._remote = remote
         self._history = history
         self._read = read
+        self._vouch = vouch
         self._accepted = accepted
         self._accept_history = accept_history
         self._poll_s = poll_s
@@ -154,6 +157,8 @@ class Heads:
                     refused = replace(kept, error=refusal, halted=Reason.HISTORY_REWRITTEN)
                     return self._publish(refused, EventKind.HEAD_REFUSED)
                 snapshot = self._read(commit)
+                former = last.commit if last is not None else None
+                self._vouch(now.snapshot.commit if now.snapshot else former, snapshot)
                 if self._remember(last, snapshot):
                     named = _named(snapshot)
                     followed = replace(now, snapshot=snapshot, halted=None, clusters=named)

@@ -86,6 +86,7 @@ class Incident:
             self.git,
             self.git,
             read=lambda commit: read_snapshot(self.git, commit),
+            vouch=lambda accepted, now: None,
             accepted=Memory(),
             accept_history=lambda: None,
             poll_s=lambda: 15.0,

@@ -54,6 +54,7 @@ class BareRepository:
         branch: str = "main",
         orphan: bool = False,
         message: str = "A change",
+        key: Path | None = None,
     ) -> str:
         """Puts a commit on a branch without hooks, as a merge on the server does.
 
@@ -62,6 +63,7 @@ class BareRepository:
             branch: Made when it is missing.
             orphan: Start anew, with no parent and no other file.
             message: The commit's message.
+            key: Signs it, with ssh.
 
         Returns:
             The commit.
@@ -79,7 +81,9 @@ class BareRepository:
                 self.git("update-index", "--add", "--cacheinfo", entry, GIT_INDEX_FILE=index)
         tree = self.git("write-tree", GIT_INDEX_FILE=index)
         parents = ["-p", parent] if parent else []
-        commit = self.git("commit-tree", tree, *parents, "-m", message)
+        sign = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={key}"] if key else []
+        flag = ["-S"] if key else []
+        commit = self.git(*sign, "commit-tree", tree, *flag, *parents, "-m", message)
         self.git("update-ref", f"refs/heads/{branch}", commit)
         return commit
 

@@ -65,7 +65,7 @@ def test_the_settings_that_may_be_given_are_those_that_the_daemon_has_and_the_ch
     given = set(schema["properties"]["settings"]["properties"])
     by_kubeconfig = {"kubeconfig", "kubeconfig_allow", "home"}
     assert given == {*set(Settings.model_fields) - set(made) - by_kubeconfig, "repo"}
-    files = {"token_file", "ssh_key_file", "known_hosts_file", "ca_file"}
+    files = {"token_file", "ssh_key_file", "known_hosts_file", "ca_file", "allowed_signers_file"}
     of_repo = set(schema["properties"]["settings"]["properties"]["repo"]["properties"])
     assert of_repo == set(RepoSettings.model_fields) - set(made["repo"]) - files
 
@@ -221,6 +221,7 @@ def test_the_daemon_accepts_its_settings_and_every_file_that_they_name_is_there(
         settings.repo.ssh_key_file,
         settings.repo.known_hosts_file,
         settings.repo.ca_file,
+        settings.repo.allowed_signers_file,
         *(cluster.kubeconfig for cluster in settings.clusters.values()),
     ]
     there = files_of(rendered)

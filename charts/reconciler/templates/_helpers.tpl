@@ -56,10 +56,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not .Values.clusters -}}{{- fail "clusters: name at least one cluster of fleet.yaml and how it is reached" -}}{{- end -}}
 {{- $repo := dict "url" $url "branch" .Values.repo.branch "path" .Values.repo.path -}}
 {{- $credentials := .Values.repo.credentials -}}
-{{- $keys := compact (list $credentials.tokenKey $credentials.sshKey $credentials.knownHostsKey $credentials.caKey) -}}
-{{- if and $credentials.secret (not $keys) -}}{{- fail "repo.credentials: say under which keys of the Secret the parts are (tokenKey, sshKey, knownHostsKey, caKey)" -}}{{- end -}}
+{{- $keys := compact (list $credentials.tokenKey $credentials.sshKey $credentials.knownHostsKey $credentials.caKey $credentials.allowedSignersKey) -}}
+{{- if and $credentials.secret (not $keys) -}}{{- fail "repo.credentials: say under which keys of the Secret the parts are (tokenKey, sshKey, knownHostsKey, caKey, allowedSignersKey)" -}}{{- end -}}
 {{- if and $keys (not $credentials.secret) -}}{{- fail "repo.credentials.secret: name the Secret that has these keys" -}}{{- end -}}
-{{- $files := dict "token_file" "tokenKey" "ssh_key_file" "sshKey" "known_hosts_file" "knownHostsKey" "ca_file" "caKey" -}}
+{{- $files := dict "token_file" "tokenKey" "ssh_key_file" "sshKey" "known_hosts_file" "knownHostsKey" "ca_file" "caKey" "allowed_signers_file" "allowedSignersKey" -}}
 {{- range $setting, $value := $files -}}
 {{- $key := index $credentials $value -}}
 {{- if $key -}}{{- $_ := set $repo $setting (printf "/etc/reconciler/repo/%s" $key) -}}{{- end -}}

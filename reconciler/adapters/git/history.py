@@ -121,6 +121,13 @@ class MirrorHistory:
         """Returns a commit's parents, author, time and message."""
         return _facts(self._commit(self._mirror.repository(), commit))
 
+    def signature(self, commit: CommitId) -> tuple[bytes, bytes]:
+        """Returns a commit's signature, empty where it has none, and what of the commit it was made over."""
+        found = self._commit(self._mirror.repository(), commit)
+        with self._reading(f"commit {commit}"):
+            signature, signed = found.gpg_signature
+        return signature or b"", signed or b""
+
     def log(self, head: CommitId, *, path: str | None, most: int) -> tuple[CommitFacts, ...]:
         """Returns first-parent commits, newest first, optionally only those that touch a path.
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from reconciler.errors import Conflict, ReconcilerError, Unreachable
+from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Unreachable
+from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import CommitId
 from reconciler.model.reasons import Reason
@@ -16,7 +17,7 @@ from reconciler.shell.heads import Heads, LastAccepted
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
 from tests.fakes.memory_git import MemoryGit
-from tests.fakes.world import env_repo
+from tests.fakes.world import env_repo, pins
 
 NAMESPACE = "reconciler-system"
 BROKEN = {"fleet.yaml": "environments: ["}
@@ -36,6 +37,7 @@ class Home:
         self.events: list[Event] = []
         self.word: str | None = None
         self.may_write = True
+        self.vouch: Callable[[CommitId | None, Snapshot], None] = lambda accepted, now: None
         self.changes = 0
 
     def daemon(self) -> Heads:
@@ -44,6 +46,7 @@ class Home:
             self.git,
             self.git,
             read=lambda commit: read_snapshot(self.git, commit),
+            vouch=self._vouch,
             accepted=self.accepted(),
             accept_history=lambda: self.word,
             poll_s=lambda: 15.0,
@@ -67,6 +70,9 @@ class Home:
 
     def told(self) -> list[EventKind]:
         return [event.kind for event in self.events]
+
+    def _vouch(self, accepted: CommitId | None, now: Snapshot) -> None:
+        self.vouch(accepted, now)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -327,3 +333,25 @@ def test_what_is_remembered_is_written_by_compare_and_set(home: Home) -> None:
     with pytest.raises(Conflict):
         accepted.save(LastAccepted(CommitId("3" * 40)))
     assert home.remembered() == "2" * 40
+
+
+def test_what_nobody_vouches_for_is_not_followed(home: Home) -> None:
+    heads = home.daemon()
+    followed(heads)
+    asked: list[tuple[CommitId | None, CommitId]] = []
+
+    def refuse(accepted: CommitId | None, now: Snapshot) -> None:
+        asked.append((accepted, now.commit))
+        raise InvalidInput(now.commit, "it is not followed", "nobody has signed it")
+
+    home.vouch = refuse
+    second = home.git.merge({"policies/line.yaml": env_repo()["policies/line.yaml"] + "# more\n"})
+    assert followed(heads) == home.first == home.remembered()
+    assert "nobody has signed it" in heads.head.error
+    assert home.told()[-1] is EventKind.HEAD_REFUSED
+    # Another daemon, or this one after a restart, asks against what the home remembers.
+    assert followed(home.daemon()) == home.first
+    assert asked == [(home.first, second)] * 2
+    home.vouch = lambda accepted, now: None
+    third = home.git.merge(pins("1"))
+    assert followed(heads) == third

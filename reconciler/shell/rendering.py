@@ -127,15 +127,7 @@ class Renderer:
         self, service: Service, tree: Iterable[TreeEntry], environment: EnvironmentName
     ) -> tuple[KubeObject, ...]:
         entries = [entry for entry in tree if is_rendered(entry.path, environment)]
-        for entry in entries:
-            if entry.mode in (_LINK, _SUBMODULE):
-                raise InvalidInput(
-                    f"services/{service.name}/{entry.path}",
-                    "it cannot be rendered",
-                    "it is a symbolic link" if entry.mode == _LINK else "it is a submodule",
-                    "commit the files themselves",
-                )
-        files = {entry.path: self._history.blob(BlobId(entry.blob)) for entry in entries}
+        files = {entry.path: self._file(service, entry) for entry in entries}
         try:
             return self._builder.build(service.source, files, environment)
         except InvalidInput as error:
@@ -148,6 +140,21 @@ class Renderer:
                     for f in faults
                 ],
             ) from error
+
+    def _file(self, service: Service, entry: TreeEntry) -> bytes:
+        path = f"services/{service.name}/{entry.path}"
+        if entry.mode in (_LINK, _SUBMODULE):
+            raise InvalidInput(
+                path,
+                "it cannot be rendered",
+                "it is a symbolic link" if entry.mode == _LINK else "it is a submodule",
+                "commit the files themselves",
+            )
+        try:
+            return self._history.blob(BlobId(entry.blob))
+        except InvalidInput as error:
+            # Too large: the history knows its blob alone.
+            raise InvalidInput(path, error.what, error.why, error.fix) from error
 
 
 @dataclass(frozen=True, slots=True)

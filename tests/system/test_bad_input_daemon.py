@@ -16,7 +16,7 @@ import pytest
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
-from tests.system.hostile import PIN, QUARANTINE, ROWS, Row
+from tests.system.hostile import MANIFEST, PIN, QUARANTINE, ROWS, Row
 from tests.system.pushing import committed
 from tests.system.served import ServedFleet
 
@@ -163,6 +163,18 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, title: str) -> None
         ),
         f"nothing is held after {title}",
     )
+
+
+@pytest.mark.parametrize("path", [PIN, MANIFEST, "services/web/dump.sql"])
+def test_a_file_of_a_hundred_megabytes_stops_its_service_alone(lab: Lab, path: str) -> None:
+    before = {namespace: lab.objects(namespace) for namespace in ("web", "api", "worker")}
+    version = lab.push(Row("", path, b"a: 1\n" * 20_000_000, path))
+    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "others go on")
+    cell = lab.daemon.cell("web", "dev")
+    assert cell is not None and cell["reason"] in HELD and path in cell["message"], cell
+    assert {namespace: lab.objects(namespace) for namespace in before} == before
+    version = lab.push()
+    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "it is well once that is gone")
 
 
 def test_a_pin_of_three_megabytes_stops_its_service_alone(lab: Lab) -> None:

@@ -58,6 +58,9 @@ class RepoSettings(_Frozen):
     def _below(cls, path: str) -> str:
         if not path.isprintable() or path.startswith("/") or ".." in path.split("/"):
             raise ValueError("must be a folder below the repo's root, without `..`")
+        if path.startswith("-"):
+            # Nobody means it: a flag has lost its value.
+            raise ValueError("may not begin with `-`")
         return path
 
 

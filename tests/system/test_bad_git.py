@@ -315,6 +315,29 @@ def test_a_daemon_does_not_start_with_an_address_that_is_refused(url: str, tmp_p
     assert not owned.exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("branch", "-main"),
+        ("branch", "--upload-pack=touch {owned}"),
+        ("path", "-x"),
+        ("path", "--x"),
+    ],
+)
+def test_a_daemon_does_not_start_with_a_branch_or_a_folder_that_looks_like_an_option(
+    setting: str, value: str, tmp_path: Path
+) -> None:
+    owned = tmp_path / "owned"
+    with simulated(tmp_path) as made:
+        made.merge(files())
+        made.daemon.settings["repo"][setting] = value.format(owned=owned)
+        made.daemon.start()
+        assert made.daemon.wait_dead() == 2
+        assert f"repo.{setting}" in made.daemon.log.read_text()
+        assert all(made.image(cluster) is None for cluster in made.clusters)
+    assert not owned.exists()
+
+
 def test_a_token_is_in_no_log_page_metric_or_commit(tmp_path: Path) -> None:
     with simulated(tmp_path, way=Way.HTTP) as made:
         made.start_with(GOOD, QUICK)

@@ -69,6 +69,11 @@ class GitHttpServer:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
 
+    def show(self, certificate: Certificate) -> None:
+        """Shows another certificate from the next connection on; only of https."""
+        assert self._server.tls is not None
+        self._server.tls.load_cert_chain(certificate.certificate_file, certificate.key_file)
+
     @property
     def url(self) -> str:
         """The repository's address, without a credential."""

@@ -111,12 +111,23 @@ class Simulated(Installation):
 
 @contextmanager
 def simulated(
-    folder: Path, *, way: Way = Way.HTTP, settings: Mapping[str, Any] | None = None
+    folder: Path,
+    *,
+    way: Way = Way.HTTP,
+    expired: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[Simulated]:
-    """Serves a repository and four clusters; the daemon is made and not started."""
+    """Serves a repository and four clusters; the daemon is made and not started.
+
+    Args:
+        folder: For all of it.
+        way: How the repository is reached.
+        expired: Over https, by a certificate whose time is over.
+        settings: More of the daemon's settings.
+    """
     stopping = threading.Event()
     with ExitStack() as stack:
-        served = stack.enter_context(serve(way, folder / "git"))
+        served = stack.enter_context(serve(way, folder / "git", expired=expired))
         clusters, servers = {}, {}
         for name in CLUSTERS:
             clusters[name] = cluster = SimulatedCluster(

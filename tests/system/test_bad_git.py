@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CRASHES_IN_STAGING
+from tests.gitservers.certificates import Authority
 from tests.gitservers.served import Way
 from tests.processes import children
 from tests.system.bad_git import (
@@ -292,6 +293,23 @@ def test_a_daemon_that_is_not_trusted_or_does_not_trust_says_so_until_the_file_i
         file.write_bytes(Path(str(good[name])).read_bytes())
         made.wait_proven("dev", GOOD)
         assert CANARY not in made.daemon.log.read_text()
+
+
+def test_a_server_whose_certificate_has_expired_is_told_nothing_until_it_is_renewed(
+    tmp_path: Path,
+) -> None:
+    with simulated(tmp_path, way=Way.HTTPS, expired=True) as made:
+        made.merge(files())
+        made.daemon.start()
+        _wait_told(made, "FetchFailed", "its certificate is expired")
+        assert made.served.http is not None
+        assert made.served.http.requests == [], "it has learned no token"
+        assert all(made.image(cluster) is None for cluster in made.clusters)
+        renewed = Authority(tmp_path / "renewed").server("server")
+        made.served.http.show(renewed)
+        ca_file = made.daemon.settings["repo"]["ca_file"]
+        Path(ca_file).write_bytes(renewed.ca_file.read_bytes())
+        made.wait_proven("dev", GOOD)
 
 
 @pytest.mark.parametrize(

@@ -180,14 +180,6 @@ TEXTS: dict[str, bytes] = {
 
 FINE_AS_MANIFEST = {"a merge key", "an empty file", "only a comment"}
 
-SCALARS = {
-    "0400": ("release: {version: 0400}", "values"),
-    "no": ("release: {version: no}", ""),
-    "1e3": ("release: {version: 1e3}", ""),
-    "1.10": ("release: {version: 1.10}", ""),
-    "2026-01-31": ("release: {version: 12:30}", ""),
-}
-
 
 def texts() -> Iterator[Row]:
     """YAML that crashes, lies or swells, as each kind of file."""

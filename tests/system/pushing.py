@@ -38,3 +38,14 @@ def committed(repo: pygit2.Repository, *rows: Row, moves: bool = False, base: st
         oid = pygit2.Oid(raw=row.octets) if row.mode == SUBMODULE else repo.create_blob(row.octets)
         index.add(pygit2.IndexEntry(row.path, oid, row.mode))  # type: ignore[arg-type]
     return commit_tree(repo, index.write_tree(repo), [tip.id], moves=moves)
+
+
+def named(repo: pygit2.Repository, name: bytes, *, moves: bool = False) -> str:
+    """Returns a commit on top of main whose `environments` holds one file of a name that no Git makes."""
+    blob = repo.create_blob(b'release: {version: "1"}\n')
+    row = b"100644 " + name + b"\0" + blob.raw
+    inner = repo.odb.write(pygit2.enums.ObjectType.TREE, row)
+    tip = repo.references[MAIN].peel(pygit2.Commit)
+    builder = repo.TreeBuilder(tip.tree)
+    builder.insert("environments", inner, pygit2.enums.FileMode.TREE)
+    return commit_tree(repo, builder.write(), [tip.id], moves=moves)

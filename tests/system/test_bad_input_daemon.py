@@ -17,7 +17,7 @@ from reconciler.simulated.behaviour import Fate, digest_for
 from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.hostile import MANIFEST, PIN, QUARANTINE, ROWS, Row
-from tests.system.pushing import committed
+from tests.system.pushing import committed, named
 from tests.system.served import ServedFleet
 
 pytestmark = pytest.mark.xdist_group("bad-input-daemon")
@@ -45,6 +45,8 @@ CHOSEN = (
     *("half a character as quarantine/web.yaml", "an empty file as policies/line.yaml"),
 )  # fmt: skip
 """One of each kind of answer: each takes the daemon a few seconds, and `validate` is given them all."""
+
+NAMESPACES = ("web", "api", "worker", "store")
 
 BY_TITLE = {row.title: row for row in ROWS}
 
@@ -163,6 +165,21 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, title: str) -> None
         ),
         f"nothing is held after {title}",
     )
+
+
+@pytest.mark.parametrize("name", [b"..", b".git", b"x" * 5000], ids=["dots", "git", "5000 bytes"])
+def test_a_name_that_no_file_can_have_keeps_the_former_commit(lab: Lab, name: bytes) -> None:
+    before = {namespace: lab.objects(namespace) for namespace in NAMESPACES}
+    commit = named(lab.repo, name, moves=True)
+    lab.daemon.until(
+        lambda: "no file of this name" in broken(lab.daemon.status()), "the name is refused"
+    )
+    head = lab.daemon.status()["head"]
+    assert head["commit"] == commit != head["accepted"]
+    assert f"environments/{name.decode()[:50]}" in head["error"] and len(head["error"]) < 1000
+    assert {namespace: lab.objects(namespace) for namespace in NAMESPACES} == before
+    version = lab.push()
+    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "it is well once that is gone")
 
 
 @pytest.mark.parametrize("path", [PIN, MANIFEST, "services/web/dump.sql"])

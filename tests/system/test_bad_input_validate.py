@@ -28,7 +28,7 @@ from tests.system.hostile import (
     Row,
     bomb,
 )
-from tests.system.pushing import commit_tree, committed
+from tests.system.pushing import commit_tree, committed, named
 from tests.system.served import Told, cli
 
 EXAMPLE = shipped("example-repo")
@@ -134,13 +134,7 @@ def test_a_link_in_a_folder_is_not_followed(row: Row, tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_refused(
     name: bytes, repository: pygit2.Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blob = repository.create_blob(b'release: {version: "1"}\n')
-    row = b"100644 " + name + b"\0" + blob.raw
-    inner = repository.odb.write(pygit2.enums.ObjectType.TREE, row)
-    base = repository.references["refs/heads/main"].peel(pygit2.Commit)
-    builder = repository.TreeBuilder(base.tree)
-    builder.insert("environments", inner, pygit2.enums.FileMode.TREE)
-    told = validate(repository, commit_tree(repository, builder.write(), [base.id]), monkeypatch)
+    told = validate(repository, named(repository, name), monkeypatch)
     # A name of wild bytes is one that nobody looks for; a tree without one is no tree at all.
     assert told.code == {b"\xff\xfe": 0, b"": 3}.get(name, 2)
     said = told.document["faults"] or told.document["errors"]

@@ -49,12 +49,13 @@ def test_an_edit_is_put_right_and_counted_with_its_field_and_manager(correcting:
     daemon = correcting.daemon
     edit(correcting, "prod-1", {"spec": {"replicas": 5}})
     daemon.until(lambda: replicas(correcting, "prod-1") == 2, "the edit is put right")
+    counted = {"cluster": "prod-1", "field": "spec.replicas", "manager": "kubectl-edit"}
     daemon.until(
-        lambda: (daemon.metric("reconciler_drift_corrected_total", cluster="prod-1") or 0) >= 1,
+        lambda: daemon.metric("reconciler_drift_corrected_total", **counted) == 1,
         "the correction is counted",
     )
-    (told,) = daemon.logged("DriftCorrected", cluster="prod-1")
-    assert "spec.replicas" in str(told) and "kubectl-edit" in str(told)
+    (told,) = daemon.logged("DriftCorrected", **counted)
+    assert told["service"] == correcting.service and told["environment"] == "prod"
     assert correcting.reverts() == []
 
 

@@ -51,8 +51,8 @@ def force_pushed(fleet: Fleet) -> None:
         (folder_gone, "Orphaned"),
         (pins_gone, "Orphaned"),
         (all_files_gone, "no env repo"),
-        (branch_gone, "main"),
-        (fleet_broken, "fleet.yaml"),
+        (branch_gone, "the repo is empty"),
+        (fleet_broken, "fleet.yaml:"),
         (force_pushed, "HistoryRewritten"),
     ],
 )
@@ -60,11 +60,9 @@ def test_what_goes_missing_in_git_deletes_nothing(
     proven: Fleet, break_it: Callable[[Fleet], None], is_told: str
 ) -> None:
     before = {cluster: len(proven.writes(cluster)) for cluster in CLUSTERS}
+    assert is_told not in _said(proven), "what is told of a sound repo tells of no fault"
     break_it(proven)
-    proven.daemon.until(
-        lambda: is_told in str(proven.daemon.status()) + proven.daemon.log.read_text(),
-        f"it is told: {is_told}",
-    )
+    proven.daemon.until(lambda: is_told in _said(proven), f"it is told: {is_told}")
     holds_for(QUIET_S, lambda: all(_is_whole(proven, cluster) for cluster in CLUSTERS))
     for cluster in CLUSTERS:
         since = proven.writes(cluster)[before[cluster] :]
@@ -97,6 +95,10 @@ def test_a_right_that_is_taken_away_deletes_nothing(
         for plane in planes.values():
             _may_list_deployments(plane, is_allowed=True)
         made.wait_proven("prod", NEXT)
+
+
+def _said(fleet: Fleet) -> str:
+    return str(fleet.daemon.status()) + fleet.daemon.log.read_text()
 
 
 def _is_whole(fleet: Fleet, cluster: str) -> bool:

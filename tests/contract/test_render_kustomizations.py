@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from reconciler.adapters.render import LIMITS, Limits, ServiceBuilder
+from reconciler.adapters.render import LIMITS, Limits, ServiceBuilder, confined
 from reconciler.adapters.render.confined import run_confined
 from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.errors import InvalidInput, TransientError
@@ -295,3 +297,39 @@ def test_a_child_sees_nothing_of_our_environment(
     )
     assert b"canary" not in outcome.stdout
     assert b"\nPATH=\n" in b"\n" + outcome.stdout
+
+
+REFUSED = "unshare: unshare failed: Operation not permitted"
+
+
+@pytest.fixture(params=["missing", "refused"])
+def sharing(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A machine that gives no network namespace; gives what the operator must be told of it."""
+    (tmp_path / "true").symlink_to("/bin/true")
+    if request.param == "refused":
+        (tmp_path / "unshare").write_text(f"#!/bin/sh\necho '{REFUSED}' >&2\nexit 1\n")
+        (tmp_path / "unshare").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    confined.without_network.cache_clear()
+    yield REFUSED if request.param == "refused" else "not installed"
+    confined.without_network.cache_clear()
+
+
+def test_a_machine_that_gives_no_network_of_its_own_is_told_of_once_and_builds_all_the_same(
+    sharing: str,
+) -> None:
+    with capture_logs() as told, ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(build, [BASIS | {K: "resources: [base]"}] * 4))
+    assert [objects[0]["metadata"]["name"] for objects in built] == ["a"] * 4
+    (line,) = told
+    assert (line["event"], line["log_level"]) == ("renderers-share-network", "warning")
+    assert sharing in line["error"] and line["fix"]
+
+
+def test_nothing_is_told_where_renderers_have_no_network() -> None:
+    confined.without_network.cache_clear()
+    with capture_logs() as told:
+        build(BASIS | {K: "resources: [base]"})
+    assert told == []

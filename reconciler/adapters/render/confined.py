@@ -1,4 +1,4 @@
-"""Runs one program without network, home or PATH, and ends it at a limit of time, memory or output."""
+"""Runs one program without home or PATH, and without network where it can; ends it at its limits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from reconciler.errors import TransientError
 
@@ -20,6 +23,16 @@ PROBE_TIMEOUT_S = 10
 """`true` in a new network namespace takes milliseconds; this only keeps a broken kernel from hanging us."""
 
 STDERR_BYTES_MAX = 64 * 1024
+
+WHY_CHARACTERS_MAX = 300
+
+SHARED = "renderers-share-network"
+"""The event of a machine that lets us make no network namespace."""
+
+_log = structlog.get_logger(__name__)
+
+_probing = threading.Lock()
+"""Renders run side by side, and the kernel is asked once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ def run_confined(
     out, err = home / "stdout", home / "stderr"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         child = subprocess.Popen(
-            [*_without_network(), *command],
+            [*_prefix(), *command],
             cwd=folder,
             env=_environment(home, limits),
             stdin=subprocess.DEVNULL,
@@ -142,19 +155,32 @@ def _environment(home: Path, limits: Limits) -> dict[str, str]:
     }
 
 
-@functools.cache
-def _without_network() -> tuple[str, ...]:
+def _prefix() -> tuple[str, ...]:
     """Returns the prefix of a command that runs in a network namespace of its own, or nothing."""
+    with _probing:
+        return without_network()
+
+
+@functools.cache
+def without_network() -> tuple[str, ...]:
+    """Returns the same, asking the kernel; remembered, so that a refusal is told once."""
     unshare, true = shutil.which("unshare"), shutil.which("true")
     if unshare is None or true is None:
+        _log.warning(SHARED, error="unshare is not installed", fix="install util-linux")
         return ()
+    why = ""
     for prefix in ((unshare, "--net"), (unshare, "--user", "--net")):
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        try:
             done = subprocess.run(
                 [*prefix, "--", true], capture_output=True, check=False, timeout=PROBE_TIMEOUT_S
             )
-            if done.returncode == 0:
-                return (*prefix, "--")
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = type(error).__name__
+            continue
+        if done.returncode == 0:
+            return (*prefix, "--")
+        why = " ".join(done.stderr.decode(errors="replace").split())[:WHY_CHARACTERS_MAX]
+    _log.warning(SHARED, error=why, fix="allow user namespaces, or limit where the daemon connects")
     return ()
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
 from reconciler.errors import Conflict, Expired, NotServed, Refused, TransientError
 from reconciler.model.objects import ObjectRef
-from reconciler.model.records import ServiceRecord
 from reconciler.ports.kube import Change, WatchEvent
-from reconciler.schema.records import service_record_object, service_record_status
-from reconciler.shell.clusters import bootstrap
 from reconciler.simulated.behaviour import Fate, digest_for
-from tests.contract.kube_fronts import Front, kubectl
+from tests.contract.kube_fronts import Front
 from tests.contract.kube_objects import (
     Object,
     config_map,
@@ -29,7 +24,6 @@ from tests.contract.kube_objects import (
     thing,
     until,
 )
-from tests.fakes.records import revision
 
 # Kinds.
 
@@ -354,76 +348,6 @@ def test_a_watch_from_a_version_yet_to_come_is_silent(front: Front, space: str) 
     assert not list(events)
 
 
-# Records.
-
-
-def record(space: str, **changes: Any) -> Object:
-    made = ServiceRecord("web", "dev", revision(), "web", epoch=2, holder="me")  # type: ignore[arg-type]
-    obj = service_record_object(made, namespace=space)
-    obj["spec"].update(changes)
-    return obj
-
-
-@pytest.fixture
-def installed(front: Front) -> Front:
-    bootstrap(front.api, "reconciler-system")
-    version, kind = "reconciler.dev/v1alpha1", "ServiceRecord"
-
-    def served() -> bool:
-        if front.api.kind(version, kind) is None:
-            return False
-        try:
-            front.api.list(version, kind, namespace=None, label_selector="")
-        except Refused:
-            return False
-        return True
-
-    until(front, served)
-    return front
-
-
-def test_a_record_refuses_a_lower_epoch_and_another_holder(installed: Front, space: str) -> None:
-    stored = installed.api.create(record(space))
-    for changes in ({"epoch": 1}, {"holder": "another"}):
-        with pytest.raises(Refused) as caught:
-            installed.api.replace(
-                {**stored, "spec": {**stored["spec"], **changes}}, subresource=None
-            )
-        assert "epoch" in str(caught.value)
-    higher = {**stored["spec"], "epoch": 3, "holder": "another"}
-    assert installed.api.replace({**stored, "spec": higher}, subresource=None)
-
-
-def test_a_record_holds_all_that_was_written_and_nothing_that_is_unknown(
-    installed: Front, space: str
-) -> None:
-    wanted = record(space)
-    stored = installed.api.create(wanted)
-    assert stored["spec"] == wanted["spec"]
-    with pytest.raises(Refused) as caught:
-        installed.api.create(record(space, nonsense=1))
-    assert "nonsense" in str(caught.value)
-
-
-def test_a_status_is_written_apart_and_bumps_no_generation(installed: Front, space: str) -> None:
-    stored = installed.api.create(record(space))
-    made = ServiceRecord("web", "dev", revision(), "web", observed_generation=1)  # type: ignore[arg-type]
-    status = service_record_status(made)
-    now = installed.api.replace({**stored, "status": status}, subresource="status")
-    assert now["metadata"]["generation"] == stored["metadata"]["generation"] == 1
-    assert now["status"]["state"] == "Pending"
-    again = installed.api.replace({**now, "spec": {**now["spec"], "epoch": 9}}, subresource=None)
-    assert again["metadata"]["generation"] == 2
-    assert again["status"] == now["status"]
-
-
-def test_a_status_cannot_change_a_spec(installed: Front, space: str) -> None:
-    stored = installed.api.create(record(space))
-    other = {**stored["spec"], "epoch": 1}
-    now = installed.api.replace({**stored, "spec": other, "status": {}}, subresource="status")
-    assert now["spec"]["epoch"] == 2
-
-
 def test_two_writers_never_both_win(front: Front, space: str) -> None:
     front.api.create(config_map(space, x="0"))
     won: list[int] = []
@@ -493,32 +417,3 @@ def test_pods_fail_as_their_image_says(
         return any(why in reasons and count >= restarts for why, count in waiting(front, space))
 
     until(front, seen)
-
-
-# What people see with kubectl.
-
-
-def test_kubectl_reads_records_and_applies(front: Front, space: str) -> None:
-    if front.kubeconfig is None:
-        return
-    bootstrap(front.api, "reconciler-system")
-    until(front, lambda: front.api.kind("reconciler.dev/v1alpha1", "ServiceRecord") is not None)
-    made = front.api.create(record(space))
-    lines = kubectl(front.kubeconfig, "get", "servicerecords", "-A").splitlines()
-    assert lines[0].split() == [
-        *("NAMESPACE", "NAME", "SERVICE", "ENVIRONMENT", "VERSION", "STATE", "REASON", "AGE")
-    ]
-    (row,) = [line.split() for line in lines if line.startswith(f"{space} ")]
-    assert row[:5] == [space, "web.dev", "web", "dev", "1.0.0"]
-    assert row[-1].endswith("s")
-    text = json.dumps(deployment(space))
-    told = kubectl(front.kubeconfig, "apply", "--server-side", "-f", "-", text=text)
-    assert told.strip() == "deployment.apps/a serverside-applied"
-    kubectl(front.kubeconfig, "annotate", "-n", space, "deployment/a", "note=hello")
-    kubectl(front.kubeconfig, "scale", "-n", space, "deployment/a", "--replicas=3")
-    found = front.api.get(ref(deployment(space)))
-    assert found is not None and found["metadata"]["annotations"]["note"] == "hello"
-    assert found["spec"]["replicas"] == 3
-    kubectl(front.kubeconfig, "delete", "-n", space, "deployment/a", "--wait=false")
-    until(front, lambda: front.api.get(ref(deployment(space))) is None)
-    delete(front, made)

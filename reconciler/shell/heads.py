@@ -153,6 +153,11 @@ class Heads:
                 last = self._accepted.load()
                 refusal = self._refusal(now, last, commit)
                 if refusal is not None:
+                    # Another daemon may have accepted what was merged after our fetch.
+                    later = self._remote.fetch()
+                    if later != commit:
+                        commit, now = later, replace(now, commit=later)
+                        continue
                     kept = self._kept(now, last)
                     refused = replace(kept, error=refusal, halted=Reason.HISTORY_REWRITTEN)
                     return self._publish(refused, EventKind.HEAD_REFUSED)

@@ -302,10 +302,25 @@ def test_what_another_daemon_accepted_meanwhile_is_not_written_over(home: Home) 
             two.step()
 
     home.cluster.faults.before = race
-    assert followed(one) == home.first, f"{second} is behind what the home remembers by now"
-    assert home.remembered() == third[0]
-    assert followed(one) == third[0]
-    assert one.head.halted is None
+    assert followed(one) == third[0] == home.remembered(), f"{second} is behind by now"
+    assert EventKind.HEAD_REFUSED not in home.told()
+
+
+def test_what_another_daemon_accepted_after_our_fetch_is_no_rewritten_history(home: Home) -> None:
+    one, two = home.daemon(), home.daemon()
+    one.step()
+    two.step()
+    home.git.merge({"README.md": "hello"})
+    third: list[CommitId] = []
+
+    def race(verb: str, kind: str) -> None:
+        if verb == "get" and kind == "ConfigMap" and not third:
+            third.append(home.git.merge({"README.md": "again"}))
+            two.step()
+
+    home.cluster.faults.before = race
+    assert followed(one) == third[0] == home.remembered()
+    assert EventKind.HEAD_REFUSED not in home.told()
 
 
 def test_a_daemon_that_lags_does_not_set_the_memory_back(home: Home) -> None:

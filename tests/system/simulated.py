@@ -32,6 +32,7 @@ class Simulated(Installation):
 
     Attributes:
         clusters: By name.
+        servers: What serves each of them.
         faults: What is broken about each one's connections.
 
     Args:
@@ -51,7 +52,7 @@ class Simulated(Installation):
         servers: Mapping[str, ClusterServer],
         settings: Mapping[str, Any],
     ) -> None:
-        self.clusters = clusters
+        self.clusters, self.servers = clusters, servers
         self.faults: dict[str, WireFaults] = {n: s.faults for n, s in servers.items()}
         merged = dump_kubeconfig([server.kubeconfig(name) for name, server in servers.items()])
         super().__init__(

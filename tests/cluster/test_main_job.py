@@ -81,6 +81,7 @@ def test_a_bad_release_goes_back_and_out_of_git(proven: Fleet) -> None:
     assert "CrashLoopBackOff" in repository.read(f"quarantine/{proven.service}.yaml")
     for cluster in ("prod-1", "prod-2"):
         assert bad not in json.dumps(proven.writes(cluster))
+    assert rejected_at(proven, "staging", BAD) < put_back_at(proven, "staging-1", bad, good)
 
 
 def first_write(fleet: Fleet, cluster: str, version: str) -> datetime:
@@ -110,3 +111,27 @@ def proven_at(fleet: Fleet, environment: str, version: str) -> datetime:
 def received_at(entry: dict[str, Any]) -> datetime:
     """Returns when an API server got a request, to the microsecond, by the clock that all of them share."""
     return datetime.fromisoformat(entry["requestReceivedTimestamp"])
+
+
+def rejected_at(fleet: Fleet, environment: str, version: str) -> datetime:
+    """Returns when the home had first taken a rejection of a version in an environment."""
+    for entry in fleet.writes("dev-1"):
+        spec = (entry.get("requestObject") or {}).get("spec") or {}
+        versions = [r["revision"]["release"]["version"] for r in spec.get("rejections") or ()]
+        is_taken = entry["responseStatus"]["code"] < 300
+        if spec.get("environment") == environment and version in versions and is_taken:
+            return datetime.fromisoformat(entry["stageTimestamp"])
+    raise AssertionError(f"{version} was never rejected in {environment}")
+
+
+def put_back_at(fleet: Fleet, cluster: str, bad: str, good: str) -> datetime:
+    """Returns when a cluster was first asked for the good digest after the bad one."""
+    had_bad = False
+    for entry in fleet.writes(cluster):
+        if entry["objectRef"]["resource"] != "deployments":
+            continue
+        asked = json.dumps(entry.get("requestObject"))
+        had_bad = had_bad or bad in asked
+        if had_bad and good in asked:
+            return received_at(entry)
+    raise AssertionError(f"{cluster} was never put back")

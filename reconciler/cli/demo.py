@@ -87,6 +87,7 @@ Clone the repo, change a pin, push, and watch the page. To look around from anot
     export RECONCILER_KUBECONFIG={world.kubeconfig} RECONCILER_STATE_DIR={world.folder}/looking
     reconciler status
     reconciler explain web staging
+    kubectl --kubeconfig {world.kubeconfig} --context dev-1 get promotionrecords,servicerecords -A
 
 Ctrl-C ends it and leaves nothing behind."""
 

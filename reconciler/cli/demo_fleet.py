@@ -102,7 +102,8 @@ class DemoFleet:
         cluster = SimulatedCluster(name, clock=SystemClock(), pace=pace, fates_of=fates)
         self.clusters[name] = cluster
         self.faults[name] = faults = WireFaults()
-        server = ClusterServer(cluster.store, token=f"demo-{name}", faults=faults)
+        # Without a token, so that people can look around with kubectl: it sends none over plain HTTP.
+        server = ClusterServer(cluster.store, token="", faults=faults)
         self._stack.enter_context(server)
         threading.Thread(target=self._control, args=(cluster,), daemon=True).start()
         return server.kubeconfig(name)

@@ -37,7 +37,8 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     record = view.cell.record
     if not view.cell.record_known:
         message = "the promotion record cannot be read: the home cluster does not answer"
-        return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message, page=True),)
+        # Whoever must be woken is, by the cluster's own alert, and not by each cell of the fleet.
+        return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message),)
     if view.cell.suspended:
         return (Hold(view.service, view.environment, Reason.SUSPENDED, view.cell.suspended),)
     if record is None or record.admitted is None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.model.times import from_rfc3339
 from tests.processes import in_session
 
@@ -159,6 +160,15 @@ def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
             ["git", "ls-remote", ready[1]], capture_output=True, text=True, timeout=30, check=True
         )
         assert "refs/heads/main" in heads.stdout
+        shown = told(process, r" +kubectl (--kubeconfig \S+ --context dev-1 get \S+ -A)")
+        records = subprocess.run(
+            [str(find_kubectl()), *shlex.split(shown[1])],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        assert "web.staging" in records.stdout
         assert list(tmp_path.iterdir()), "its folder is there as long as it is up"
         end(process)
         leaves_nothing(process, tmp_path, 0)

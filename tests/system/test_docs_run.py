@@ -24,6 +24,8 @@ PAGES = sorted(
     if path.name != "install.md"
 )
 
+EVENTS = "tests/cluster/test_announced.py"
+
 ELSEWHERE = {
     "make setup": ".ci/run",
     "make check": ".ci/run",
@@ -31,6 +33,8 @@ ELSEWHERE = {
     "make demo": "tests/system/test_demo.py",
     "make sim": "tests/simulation/test_main_job.py",
     "make bench": "benchmarks/__init__.py",
+    "kubectl --namespace reconciler-system describe promotionrecord web.prod": EVENTS,
+    "kubectl --namespace reconciler-system get events --field-selector type=Warning": EVENTS,
 }
 """Commands that are run by something else, and by what."""
 
@@ -80,8 +84,9 @@ def test_a_command_that_is_not_ours_is_run_by_something_else(shown: tuple[Path, 
     _, command = shown
     assert command in ELSEWHERE, f"{command}: who runs it?"
     assert (ROOT / ELSEWHERE[command]).exists()
-    target = command.partition(" ")[2]
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    program, _, target = command.partition(" ")
+    if program == "make":
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("shown", OURS, ids=name)

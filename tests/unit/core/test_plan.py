@@ -148,7 +148,7 @@ def test_nothing_is_committed_while_nothing_may_move() -> None:
 def test_nothing_is_decided_without_the_record(given: Cell) -> None:
     (hold,) = planned(replace(given, record_known=False))
     assert isinstance(hold, Hold)
-    assert (hold.reason, hold.page) == (Reason.HOME_UNREACHABLE, True)
+    assert (hold.reason, hold.page) == (Reason.HOME_UNREACHABLE, False)
 
 
 def test_environments_are_planned_in_the_order_of_the_path() -> None:

@@ -7,14 +7,19 @@ import json
 import pytest
 
 from reconciler.core.handing_over import keeping_replicas
-from reconciler.errors import Conflict, Refused
+from reconciler.errors import Conflict, Refused, TransientError
+from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
+from reconciler.shell.executor.applying import apply_all
 from tests.contract.kube_fronts import SOMEBODY, Front
 from tests.contract.kube_objects import (
     Object,
     config_map,
+    definition,
+    delete,
     deployment,
     ref,
+    thing,
     until,
 )
 
@@ -177,3 +182,29 @@ def test_an_immutable_field_is_refused(front: Front, space: str) -> None:
     with pytest.raises(Refused) as caught:
         front.api.apply(other, force=True, dry_run=False)
     assert "immutable" in str(caught.value)
+
+
+def test_a_definition_goes_before_what_it_defines_whatever_order_they_come_in(
+    front: Front, space: str
+) -> None:
+    group = f"{space}.example.com"
+    stored: list[KubeObject] = []
+
+    def applied() -> bool:
+        """A server takes a moment to serve what was just defined; the shell tries again, too."""
+        try:
+            apply_all(
+                front.api,
+                (thing(space, group, size=3), definition(group)),
+                key=(ServiceName("web"), EnvironmentName("dev")),
+                force=False,
+                known=lambda ref: None,
+                on_stored=stored.append,
+            )
+        except TransientError:
+            return False
+        return True
+
+    until(front, applied)
+    assert [obj["kind"] for obj in (stored[0], stored[-1])] == ["CustomResourceDefinition", "Thing"]
+    delete(front, stored[0])

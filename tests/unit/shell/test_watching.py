@@ -50,12 +50,16 @@ class Scripted:
         sessions: The coming ones; after them every session is silent and ends in order.
         lists: How often everything was listed.
         refusal: What lists meet.
+        asked_from: The version that each watch was to go on from.
+        forgotten: The last version that a watch can not go on from any more.
     """
 
     clock: VirtualClock
     sessions: list[Session] = field(default_factory=list)
     lists: int = 0
     refusal: Exception | None = None
+    asked_from: list[str] = field(default_factory=list)
+    forgotten: int = 0
 
     def list(self, *_: str, label_selector: str, **__: Any) -> Listing:
         if self.refusal is not None:
@@ -64,7 +68,10 @@ class Scripted:
             self.lists += 1
         return Listing((), "10")
 
-    def watch(self, *_: str, **__: Any) -> Iterator[WatchEvent]:
+    def watch(self, *_: str, resource_version: str, **__: Any) -> Iterator[WatchEvent]:
+        self.asked_from.append(resource_version)
+        if int(resource_version) <= self.forgotten:
+            raise Expired(*THEIRS)
         session = self.sessions.pop(0) if self.sessions else lasting(SESSION_S)
         return session(self)
 
@@ -101,6 +108,10 @@ def is_fresh(made: Watched) -> bool:
 ADDED = WatchEvent(Change.ADDED, pod(11))
 
 
+def bookmark(version: int) -> WatchEvent:
+    return WatchEvent(Change.BOOKMARK, {"metadata": {"resourceVersion": str(version)}})
+
+
 def test_the_end_of_a_session_is_a_word_from_the_server(made: Watched) -> None:
     # Told of something at its begin, silent since, and then a session that says nothing either.
     made.api.sessions = [lasting(SESSION_S, ADDED), lasting(SESSION_S - 1)]
@@ -108,6 +119,26 @@ def test_the_end_of_a_session_is_a_word_from_the_server(made: Watched) -> None:
     assert made.watch.fresh_until_s == made.clock.monotonic_s() + FRESH_S
     made.watch.step()
     assert made.watch.is_fresh
+
+
+def test_a_watch_goes_on_from_where_it_was_told_last_be_it_by_a_bookmark(made: Watched) -> None:
+    made.api.sessions = [
+        lasting(SESSION_S, ADDED, bookmark(40)),
+        lasting(20, bookmark(55), then=Unreachable(*THEIRS)),
+        lasting(SESSION_S),
+    ]
+    for _ in range(3):
+        made.watch.step()
+    assert made.api.asked_from == ["10", "40", "55"]
+
+
+def test_what_a_server_forgets_before_a_bookmark_is_not_listed_again(made: Watched) -> None:
+    made.api.sessions = [lasting(SESSION_S, ADDED, bookmark(40)), lasting(SESSION_S, bookmark(41))]
+    made.watch.step()
+    made.api.forgotten = 39
+    for _ in range(2):
+        made.watch.step()
+    assert made.api.lists == 1
 
 
 def test_a_watch_that_breaks_again_and_again_is_asked_less_and_less_often(made: Watched) -> None:

@@ -21,6 +21,7 @@ from reconciler.schema.records import (
 from reconciler.shell.clusters import bootstrap
 from tests.contract.kube_fronts import Front, kubectl
 from tests.contract.kube_objects import Object, delete, deployment, ref, until
+from tests.fakes.facts import proof, rejection, rollout
 from tests.fakes.records import revision
 
 WEB, DEV = ServiceName("web"), EnvironmentName("dev")
@@ -122,6 +123,30 @@ def test_a_status_cannot_change_a_spec(installed: Front, space: str) -> None:
 
 
 # What people see with kubectl.
+
+
+def test_kubectl_shows_where_each_promotion_stands(installed: Front, space: str) -> None:
+    if installed.kubeconfig is None:
+        return
+    going = replace(
+        empty(WEB, DEV),
+        admitted=revision("4.0.0"),
+        rollout=rollout(revision("5.0.0")),
+        proofs=(proof(revision("3.0.0")), proof(revision("2.0.0"))),
+        rejections=(rejection(revision("7.0.0")), rejection(revision("6.0.0"))),
+    )
+    new = empty(ServiceName("api"), DEV)
+    for made in (going, new):
+        installed.api.create(promotion_record_object(made, namespace=space))
+    lines = kubectl(installed.kubeconfig, "get", "promotionrecords", "-n", space).splitlines()
+    header, *rows = [line.split() for line in lines]
+    columns = ("SERVICE", "ENVIRONMENT", "ADMITTED", "ROLLING-OUT", "PROVEN", "REJECTED", "AGE")
+    assert header == ["NAME", *columns]
+    # Of what there are several, the newest is shown.
+    assert [row[:-1] for row in rows] == [
+        ["api.dev", "api", "dev"],
+        ["web.dev", "web", "dev", "4.0.0", "5.0.0", "3.0.0", "7.0.0"],
+    ]
 
 
 def test_kubectl_reads_records_and_applies(front: Front, space: str) -> None:

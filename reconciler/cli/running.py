@@ -221,6 +221,7 @@ class Daemon:
             if self._reloading.look():
                 logs.configure(self.settings.log_format, self.settings.log_level)
                 self._wake_fetch()
+                self.engine.look_again()
 
     def _follow_repo(self, local: Path) -> None:
         for _ in watchfiles.watch(local, stop_event=self._stopping, raise_interrupt=False):

@@ -13,11 +13,7 @@ from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event
 from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import (
-    ClusterName,
-    CommitId,
-    ServiceName,
-)
+from reconciler.model.names import ClusterName, CommitId, ServiceName
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head, View
 from reconciler.ports.clock import Clock
@@ -258,6 +254,10 @@ class Engine:
         assert self._coordinator is not None
         self._coordinator.touch()
         self._coordinator.step()
+
+    def look_again(self) -> None:
+        """Has the next turn look at everything: something that it goes by is another than before."""
+        self._touch_all()
 
     def view_at(self, snapshot: Snapshot) -> View:
         """Returns what would be seen and decided if HEAD were another commit; nothing is done about it."""

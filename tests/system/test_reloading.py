@@ -1,0 +1,75 @@
+"""A settings file that is edited while the daemon runs: it acts on what may be reloaded, and at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.simulated.behaviour import Fate
+from tests.system.envrepo import digest, policy
+from tests.system.simulated import SERVICE, Simulated, simulated
+
+pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("reloading")]
+
+GOOD, NEXT, LATER = "1.0.0", "1.1.0", "1.2.0"
+BAD = ("1.0.1", "1.0.2")
+QUICK = policy(soak_s=0.3)
+NEVER_S = 3_600.0
+
+AT_ONCE_S = 20.0
+"""The file is looked at every two seconds; everything is planned again by time alone only every 30."""
+
+
+def delivered(made: Simulated, version: str, limit_s: float = 90.0) -> None:
+    """Waits until dev has a version."""
+    made.daemon.until(
+        lambda: made.image("dev-1") == digest(version), f"{version} is there", limit_s
+    )
+
+
+def test_a_new_log_level_and_a_new_time_between_fetches_count(tmp_path: Path) -> None:
+    with simulated(tmp_path, settings={"log_level": "error"}) as made:
+        made.daemon.settings["repo"]["poll_s"] = NEVER_S
+        made.start_with(GOOD, QUICK)
+        assert not made.daemon.logged("Applied")
+        made.daemon.settings["log_level"] = "info"
+        made.daemon.settings["repo"]["poll_s"] = 0.5
+        made.daemon.write_settings()
+        # The edit itself has it fetch once; what is merged after that is found by the new time alone.
+        for version in (NEXT, LATER):
+            made.merge(made.pins(version))
+            delivered(made, version)
+        made.daemon.until(
+            lambda: made.daemon.logged("Applied", version=LATER, cluster="dev-1"), "it is told"
+        )
+        assert not made.daemon.logged("Applied", version=GOOD)
+
+
+def test_fuses_that_believe_more_let_the_next_release_through(tmp_path: Path) -> None:
+    with simulated(
+        tmp_path, settings={"fuses": {"service_an_hour": 1, "fleet_an_hour": 9}}
+    ) as made:
+        made.start_with(GOOD, QUICK)
+        for bad in BAD:
+            _rejected(made, bad)
+        made.merge(made.pins(NEXT))
+        made.daemon.until(lambda: _reason(made) == "FuseBlown", "the fuse is blown")
+        assert made.image("dev-1") == digest(GOOD)
+        made.daemon.settings["fuses"] = {"service_an_hour": len(BAD), "fleet_an_hour": 9}
+        made.daemon.write_settings()
+        delivered(made, NEXT, AT_ONCE_S)
+
+
+def _rejected(made: Simulated, version: str) -> None:
+    """Merges a release that crashes, and waits until its commit is made: on the branch, or beside it."""
+    before = len(made.reverts()) + len(made.own_branches())
+    made.merge(made.pins(version, fate=Fate.CRASH))
+    made.daemon.until(
+        lambda: len(made.reverts()) + len(made.own_branches()) > before, f"{version} is taken back"
+    )
+
+
+def _reason(made: Simulated) -> str:
+    cell = made.daemon.cell(SERVICE, "dev")
+    return str(cell["reason"]) if cell else ""

@@ -16,7 +16,7 @@ from reconciler.cli.bootstrapping import bootstrap
 from reconciler.cli.comparing import diff, render
 from reconciler.cli.demo import demo
 from reconciler.cli.health import health
-from reconciler.cli.output import Exit, emit
+from reconciler.cli.output import Exit, emit, shown
 from reconciler.cli.running import run
 from reconciler.cli.validating import schema, validate
 from reconciler.cli.verbs import pause, resume, rollback
@@ -66,7 +66,7 @@ def main() -> None:
     try:
         code = reconciler(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _tell_of_wrong_use(error, sys.argv[1:])
         sys.exit(Exit.WRONG_USE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(Exit.INTERRUPTED)
@@ -82,17 +82,30 @@ def main() -> None:
     sys.exit(code or Exit.DONE)
 
 
+def _tell_of_wrong_use(error: click.ClickException, arguments: list[str]) -> None:
+    """Says so on stderr with the usage, and in the command's document where one was asked for."""
+    # An argument may hold bytes that are no text, and a document may not.
+    why = shown(error.format_message())
+    _tell_in_document(arguments, "it cannot be run like this", why, "its --help says how")
+    error.show()
+
+
 def _tell_of_a_bug(what: str, arguments: list[str]) -> None:
     """Says so on stderr, and in the command's document where one was asked for."""
     said, fix = "this is a bug of the reconciler", "RECONCILER_DEBUG=1 shows all of it"
+    _tell_in_document(arguments, what, said, fix)
+    click.echo(f"internal error: {what}", err=True)
+    click.echo(f"{said}; {fix}", err=True)
+
+
+def _tell_in_document(arguments: list[str], what: str, why: str, fix: str) -> None:
+    """Writes the command's document with one error, where a document was asked for."""
     command = next((word for word in arguments if word in reconciler.commands), "")
     name = "status" if command == "run" else command
     forms = {word.removeprefix("--output=").removeprefix("-o") for word in arguments}
     if name in DOCUMENTS and "json" in forms:
-        errors = [error_entry(f"reconciler {command}", what, said, fix)]
+        errors = [error_entry(f"reconciler {command}", what, why, fix)]
         emit({**blank(name), "errors": errors}, "json", str)
-    click.echo(f"internal error: {what}", err=True)
-    click.echo(f"{said}; {fix}", err=True)
 
 
 def _place(error: Exception) -> str:

@@ -182,7 +182,7 @@ class Explained(_Strict):
 
 class Explain(_Strict):
     schema_: Literal["reconciler.explain/v1"] = Field(alias="schema")
-    service: str
+    service: str | None
     environments: list[Explained]
     errors: list[Error]
 
@@ -307,9 +307,9 @@ class Check(_Strict):
 
 class Demo(_Strict):
     schema_: Literal["reconciler.demo/v1"] = Field(alias="schema")
-    script: Literal["good-release", "bad-release", "cluster-down"]
+    script: Literal["good-release", "bad-release", "cluster-down"] | None
     ok: bool
-    started_at: Time
+    started_at: Time | None
     finished_at: Time | None
     repo: str | None
     commits: list[Made]

@@ -49,6 +49,7 @@ def run(script: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["ok"], (report["checks"], report["errors"], done.stderr[-2000:])
     assert done.returncode == 0
+    assert report["script"] == script and report["started_at"]
     return report
 
 

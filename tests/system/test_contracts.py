@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
-from reconciler.__main__ import main, reconciler
+from reconciler.__main__ import reconciler
+from reconciler.model.objects import ObjectRef
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.system.documents import DOCUMENTS, check
 from tests.system.served import ServedFleet, cli, process
@@ -59,6 +61,16 @@ def test_status_names_every_cell_and_the_mode_of_the_settings(fleet: ServedFleet
     assert all(cell["admitted"] and cell["last_proven"] for cell in document["cells"])
     assert document["mode"] == "observe", "as the settings say"
     assert fleet.cli("status", "-o", "json", "--mode", "enforce").document["mode"] == "enforce"
+
+
+def test_status_is_a_table_that_says_what_was_taken_back(fleet: ServedFleet) -> None:
+    header, *rows = fleet.cli("status").out.splitlines()
+    assert header.split() == ["SERVICE", "DEV", "STAGING", "PROD"]
+    assert [row.split(maxsplit=1)[0] for row in rows[:4]] == ["api", "store", "web", "worker"]
+    assert rows[0].split() == ["api", *["3.4.0", "Proven"] * 3]
+    (row,) = (row for row in rows if row.startswith("web 1.10.0 was taken back in staging "))
+    assert re.search(r" ago: CrashLoopBackOff, reverted by [0-9a-f]{12}$", row)
+    assert re.fullmatch(r"mode observe, main at [0-9a-f]{12}, fetched \d+ s ago", rows[-1])
 
 
 def test_history_tells_the_whole_incident_by_time(fleet: ServedFleet) -> None:
@@ -140,6 +152,67 @@ def test_a_plan_of_another_image_admits_it_where_it_begins(fleet: ServedFleet) -
     assert doing == [("Admit", "api", "dev")]
 
 
+def image_of_api(fleet: ServedFleet, environment: str) -> str:
+    pin = yaml.safe_load((fleet.work / f"environments/{environment}/api.yaml").read_text())
+    ((repository, digest),) = pin["release"]["images"].items()
+    return f"{repository}@{digest}"
+
+
+def rendered_digest(fleet: ServedFleet, cluster: str, record: str) -> str:
+    """Returns the digest of what a cluster was in fact given, as its record names it."""
+    ref = ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", "reconciler-system", record)
+    found = fleet.clusters[cluster].client().get(ref)
+    assert found is not None
+    return str(found["status"]["renderDigest"])
+
+
+@pytest.mark.parametrize(
+    ("environment", "clusters", "replicas", "memory", "log_level", "more"),
+    [
+        pytest.param("dev", ["dev-1"], 1, "256Mi", "debug", [], id="dev"),
+        pytest.param(
+            "prod",
+            ["prod-1", "prod-2", "prod-3"],
+            3,
+            "512Mi",
+            "info",
+            [("PodDisruptionBudget", "api")],
+            id="prod",
+        ),
+    ],
+)
+def test_render_prints_what_the_environments_overlay_and_pin_make(
+    fleet: ServedFleet,
+    environment: str,
+    clusters: list[str],
+    replicas: int,
+    memory: str,
+    log_level: str,
+    more: list[tuple[str, str]],
+) -> None:
+    told = fleet.cli("render", "api", environment, "-o", "json")
+    items = told.document["items"]
+    assert [item["cluster"] for item in items] == clusters
+    for item in items:
+        objects = {(obj["kind"], obj["metadata"]["name"]): obj for obj in item["objects"]}
+        kinds = [("ConfigMap", "api"), ("Deployment", "api"), ("Namespace", "api")]
+        assert sorted(objects) == sorted([*kinds, ("Service", "api"), *more])
+        assert objects[("ConfigMap", "api")]["data"]["LOG_LEVEL"] == log_level
+        spec = objects[("Deployment", "api")]["spec"]
+        (container,) = spec["template"]["spec"]["containers"]
+        assert spec["replicas"] == replicas
+        assert container["image"] == image_of_api(fleet, environment)
+        assert container["resources"]["limits"]["memory"] == memory
+        record = rendered_digest(fleet, item["cluster"], f"api.{environment}")
+        assert item["render_digest"] == record, "it is what was applied"
+    text = fleet.cli("render", "api", environment).out
+    assert re.findall(r"(?m)^# (\S+) (\S+)$", text) == [
+        (item["cluster"], item["render_digest"]) for item in items
+    ]
+    printed = [obj for obj in yaml.safe_load_all(text) if obj is not None]
+    assert printed == [obj for item in items for obj in item["objects"]]
+
+
 def edited(fleet: ServedFleet, cluster: str, replicas: int) -> None:
     """Scales web by hand, as `kubectl scale` does."""
     store = fleet.clusters[cluster].store
@@ -179,7 +252,7 @@ def test_a_difference_is_told_with_its_manager_and_ends_with_one(fleet: ServedFl
         edited(fleet, "prod-2", 3)
 
 
-def test_an_object_that_is_gone_is_created_and_one_rendered_no_more_is_deleted(
+def test_what_is_gone_is_created_and_what_is_rendered_no_more_goes_unless_a_guard_keeps_it(
     fleet: ServedFleet,
 ) -> None:
     store = fleet.clusters["dev-1"].store
@@ -191,20 +264,38 @@ def test_an_object_that_is_gone_is_created_and_one_rendered_no_more_is_deleted(
     inventory = store.get(kind, "reconciler-system", "inventory-web.dev")
     rows = json.loads(inventory["data"]["objects"])
     old = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "web", "name": "old"}
+    claims = store.served("v1", "PersistentVolumeClaim")
+    assert claims is not None
+    claim = {**old, "kind": "PersistentVolumeClaim"}
     try:
         store.delete(kind, "web", "web")
-        store.create({**mine, "metadata": {**mine["metadata"], "name": "old"}}, "reconciler")
-        store.replace({**inventory, "data": {"objects": json.dumps([*rows, old])}}, "reconciler")
+        left = {**mine["metadata"], "name": "old"}
+        store.create({**mine, "metadata": left}, "reconciler")
+        store.create({"apiVersion": "v1", "kind": claim["kind"], "metadata": left}, "reconciler")
+        owned = {"objects": json.dumps([*rows, old, claim])}
+        store.replace({**inventory, "data": owned}, "reconciler")
         told = fleet.cli("diff", "web", "dev", "-o", "json")
         check("diff", told.document)
         changes = {
-            o["name"]: o["change"] for o in told.document["objects"] if o["kind"] == "ConfigMap"
+            (o["kind"], o["name"]): o["change"]
+            for o in told.document["objects"]
+            if o["change"] != "unchanged"
         }
-        assert changes == {"web": "created", "old": "deleted"}
+        assert changes == {
+            ("ConfigMap", "web"): "created",
+            ("ConfigMap", "old"): "deleted",
+            ("PersistentVolumeClaim", "old"): "skipped",
+        }
         assert told.code == 1
+        lines = fleet.cli("diff", "web", "dev").out.splitlines()
+        kept = "it is admitted no more, and a guard keeps it"
+        assert f"dev-1  PersistentVolumeClaim/web/old: {kept}" in lines
+        assert "dev-1  ConfigMap/web/web: it is admitted and not there" in lines
+        assert re.fullmatch(r"3 of \d+ objects differ\.", lines[-1])
     finally:
         store.create(mine, "reconciler")
         store.delete(kind, "web", "old")
+        store.delete(claims, "web", "old")
         now = store.get(kind, "reconciler-system", "inventory-web.dev")
         store.replace({**now, "data": {"objects": json.dumps(rows)}}, "reconciler")
 
@@ -223,57 +314,6 @@ def test_one_cluster_that_does_not_answer_is_told_and_hides_nothing(fleet: Serve
         assert "prod-2" in fleet.cli("status").err
     finally:
         fleet.faults["prod-2"].is_down = False
-
-
-def test_a_verb_is_a_commit_under_the_persons_own_name(fleet: ServedFleet) -> None:
-    who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com"}
-    path = "environments/prod/store.yaml"
-    told = fleet.cli("pause", "store", "prod", "--reason", "a\nsale", "-o", "json", variables=who)
-    check("pause", told.document)
-    assert told.code == 0
-    commit = told.document["commit"]
-    assert told.document == {
-        "schema": "reconciler.pause/v1",
-        "commit": commit,
-        "branch": "main",
-        "paths": [path],
-        "pushed": True,
-        "errors": [],
-    }
-    row = fleet.log()[-1]
-    assert (row["commit"], row["author"]) == (commit, "Ada")
-    assert row["subject"] == "Pause store in prod"
-    for line in ("Action: pause", "Service: store", "Environments: prod", "Reason: a sale"):
-        assert f"\nReconciler-{line}\n" in row["body"] + "\n"
-    assert fleet.git("show", f"{commit}:{path}").count("paused: true") == 1
-    again = fleet.cli("pause", "store", "prod", "--reason", "a sale", "-o", "json")
-    assert (again.code, again.document["commit"], again.document["pushed"]) == (0, None, False)
-    assert "Nothing to change" in fleet.cli("pause", "store", "prod", "--reason", "x").out
-    told = fleet.cli("resume", "store", "prod", "--reason", "it is over", "-o", "json")
-    check("resume", told.document)
-    assert told.document["pushed"] is True
-
-
-def test_a_roll_back_pins_what_was_proven_before(fleet: ServedFleet) -> None:
-    told = fleet.cli("rollback", "web", "dev", "--reason", "it is slow", "-o", "json")
-    check("rollback", told.document)
-    assert told.code == 0
-    fleet.git("fetch", "--quiet", "origin", "main")
-    now = fleet.git("show", f"{told.document['commit']}:environments/dev/web.yaml")
-    assert "version: 1.9.0" in now or "version: 1.10.0" in now, "another test may have released"
-    assert "source:" in now
-    none = fleet.cli("rollback", "store", "dev", "--reason", "x", "-o", "json")
-    check("rollback", none.document)
-    assert none.code == 2 and "proven" in none.document["errors"][0]["why"]
-
-
-@pytest.mark.parametrize("service", ["nobody", "../web", "web.yaml", "a b", "-x"])
-def test_a_verb_on_a_pin_that_is_not_there_ends_with_two(fleet: ServedFleet, service: str) -> None:
-    head = fleet.log()[-1]["commit"]
-    told = fleet.cli("pause", "--reason", "x", "-o", "json", "--", service, "prod")
-    check("pause", told.document)
-    assert told.code == 2 and told.document["pushed"] is False
-    assert fleet.log()[-1]["commit"] == head
 
 
 @pytest.mark.parametrize("command", sorted(DOCUMENTS))
@@ -323,12 +363,6 @@ def test_a_git_that_does_not_answer_could_not_be_looked_at() -> None:
     assert told.code == 3
 
 
-def test_wrong_use_ends_with_two() -> None:
-    assert process("no-such-command").code == 2
-    assert process("status", "--no-such-flag").code == 2
-    assert process("status", "--mode", "sometimes", "--repo", "/x").code == 2
-
-
 def test_run_once_that_does_not_settle_ends_with_four_and_its_document(fleet: ServedFleet) -> None:
     fleet.faults["dev-1"].is_down = True
     try:
@@ -341,37 +375,3 @@ def test_run_once_that_does_not_settle_ends_with_four_and_its_document(fleet: Se
     for line in told.err.splitlines():
         if not line.startswith("error: "):
             assert set(json.loads(line)) >= {"event", "level", "timestamp"}, "a structured log"
-
-
-def test_a_bug_of_ours_ends_with_seventy_and_quotes_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def bug(kind: str) -> None:
-        raise KeyError(f"hunter2 {kind}")
-
-    monkeypatch.setattr("reconciler.cli.validating.published", bug)
-    monkeypatch.setattr("sys.argv", ["reconciler", "schema", "pin"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    told = capsys.readouterr()
-    assert ended.value.code == 70
-    assert told.out == "" and "bug" in told.err and "hunter2" not in told.err
-
-
-@pytest.mark.parametrize("form", [("-o", "json"), ("-ojson",), ("--output=json",)])
-def test_a_bug_of_ours_is_in_the_document_too(
-    form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def bug(*_: object) -> None:
-        raise KeyError("hunter2")
-
-    monkeypatch.setattr("reconciler.cli.asking.settings_from", bug)
-    monkeypatch.setattr("sys.argv", ["reconciler", "status", *form])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    told = capsys.readouterr()
-    assert ended.value.code == 70
-    document = json.loads(told.out)
-    check("status", document)
-    (error,) = document["errors"]
-    assert error["object"] == "reconciler status" and "hunter2" not in told.out

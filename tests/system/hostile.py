@@ -66,40 +66,88 @@ def _service(**more: str) -> bytes:
     return "".join(f"{key}: {value}\n" for key, value in fields.items()).encode()
 
 
-def _kustomization(field: str) -> bytes:
-    return f"resources: [namespace.yaml, api.yaml]\n{field}\n".encode()
+def _fleet(environment: str = "dev", cluster: str = "dev-1") -> bytes:
+    return f"environments: [{{name: {environment}, clusters: [{{name: {cluster}}}]}}]\n".encode()
+
+
+def _policy(*, step: str = "dev", ruled: str = "dev", waves: str = "all") -> bytes:
+    rules = "soak_s: 1, watch_for_s: 60, progress_deadline_s: 60, drift: report"
+    return f"path: [{step}]\nenvironments: {{{ruled}: {{{rules}, waves: {waves}}}}}\n".encode()
+
+
+def _quarantine(environment: str) -> bytes:
+    digest = f"'sha256:{'0' * 64}'"
+    fields = {"revision": digest, "identity": digest, "part_digest": digest, "part": "images"}
+    fields |= {"version": '"1"', "environments": f"[{environment}]", "reason": "CrashLoopBackOff"}
+    fields |= {"commit": quoted("a" * 40), "rejected_at": '"2026-01-01T00:00:00Z"'}
+    entry = ", ".join(f"{key}: {value}" for key, value in fields.items())
+    return f"entries: [{{{entry}}}]\n".encode()
+
+
+def _in_entries(value: str) -> dict[str, str]:
+    """Returns the fields of a kustomization whose entries name files, each with a path in it."""
+    text, keyed = quoted(value), quoted("key=" + value)
+    target = "target: {kind: Deployment, name: api}"
+    return {
+        "patches": f"patches: [{{path: {text}}}]",
+        "patchesJson6902": f"patchesJson6902: [{{path: {text}, {target}}}]",
+        "replacements": f"replacements: [{{path: {text}}}]",
+        "openapi": f"openapi: {{path: {text}}}",
+        "files of configMapGenerator": f"configMapGenerator: [{{name: a, files: [{text}]}}]",
+        "envs of configMapGenerator": f"configMapGenerator: [{{name: a, envs: [{text}]}}]",
+        "env of configMapGenerator": f"configMapGenerator: [{{name: a, env: {text}}}]",
+        "files of secretGenerator": f"secretGenerator: [{{name: a, files: [{keyed}]}}]",
+        "envs of secretGenerator": f"secretGenerator: [{{name: a, envs: [{text}]}}]",
+    }
+
+
+IN_LISTS = ("resources", "components", "bases", "crds", "configurations", "patchesStrategicMerge")
+"""The fields of a kustomization that list files or folders themselves."""
 
 
 def paths() -> Iterator[Row]:
     """A path that leads elsewhere, in every field that names a file, a folder, or something in one."""
     for title, value in BAD_PATHS.items():
         text = quoted(value)
-        yield Row(f"{title} as a policy", SERVICE, _service(policy=text), SERVICE)
-        yield Row(f"{title} as a dependency", SERVICE, _service(depends_on=f"[{text}]"), SERVICE)
-        yield Row(f"{title} as a namespace", SERVICE, _service(namespace=text), SERVICE)
-        pin = f'release: {{version: "1", source: {text}}}\n'.encode()
-        yield Row(f"{title} as a source", PIN, pin, PIN)
-        pin = f'release: {{version: "1", images: {{{text}: {text}}}}}\n'.encode()
-        yield Row(f"{title} as an image", PIN, pin, PIN)
-        pin = f'release: {{version: "1"}}\nclusters: {{{text}: {{values: {{}}}}}}\n'.encode()
-        yield Row(f"{title} as a cluster", PIN, pin, PIN)
-        for field in ("resources", "components", "bases", "crds", "configurations"):
-            whole = "resources: [namespace.yaml, api.yaml]\n" if field != "resources" else ""
-            octets = f"{whole}{field}: [{text}]\n".encode()
-            yield Row(
-                f"{title} in {field}", KUSTOMIZATION, octets, KUSTOMIZATION, services=("api",)
-            )
-        for field in (
-            f"patches: [{{path: {text}}}]",
-            f"replacements: [{{path: {text}}}]",
-            f"openapi: {{path: {text}}}",
-            f"configMapGenerator: [{{name: a, files: [{text}]}}]",
-            f"configMapGenerator: [{{name: a, envs: [{text}]}}]",
-            f"secretGenerator: [{{name: a, files: [{quoted('key=' + value)}]}}]",
+        for where, octets in (
+            ("a policy", _service(policy=text)),
+            ("a dependency", _service(depends_on=f"[{text}]")),
+            ("a namespace", _service(namespace=text)),
+            ("an environment's namespace", _service(namespaces=f"{{dev: {text}}}")),
+            ("the environment of a namespace", _service(namespaces=f"{{{text}: web}}")),
         ):
-            title_ = f"{title} in {field.partition(':')[0]}"
-            octets = _kustomization(field)
-            yield Row(title_, KUSTOMIZATION, octets, KUSTOMIZATION, services=("api",))
+            yield Row(f"{title} as {where}", SERVICE, octets, SERVICE)
+        for where, pin in (
+            ("a source", f'release: {{version: "1", source: {text}}}\n'),
+            ("an image", f'release: {{version: "1", images: {{{text}: {text}}}}}\n'),
+            ("a cluster", f'release: {{version: "1"}}\nclusters: {{{text}: {{values: {{}}}}}}\n'),
+        ):
+            yield Row(f"{title} as {where}", PIN, pin.encode(), PIN)
+        for path, where, octets in (
+            (FLEET, "an environment of the fleet", _fleet(environment=text)),
+            (FLEET, "a cluster of the fleet", _fleet(cluster=text)),
+            (POLICY, "a step of a policy", _policy(step=text)),
+            (POLICY, "an environment of a policy", _policy(ruled=text)),
+            (POLICY, "a wave", _policy(waves=f"[[{text}]]")),
+        ):
+            yield Row(f"{title} as {where}", path, octets, path, services=())
+        yield Row(f"{title} in a quarantine", QUARANTINE, _quarantine(text), QUARANTINE)
+        whole = "resources: [namespace.yaml, api.yaml]\n"
+        fields = {field: f"{field}: [{text}]" for field in IN_LISTS} | _in_entries(value)
+        for where, field in fields.items():
+            octets = f"{whole if where != 'resources' else ''}{field}\n".encode()
+            yield Row(
+                f"{title} in {where}", KUSTOMIZATION, octets, KUSTOMIZATION, services=("api",)
+            )
+
+
+def sound() -> Iterator[Row]:
+    """The same files with nothing bad in them: what is refused of the others is their path."""
+    yield Row("a service", SERVICE, _service(namespaces="{dev: web}", depends_on="[api]"), SERVICE)
+    yield Row("a fleet", FLEET, _fleet(), FLEET)
+    yield Row("a policy", POLICY, _policy(), POLICY)
+    yield Row("waves", POLICY, _policy(waves="[[dev-1]]"), POLICY)
+    yield Row("a quarantine", QUARANTINE, _quarantine("dev"), QUARANTINE)
 
 
 def names() -> Iterator[Row]:

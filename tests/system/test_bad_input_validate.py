@@ -27,6 +27,7 @@ from tests.system.hostile import (
     SERVICE,
     Row,
     bomb,
+    sound,
 )
 from tests.system.pushing import commit_tree, committed, named
 from tests.system.served import Told, cli
@@ -110,6 +111,15 @@ def test_it_is_named_and_explained(
     text = cli("validate", commit)
     assert text.code == 1
     assert all(c.isprintable() or c == "\n" for c in text.out)
+
+
+@pytest.mark.parametrize("row", tuple(sound()), ids=lambda row: row.title)
+def test_a_file_without_a_bad_path_in_it_is_no_fault(
+    row: Row, repository: pygit2.Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = validate(repository, committed(repository, row), monkeypatch)
+    faults = told.document["faults"]
+    assert [f for f in faults if f["path"] == row.named and f["severity"] == "error"] == []
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if r.mode == LINK], ids=lambda row: row.title)

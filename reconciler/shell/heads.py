@@ -195,6 +195,8 @@ class Heads:
 
     def _refusal(self, now: Head, last: LastAccepted | None, commit: CommitId) -> str | None:
         """Returns why a commit may not follow what was accepted, or None when it may."""
+        # What cannot be read has no ancestors either, and is no rewritten branch.
+        self._history.commit_facts(commit)
         word = self._accept_history() or ""
         used = last.word if last is not None else self._word
         former = [last.commit if last else None, now.snapshot.commit if now.snapshot else None]

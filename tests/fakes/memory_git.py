@@ -32,6 +32,7 @@ class MemoryGit:
         drops_pushes: Pushes are taken and kept nowhere.
         breaks_off: The connection is lost after the server has taken a push.
         fetches: How often somebody fetched.
+        unreadable: Commits that are larger than is ever read.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,6 +46,7 @@ class MemoryGit:
         self.drops_pushes = False
         self.breaks_off = False
         self.fetches = 0
+        self.unreadable: set[CommitId] = set()
 
     # What people do.
 
@@ -133,7 +135,7 @@ class MemoryGit:
         folder = f"{path.strip('/')}/" if path.strip("/") else ""
         return tuple(
             TreeEntry(name.removeprefix(folder), 0o100644, blob)
-            for name, blob in sorted(self._at(commit).files.items())
+            for name, blob in sorted(self._read(commit).files.items())
             if name.startswith(folder)
         )
 
@@ -143,7 +145,8 @@ class MemoryGit:
         return self._blobs[blob]
 
     def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
-        self._at(ancestor)
+        self._read(ancestor)
+        self._read(descendant)
         waiting = [descendant]
         while waiting:
             one = waiting.pop()
@@ -153,7 +156,7 @@ class MemoryGit:
         return False
 
     def commit_facts(self, commit: CommitId) -> CommitFacts:
-        return self._at(commit).facts
+        return self._read(commit).facts
 
     def log(self, head: CommitId, *, path: str | None, most: int) -> tuple[CommitFacts, ...]:
         found: list[CommitFacts] = []
@@ -166,6 +169,11 @@ class MemoryGit:
                 found.append(here.facts)
             at = parent
         return tuple(found)
+
+    def _read(self, commit: CommitId) -> _Commit:
+        if commit in self.unreadable:
+            raise InvalidInput(f"commit {commit}", "it is refused", "it is over the limit")
+        return self._at(commit)
 
     def _at(self, commit: CommitId) -> _Commit:
         found = self._commits.get(commit)

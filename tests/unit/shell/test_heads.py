@@ -260,6 +260,18 @@ def test_it_is_no_reason_to_forget_what_was_asked_for(
     assert heads.head.error
 
 
+def test_a_head_that_cannot_be_read_is_told_as_that_and_not_as_a_rewritten_branch(
+    home: Home,
+) -> None:
+    heads = home.daemon()
+    heads.step()
+    home.git.unreadable.add(home.git.merge({"README.md": "hello"}))
+    assert followed(heads) == home.first
+    assert heads.head.halted is None and "it is over the limit" in heads.head.error
+    later = home.git.merge({"README.md": "again"})
+    assert followed(heads) == later, "what is merged on top of it is followed as ever"
+
+
 def test_in_observe_mode_nothing_is_remembered_and_a_rewrite_is_seen_all_the_same(
     home: Home,
 ) -> None:

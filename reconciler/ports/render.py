@@ -22,6 +22,6 @@ class Builder(Protocol):
 
         Raises:
             InvalidInput: The files do not build; names the file and the reason.
-            TransientError: The build ran into its time limit.
+            TransientError: The build ran into its time limit, or this machine has no place for it.
         """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -300,6 +301,14 @@ def test_a_child_sees_nothing_of_our_environment(
 
 
 REFUSED = "unshare: unshare failed: Operation not permitted"
+
+
+def test_a_machine_without_room_for_a_build_is_no_fault_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(TransientError, match=r"kustomization \.: .*disk space"):
+        build(BASIS | {K: "resources: [base]"})
 
 
 @pytest.fixture(params=["missing", "refused"])

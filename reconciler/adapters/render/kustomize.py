@@ -14,7 +14,7 @@ from reconciler.adapters.render.confined import Limits, Outcome, run_confined
 from reconciler.adapters.render.documents import documents
 from reconciler.adapters.render.kustomization import FILE_NAMES, Kustomizations
 from reconciler.adapters.render.plain import objects_of
-from reconciler.errors import InvalidInput, OperatorError
+from reconciler.errors import InvalidInput, OperatorError, TransientError
 from reconciler.model.names import EnvironmentName
 from reconciler.model.objects import KubeObject
 
@@ -31,23 +31,31 @@ def build_kustomized(
 
     Raises:
         InvalidInput: A kustomization is wrong, leads outside, or does not build within the limits.
-        TransientError: It ran into its time limit.
+        TransientError: It ran into its time limit, or this machine has no place for it.
     """
     overlay = f"overlays/{environment}"
     root = overlay if any(path.startswith(f"{overlay}/") for path in files) else "."
     Kustomizations(files).check(root)
-    with tempfile.TemporaryDirectory(prefix="reconciler-render-") as private:
-        tree, home = Path(private, "tree"), Path(private, "home")
-        home.mkdir()
-        _write(files, tree)
-        command = [
-            str(find_kubectl()),
-            "kustomize",
-            root,
-            "--load-restrictor=LoadRestrictionsRootOnly",
-        ]
-        subject = f"kustomization {root}"
-        outcome = run_confined(command, folder=tree, home=home, limits=limits, subject=subject)
+    subject = f"kustomization {root}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="reconciler-render-") as private:
+            tree, home = Path(private, "tree"), Path(private, "home")
+            home.mkdir()
+            _write(files, tree)
+            command = [
+                str(find_kubectl()),
+                "kustomize",
+                root,
+                "--load-restrictor=LoadRestrictionsRootOnly",
+            ]
+            outcome = run_confined(command, folder=tree, home=home, limits=limits, subject=subject)
+    except OSError as error:
+        raise TransientError(
+            subject,
+            "it could not be rendered",
+            error.strerror or type(error).__name__,
+            "see that the folder for temporary files is there and has free disk space",
+        ) from error
     _refuse_failure(outcome, root, files, private, limits)
     built = documents(root, outcome.stdout, bytes_max=limits.output_bytes_max)
     return tuple(objects_of(root, built))

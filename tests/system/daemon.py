@@ -34,6 +34,7 @@ class DaemonProcess:
 
     Attributes:
         settings: What its settings file says; written at each start.
+        variables: More of its environment.
         log: Everything it wrote, of all its lives.
 
     Args:
@@ -55,6 +56,7 @@ class DaemonProcess:
             "log_format": "json",
             **settings,
         }
+        self.variables: dict[str, str] = {}
         self.log = folder / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -109,7 +111,8 @@ class DaemonProcess:
         return [sys.executable, "-m", "reconciler", "run", "--config", str(self.settings_file)]
 
     def _environment(self) -> dict[str, str]:
-        return {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
+        return kept | self.variables
 
     def write_settings(self) -> None:
         """Writes the settings file, as an operator edits it."""

@@ -85,11 +85,25 @@ def process(
     limit_s: float = 60,
     folder: Path | None = None,
     stdin: bytes = b"",
+    file_bytes_max: int | None = None,
 ) -> Told:
-    """Runs a command as its user does."""
+    """Runs a command as its user does.
+
+    Args:
+        arguments: After `reconciler`.
+        variables: More of its environment.
+        limit_s: How long it may take.
+        folder: Where it runs.
+        stdin: What it reads there.
+        file_bytes_max: No file may grow past this, as on a disk that is full.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
+    command = [sys.executable, "-m", "reconciler", *arguments]
+    if file_bytes_max is not None:
+        # A shell counts in blocks of 512 bytes.
+        command = ["sh", "-c", f'ulimit -f {file_bytes_max // 512}; exec "$@"', "sh", *command]
     done = subprocess.run(
-        [sys.executable, "-m", "reconciler", *arguments],
+        command,
         env={**kept, **(variables or {})},
         capture_output=True,
         input=stdin,

@@ -18,9 +18,12 @@ from tests.processes import children
 from tests.system.bad_git import (
     CANARY,
     Keys,
+    Swell,
     changed_host,
     evil,
+    overlong_commit,
     stranger,
+    swollen_folder,
     unknown_host,
     wrong_ca,
     wrong_token,
@@ -32,6 +35,7 @@ from tests.system.simulated import SERVICE, Simulated, simulated
 pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("bad-git")]
 
 GOOD = "1.0.0"
+NEIGHBOUR = "shop"
 QUICK = policy(soak_s=0.3)
 WITHIN_S = 30.0
 
@@ -247,21 +251,46 @@ def _limit_files(pid: int, allowed: int) -> None:
             resource.prlimit(one, resource.RLIMIT_FSIZE, (allowed, resource.RLIM_INFINITY))
 
 
-def test_a_pin_too_large_to_be_one_is_named_and_its_neighbours_go_on(on: Simulated) -> None:
-    path = f"environments/dev/{SERVICE}.yaml"
-    kept = on.served.repository.read(path).encode() + b"\n"
-    on.merge({path: bytes(32 * 1024 * 1024)})
+@pytest.mark.parametrize("swell", [overlong_commit, swollen_folder])
+def test_an_object_over_the_limit_is_named_and_the_former_commit_stays(
+    swell: Swell, on: Simulated
+) -> None:
+    head = on.head()
+    named = swell(on.served.repository)
     try:
-        on.daemon.until(
-            lambda: (
-                (on.daemon.cell(SERVICE, "dev") or {}).get("reason") == "InvalidPin"
-                or "limit" in str(on.daemon.status()["halted"])
-                or any("limit" in line["message"] for line in on.daemon.logged("HeadRefused"))
-            ),
-            "the pin is refused",
-        )
+        _wait_told(on, "HeadRefused", f"{named}: it is refused")
+        status = on.daemon.status()
+        assert "over the limit of" in status["head"]["error"]
+        assert (status["head"]["accepted"], status["halted"]) == (head, None)
     finally:
-        on.merge({path: kept})
+        on.served.repository.git("update-ref", "refs/heads/main", head)
+
+
+def test_a_file_over_the_limit_is_named_and_its_neighbours_go_on(tmp_path: Path) -> None:
+    with simulated(tmp_path) as made:
+        both = env_repo([SERVICE, NEIGHBOUR], SERVICE, policy_text=QUICK)
+        made.merge({**both, **pins(SERVICE, GOOD), **pins(NEIGHBOUR, GOOD)})
+        made.daemon.start()
+        made.wait_proven("prod", GOOD)
+        for version, path, reason in (
+            ("2.0.0", f"environments/dev/{SERVICE}.yaml", "InvalidPin"),
+            ("3.0.0", f"services/{SERVICE}/{SERVICE}.yaml", "RenderFailed"),
+        ):
+            kept = made.served.repository.read(path).encode()
+            made.merge({path: bytes(32 * 1024 * 1024), **pins(NEIGHBOUR, version)})
+
+            def goes_on(version: str = version) -> bool:
+                cell = made.daemon.cell(NEIGHBOUR, "dev")
+                return bool(
+                    cell and cell["phase"] == "Proven" and cell["admitted"]["version"] == version
+                )
+
+            made.daemon.until(goes_on, f"the neighbour goes on beside {path}")
+            cell = made.daemon.cell(SERVICE, "dev")
+            assert cell is not None and cell["reason"] == reason, cell
+            assert path in cell["message"] and "over the limit of" in cell["message"], cell
+            assert {made.image(cluster) for cluster in made.clusters} == {digest(GOOD)}
+            made.merge({path: kept})
 
 
 @pytest.mark.parametrize(
@@ -310,50 +339,6 @@ def test_a_server_whose_certificate_has_expired_is_told_nothing_until_it_is_rene
         ca_file = made.daemon.settings["repo"]["ca_file"]
         Path(ca_file).write_bytes(renewed.ca_file.read_bytes())
         made.wait_proven("dev", GOOD)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ext::sh -c touch% {owned}",
-        "file:///srv/env.git",
-        "-x",
-        f"https://user:{CANARY}@git.example.com/env.git",
-        "https://git.example.com/env.git\nx",
-    ],
-)
-def test_a_daemon_does_not_start_with_an_address_that_is_refused(url: str, tmp_path: Path) -> None:
-    owned = tmp_path / "owned"
-    with simulated(tmp_path) as made:
-        made.daemon.settings["repo"] = {"url": url.format(owned=owned)}
-        made.daemon.start()
-        assert made.daemon.wait_dead() == 2
-        said = made.daemon.log.read_text()
-    assert "repo.url" in said and CANARY not in said
-    assert not owned.exists()
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("branch", "-main"),
-        ("branch", "--upload-pack=touch {owned}"),
-        ("path", "-x"),
-        ("path", "--x"),
-    ],
-)
-def test_a_daemon_does_not_start_with_a_branch_or_a_folder_that_looks_like_an_option(
-    setting: str, value: str, tmp_path: Path
-) -> None:
-    owned = tmp_path / "owned"
-    with simulated(tmp_path) as made:
-        made.merge(files())
-        made.daemon.settings["repo"][setting] = value.format(owned=owned)
-        made.daemon.start()
-        assert made.daemon.wait_dead() == 2
-        assert f"repo.{setting}" in made.daemon.log.read_text()
-        assert all(made.image(cluster) is None for cluster in made.clusters)
-    assert not owned.exists()
 
 
 def test_a_token_is_in_no_log_page_metric_or_commit(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,14 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.schema.shipped import shipped
 from tests.gitservers.served import Served, Way, serve
 from tests.system.bad_git import (
     CANARY,
     Keys,
+    Swell,
     changed_host,
     evil,
+    evil_home,
     no_ca,
+    overlong_commit,
     stranger,
+    swollen_folder,
     unknown_host,
     wrong_ca,
     wrong_token,
@@ -65,15 +71,17 @@ class Validating:
         self.folder = folder
         self.repo = repo
 
+    def config(self) -> Path:
+        """Writes the settings file; returns where."""
+        settings = {"repo": self.repo, "state_dir": str(self.folder / "state"), "home": "dev-1"}
+        path = self.folder / "settings.yaml"
+        path.write_text(json.dumps(settings))
+        return path
+
     def __call__(self, what: str = "HEAD", *more: str, limit_s: float = WITHIN_S) -> Told:
-        config = self.folder / "settings.yaml"
-        config.write_text(
-            json.dumps(
-                {"repo": self.repo, "state_dir": str(self.folder / "state"), "home": "dev-1"}
-            )
-        )
+        config = str(self.config())
         began_s = time.monotonic()
-        told = cli("validate", what, "--config", str(config), "-o", "json", *more)
+        told = cli("validate", what, "--config", config, "-o", "json", *more)
         assert time.monotonic() - began_s < limit_s
         assert CANARY not in told.out + told.err
         return told
@@ -207,16 +215,59 @@ def _ignored(value: object) -> None:
     del value
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"environments/dev/{SERVICE}.yaml",
+        f"services/{SERVICE}/service.yaml",
+        f"services/{SERVICE}/{SERVICE}.yaml",
+        "policies/line.yaml",
+        "fleet.yaml",
+    ],
+)
 def test_a_file_too_large_to_be_one_of_an_env_repo_is_named(
-    validate: Validating, served: dict[Way, Served]
+    path: str, validate: Validating, served: dict[Way, Served]
 ) -> None:
     """As 10 GB would be: refused by what its header says, before any of it is unpacked."""
-    path = f"environments/dev/{SERVICE}.yaml"
     with changed(served[Way.HTTP]):
         served[Way.HTTP].repository.commit({path: bytes(32 * 1024 * 1024)})
         told = validate()
-    text = told.out + told.err
-    assert told.code in (1, 2) and "limit" in text, text
+    assert told.code == 1, told.out
+    faults = [fault for fault in told.document["faults"] if fault["path"] == path]
+    assert any("over the limit of" in fault["why"] for fault in faults), told.document
+
+
+@pytest.mark.parametrize("swell", [overlong_commit, swollen_folder])
+def test_an_object_over_the_limit_is_named(
+    swell: Swell, validate: Validating, served: dict[Way, Served]
+) -> None:
+    with changed(served[Way.HTTP]):
+        named = swell(served[Way.HTTP].repository)
+        refused(validate(), 2, named, "over the limit of")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_in_the_way(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    full_bytes = 4 * 1024 * 1024
+    with changed(served[Way.HTTP]):
+        later = served[Way.HTTP].repository.commit({"large": os.urandom(2 * full_bytes)})
+        command = ("validate", "HEAD", "--config", str(validate.config()), "-o", "json")
+        told = process(*command, file_bytes_max=full_bytes, folder=validate.folder)
+        refused(told, 3, "disk space")
+        assert validate().document["commit"] == later
+
+
+def test_a_full_disk_that_leaves_no_room_to_render_is_told(tmp_path: Path) -> None:
+    example = str(shipped("example-repo"))
+    told = process("validate", example, "-o", "json", file_bytes_max=0, folder=tmp_path)
+    assert told.code == 1, told.err
+    faults = [fault for fault in told.document["faults"] if fault["severity"] == "error"]
+    # What is no kustomization needs no disk.
+    assert {fault["path"].partition("/")[2] for fault in faults} == {
+        f"{environment}/api.yaml" for environment in ("dev", "staging", "prod")
+    }
+    assert all("disk space" in fault["fix"] for fault in faults)
 
 
 def test_a_lock_that_was_left_over_does_not_matter(
@@ -255,19 +306,9 @@ def test_programs_that_the_mirrors_configuration_names_do_not_run(
 def test_programs_that_the_users_own_configuration_names_do_not_run(
     served: dict[Way, Served], tmp_path: Path
 ) -> None:
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True)
-    owned = evil(tmp_path, home / ".gitconfig")
-    (home / ".ssh" / "config").write_text(f"Host *\n  ProxyCommand touch {owned}\n")
+    variables, owned = evil_home(tmp_path)
     for way in (Way.HTTP, Way.SSH):
         repo = repo_settings(served[way])
-        variables = {
-            "HOME": str(home),
-            "GIT_SSH_COMMAND": f"touch {owned}",
-            "GIT_SSH": f"touch {owned}",
-            "GIT_ASKPASS": f"touch {owned}",
-            "GIT_PROXY_COMMAND": f"touch {owned}",
-        }
         config = tmp_path / f"{way}.yaml"
         config.write_text(json.dumps({"repo": repo, "state_dir": str(tmp_path / way)}))
         told = process(

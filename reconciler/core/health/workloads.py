@@ -90,9 +90,10 @@ def daemon_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> 
     own = _look_through(_of_generation(obj, family))
     if own is not None and own.status is HealthStatus.FAILED:
         return own
-    if "desiredNumberScheduled" not in status:
+    if not status.get("observedGeneration"):
+        # An API server writes zeros into a new one, and none is as many as none.
         return progressing("NotObserved", "its controller has not seen it yet")
-    wanted = int(status["desiredNumberScheduled"])
+    wanted = int(status.get("desiredNumberScheduled") or 0)
     for field, name in (
         ("updatedNumberScheduled", "updated"),
         ("numberAvailable", "available"),

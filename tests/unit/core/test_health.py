@@ -39,6 +39,10 @@ WELL = {
 }
 
 
+SEEN = {"observedGeneration": 1, "desiredNumberScheduled": 1}
+DAEMONS = ("updatedNumberScheduled", "numberAvailable", "numberReady")
+
+
 def replica_set(revision: int, uid: str) -> dict[str, Any]:
     return obj(
         "ReplicaSet",
@@ -147,22 +151,13 @@ BUSY = {**WELL, "updatedReplicas": 1}
         ),
         (
             "a DaemonSet is on every node",
-            obj(
-                "DaemonSet",
-                spec={},
-                status={
-                    "desiredNumberScheduled": 1,
-                    "updatedNumberScheduled": 1,
-                    "numberAvailable": 1,
-                    "numberReady": 1,
-                },
-            ),
+            obj("DaemonSet", spec={}, status={**SEEN, **dict.fromkeys(DAEMONS, 1)}),
             CURRENT,
             "",
         ),
         (
             "a DaemonSet was not seen yet",
-            obj("DaemonSet", spec={}, status={}),
+            obj("DaemonSet", spec={}, status={"desiredNumberScheduled": 0, "numberReady": 0}),
             PROGRESS,
             "NotObserved",
         ),
@@ -592,7 +587,7 @@ def test_whose_fault_it_is_that_a_container_does_not_start(
 def test_pods_without_a_known_template_prove_nothing() -> None:
     stateful = obj("StatefulSet", spec={"replicas": 1}, status={"replicas": 1})
     assert assess(stateful, (pod("u", **CRASH),), now=NOW).status is PROGRESS
-    daemons = obj("DaemonSet", spec={}, status={"desiredNumberScheduled": 1})
+    daemons = obj("DaemonSet", spec={}, status=SEEN)
     assert assess(daemons, (pod("u", **CRASH),), now=NOW).status is PROGRESS
 
 
@@ -601,9 +596,7 @@ def test_a_daemon_set_is_judged_by_the_pods_of_its_template(
     generation: str, status: HealthStatus
 ) -> None:
     notes = {"deprecated.daemonset.template.generation": "7"}
-    given = obj(
-        "DaemonSet", metadata={"annotations": notes}, spec={}, status={"desiredNumberScheduled": 1}
-    )
+    given = obj("DaemonSet", metadata={"annotations": notes}, spec={}, status=SEEN)
     broken = pod("u", **CRASH)
     broken["metadata"]["labels"] = {"pod-template-generation": generation}
     assert assess(given, (broken,), now=NOW).status is status
@@ -633,7 +626,7 @@ def daemon_pod(name: str, revision: str, made: str) -> dict[str, Any]:
 def test_without_that_name_a_daemon_set_is_judged_by_the_pods_made_last(
     case: str, updated: int, family: list[tuple[str, str]], status: HealthStatus
 ) -> None:
-    counts = {"desiredNumberScheduled": 2, "updatedNumberScheduled": updated}
+    counts = {**SEEN, "desiredNumberScheduled": 2, "updatedNumberScheduled": updated}
     given = obj("DaemonSet", spec={}, status=counts)
     pods = tuple(daemon_pod(f"p-{revision}", revision, made) for revision, made in family)
     assert assess(given, pods, now=NOW).status is status, case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,22 @@ _NAME_MAX = 253
 _DATA_BYTES_MAX = 1024 * 1024
 """Source: Kubernetes API validation, `MaxSecretSize`."""
 
+GENERATION = "deprecated.daemonset.template.generation"
+"""Where a DaemonSet's template has its number."""
+
+_NEW_STATUS: dict[tuple[str, str], Object] = {
+    ("apps", "DaemonSet"): {
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    },
+    ("apps", "StatefulSet"): {"availableReplicas": 0, "replicas": 0},
+    ("", "PersistentVolumeClaim"): {"phase": "Pending"},
+    ("", "Service"): {"loadBalancer": {}},
+}
+"""What a new object of a kind says before anybody has looked at it."""
+
 _WITH_TEMPLATE = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
 
@@ -47,6 +64,12 @@ def defaulted(obj: Object) -> Object:
     if kind == "StatefulSet":
         spec.setdefault("podManagementPolicy", "OrderedReady")
         spec.setdefault("updateStrategy", {"type": "RollingUpdate"})
+    if kind == "DaemonSet":
+        one_by_one = {"maxSurge": 0, "maxUnavailable": 1}
+        spec.setdefault("revisionHistoryLimit", 10)
+        spec.setdefault("updateStrategy", {"type": "RollingUpdate", "rollingUpdate": one_by_one})
+    if kind == "Job":
+        _default_job(spec)
     if kind == "Service":
         spec.setdefault("type", "ClusterIP")
         spec.setdefault("sessionAffinity", "None")
@@ -58,6 +81,36 @@ def defaulted(obj: Object) -> Object:
     if kind == "Pod":
         _default_pod(spec)
     return obj
+
+
+def _default_job(spec: Object) -> None:
+    if "parallelism" not in spec:
+        spec.setdefault("completions", 1)
+    spec.setdefault("parallelism", 1)
+    spec.setdefault("backoffLimit", 6)
+    spec.setdefault("completionMode", "NonIndexed")
+    spec.setdefault("manualSelector", False)
+    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
+    spec.setdefault("suspend", False)
+
+
+def number(kind: Kind, obj: Object, was: Object | None) -> None:
+    """Writes what an API server says of an object by itself into it, in place.
+
+    Args:
+        kind: Its kind.
+        obj: As it is about to be stored.
+        was: As it was stored before, or None for a new one.
+    """
+    key, meta = (kind.group, kind.kind), obj["metadata"]
+    if was is None and key in _NEW_STATUS:
+        obj["status"] = copy.deepcopy(_NEW_STATUS[key])
+    if key != ("apps", "DaemonSet"):
+        return
+    templates = 0 if was is None else int(was["metadata"]["annotations"][GENERATION])
+    if was is None or was["spec"]["template"] != obj["spec"]["template"]:
+        templates += 1
+    meta["annotations"] = {**(meta.get("annotations") or {}), GENERATION: str(templates)}
 
 
 def _default_secret(obj: Object) -> None:

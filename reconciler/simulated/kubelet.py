@@ -24,8 +24,16 @@ BACKS_OFF = "back-off {wait} restarting failed container={name} pod={pod}_{names
 BACK_OFF_S, BACK_OFF_S_MAX = 10, 300
 """What a kubelet waits after a container's second end, doubled at each, and what it waits at most."""
 
-ENDS = {Fate.CRASH: (1, "Error"), Fate.OOM: (137, "OOMKilled"), Fate.ONE_EXIT: (1, "Error")}
-"""The exit code of a container, and the runtime's word for it."""
+ENDS = {
+    Fate.CRASH: (1, "Error"),
+    Fate.OOM: (137, "OOMKilled"),
+    Fate.ONE_EXIT: (1, "Error"),
+    Fate.READY: (0, "Completed"),
+}
+"""The exit code of a container, and the runtime's word for it; one that gets ready ends in a Job's Pod alone."""
+
+_ENDED = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
+"""Why a Pod is not ready any more, by the phase that it stays in."""
 
 _COUNTED = ("cpu", "memory")
 """The resources that a Pod's class of service depends on."""
@@ -64,10 +72,13 @@ def status_of(
         for container, fate in zip(containers, fates, strict=True)
     ]
     is_new = all(_waits_for(s) == "ContainerCreating" for s in statuses)
+    phase = _phase(pod, statuses)
     return {
         "observedGeneration": _generation(pod),
-        "phase": _phase(statuses),
-        "conditions": _conditions(pod, statuses, born, pace),
+        "phase": phase,
+        "conditions": _ended_conditions(pod, phase, born, pace)
+        if phase in _ENDED
+        else _conditions(pod, statuses, born, pace),
         "containerStatuses": statuses,
         "hostIP": "10.0.0.1",
         "hostIPs": [{"ip": "10.0.0.1"}],
@@ -98,6 +109,20 @@ def _conditions(pod: Object, statuses: list[Object], born: datetime, pace: Pace)
     ]
 
 
+def _ended_conditions(pod: Object, phase: str, born: datetime, pace: Pace) -> list[Object]:
+    """Source: `pkg/kubelet/status/generate.go`, the conditions of a terminal phase."""
+    why, started = {"reason": _ENDED[phase]}, _time(born)
+    became = _time(born + timedelta(seconds=pace.ready_after_s))
+    initialized = _condition(pod, "Initialized", started)
+    return [
+        {**_condition(pod, "PodReadyToStartContainers", became), "status": "False"},
+        {**initialized, **why} if phase == "Succeeded" else initialized,
+        _condition(pod, "Ready", became, why),
+        _condition(pod, "ContainersReady", became, why),
+        _condition(pod, "PodScheduled", started),
+    ]
+
+
 def _unscheduled(pod: Object, born: datetime) -> Object:
     """Returns what the scheduler writes: no kubelet has seen the Pod."""
     why = {
@@ -112,10 +137,17 @@ def _unscheduled(pod: Object, born: datetime) -> Object:
     }
 
 
-def _phase(statuses: list[Object]) -> str:
+def _phase(pod: Object, statuses: list[Object]) -> str:
     """Returns Pending while a container has never run; one that ended and is started again counts as run."""
-    never = any("waiting" in s["state"] and not s["lastState"] for s in statuses)
-    return "Pending" if never or not statuses else "Running"
+    if not statuses or any("waiting" in s["state"] and not s["lastState"] for s in statuses):
+        return "Pending"
+    policy = pod["spec"].get("restartPolicy", "Always")
+    codes = [s["state"].get("terminated", {}).get("exitCode") for s in statuses]
+    if policy == "Always" or None in codes:
+        return "Running"
+    if not any(codes):
+        return "Succeeded"
+    return "Failed" if policy == "Never" else "Running"
 
 
 def _container(
@@ -128,8 +160,9 @@ def _container(
         return _waiting(container, **_pull(image, fate, age_s, pace))
     if fate is Fate.NO_CONFIG:
         return _waiting(container, "CreateContainerConfigError", NO_CONFIG)
+    is_left = pod["spec"].get("restartPolicy") == "Never"
     if fate in (Fate.CRASH, Fate.OOM):
-        restarts = int(age_s / pace.crash_every_s)
+        restarts = 0 if is_left else int(age_s / pace.crash_every_s)
         ended = _ended(pod, container, fate, restarts, started)
         if restarts == 0:
             return _made(pod, container, ended)
@@ -137,10 +170,17 @@ def _container(
         return _made(pod, container, {"waiting": waits}, last=ended, restarts=restarts)
     if age_s < pace.ready_after_s:
         return _waiting(container, "ContainerCreating")
+    restarts = 0
+    last: Object | None = None
     if fate is Fate.ONE_EXIT:
-        ended = _ended(pod, container, fate, 0, started)
-        return _made(pod, container, running, last=ended, restarts=1, ready=True)
-    return _made(pod, container, running, ready=fate is not Fate.NEVER_READY)
+        restarts, last = 1, _ended(pod, container, fate, 0, started)
+        if is_left:
+            return _made(pod, container, last)
+    if _is_of_job(pod) and fate is not Fate.NEVER_READY and age_s >= 2 * pace.ready_after_s:
+        done = _ended(pod, container, Fate.READY, restarts, started)
+        return _made(pod, container, done, last=last, restarts=restarts)
+    ready = fate is not Fate.NEVER_READY
+    return _made(pod, container, running, last=last, restarts=restarts, ready=ready)
 
 
 def _waiting(container: Object, reason: str, message: str = "") -> Object:
@@ -251,6 +291,10 @@ def _resources(containers: Sequence[Object]) -> Object:
     resources = each[0] if each else {}
     requests = resources.get("requests")
     return {"resources": resources, **({"allocatedResources": requests} if requests else {})}
+
+
+def _is_of_job(pod: Object) -> bool:
+    return any(o["kind"] == "Job" for o in pod["metadata"].get("ownerReferences") or ())
 
 
 def _waits_for(status: Object) -> str | None:

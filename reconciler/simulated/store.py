@@ -11,7 +11,7 @@ from datetime import datetime
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
 from reconciler.simulated import answers, ownership
-from reconciler.simulated.admission import admit, check_fields, defaulted
+from reconciler.simulated.admission import admit, check_fields, defaulted, number
 from reconciler.simulated.ending import Endings, is_doomed
 from reconciler.simulated.kinds import BUILT_IN, Kind, kinds_of
 from reconciler.simulated.selecting import Selection
@@ -220,6 +220,7 @@ class Store:
                     meta[name] = was["metadata"][name]
             if "generation" in meta and _spec(new) != _spec(was):
                 meta["generation"] += 1
+        number(kind, new, was)
         times = dict(self._times.get(key, {}))
         if was is None or _content(new) != _content(was) or owners != self._owners.get(key):
             times[writer] = now

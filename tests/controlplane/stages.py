@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,17 @@ def stages(fates: Mapping[str, Fate] | None = None) -> str:
 def _kwoks_own() -> list[Stage]:
     folder = require_module("kwok", "sigs.k8s.io/kwok") / "kustomize/stage"
     files = [*_stage_files(folder / "node/fast"), *_stage_files(folder / "pod/fast")]
-    return [yaml.safe_load(file.read_text()) for file in files]
+    made: list[Stage] = [yaml.safe_load(file.read_text()) for file in files]
+    (ends,) = [stage for stage in made if stage["metadata"]["name"] == "pod-complete"]
+    # kwok's would let the Pod of a Job end well that has crashed as often as ours show.
+    ends["spec"]["selector"]["matchExpressions"].append(
+        {
+            "key": ".status.containerStatuses.[].ready | tostring",
+            "operator": "In",
+            "values": ["true"],
+        }
+    )
+    return made
 
 
 def _stage_files(folder: Path) -> list[Path]:
@@ -82,9 +93,13 @@ def _of(fate: Fate, marker: str) -> list[Stage]:
 
 
 def _crashing(marker: str, fate: Fate) -> list[Stage]:
-    """A container that ends and is started again: the count goes up as it does at a kubelet."""
+    """A container that ends and is started again, if it may be: the count goes up as it does at a kubelet."""
     name = f"crash-{fate.value}"
-    made = [_stage(f"{name}-0", marker, _status("Running", _made(_ended(fate, 0))))]
+    ended = _made(_ended(fate, 0))
+    made = [
+        _stage(f"{name}-0", marker, _status("Running", ended), at=_Again(True)),
+        _stage(f"{name}-left", marker, _status("Failed", ended), at=_Again(False)),
+    ]
     for count in range(1, RESTARTS_SHOWN + 1):
         words = BACKS_OFF.replace("{wait}", back_off(count))
         state = _waits("CrashLoopBackOff", words)
@@ -104,6 +119,15 @@ def _pulling(marker: str, fate: Fate) -> list[Stage]:
     ]
 
 
+_FRESH = [{"key": ".status.containerStatuses", "operator": "DoesNotExist"}]
+"""A Pod that nothing was said of yet."""
+
+
+def _policy(*, is_again: bool) -> dict[str, Any]:
+    operator = "NotIn" if is_again else "In"
+    return {"key": ".spec.restartPolicy", "operator": operator, "values": ["Never"]}
+
+
 class _Restarts(int):
     """A stage for a Pod whose container was restarted so often."""
 
@@ -113,8 +137,19 @@ class _Restarts(int):
                 "key": ".status.containerStatuses.[].restartCount | tostring",
                 "operator": "In",
                 "values": [str(int(self))],
-            }
+            },
+            _policy(is_again=True),
         ]
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A stage for a new Pod whose containers are started again, or are not."""
+
+    is_so: bool
+
+    def expressions(self) -> list[dict[str, Any]]:
+        return [*_FRESH, _policy(is_again=self.is_so)]
 
 
 class _WaitsFor(str):
@@ -135,7 +170,7 @@ def _stage(
     marker: str,
     template: str,
     *,
-    at: _Restarts | _WaitsFor | None = None,
+    at: _Restarts | _WaitsFor | _Again | None = None,
 ) -> Stage:
     """A stage for Pods with the marker: heavier than kwok's own, which would make them ready.
 
@@ -145,7 +180,7 @@ def _stage(
         template: Of a Pod's status, or of a part of it.
         at: What the Pods have come to; by default they are new.
     """
-    fresh = [{"key": ".status.containerStatuses", "operator": "DoesNotExist"}]
+    is_later = isinstance(at, _Restarts | _WaitsFor)
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",
@@ -159,11 +194,11 @@ def _stage(
                         "key": f'.spec.containers.[].image | select(contains("@sha256:{marker}"))',
                         "operator": "Exists",
                     },
-                    *(at.expressions() if at is not None else fresh),
+                    *(at.expressions() if at is not None else _FRESH),
                 ]
             },
             "weight": 1000,
-            "delay": {"durationMilliseconds": RESTART_EVERY_MS if at is not None else 0},
+            "delay": {"durationMilliseconds": RESTART_EVERY_MS if is_later else 0},
             "next": {"statusTemplate": template},
         },
     }
@@ -240,7 +275,14 @@ def _indented(block: str) -> str:
     return "\n".join(f"  {line}" if line.strip() else line for line in block.split("\n"))
 
 
-_MET = ("PodReadyToStartContainers", "Initialized", "PodScheduled")
+_SANDBOX = ("PodReadyToStartContainers",)
+_MET = (*_SANDBOX, "Initialized", "PodScheduled")
+
+_NOT_READY = """
+        reason: ContainersNotReady
+        message: {{ printf "containers with unready status: [%s]" (join " " $names) | Quote }}"""
+_FAILED = """
+        reason: PodFailed"""
 
 
 def _status(phase: str, container: str, *, ready: bool = False) -> str:
@@ -248,8 +290,9 @@ def _status(phase: str, container: str, *, ready: bool = False) -> str:
 
     Its class of service is the API server's to say, and its address is taken from kwok's once.
     """
-    met = "".join(_condition(name, met=True) for name in _MET)
-    named = "".join(_condition(name, met=ready) for name in ("Ready", "ContainersReady"))
+    why = _FAILED if phase == "Failed" else _NOT_READY
+    met = "".join(_condition(name, met=phase != "Failed" or name not in _SANDBOX) for name in _MET)
+    named = "".join(_condition(name, met=ready, why=why) for name in ("Ready", "ContainersReady"))
     return f"""{_statuses(container)}
       {{{{ $names := list }}}}
       {{{{ range .spec.containers }}}}{{{{ $names = append $names .name }}}}{{{{ end }}}}
@@ -286,10 +329,7 @@ def _statuses(container: str) -> str:
 """
 
 
-def _condition(name: str, *, met: bool) -> str:
-    why = """
-        reason: ContainersNotReady
-        message: {{ printf "containers with unready status: [%s]" (join " " $names) | Quote }}"""
+def _condition(name: str, *, met: bool, why: str = "") -> str:
     return f"""
       - type: {name}
         observedGeneration: {{{{ .metadata.generation }}}}

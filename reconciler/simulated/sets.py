@@ -19,6 +19,7 @@ def move_stateful_set(hands: Hands, obj: Object) -> None:
     for index, pod_name in enumerate(wanted):
         pod = pods.get(pod_name)
         if pod is None:
+            _claim(hands, obj, pod_name)
             labels = {SET_HASH: revision, _POD_NAME: pod_name, _POD_INDEX: str(index)}
             hands.create_pod(obj, labels, name=pod_name)
             return
@@ -29,6 +30,25 @@ def move_stateful_set(hands: Hands, obj: Object) -> None:
     going = extra or ([] if _is_by_hand(obj) else old)
     if going:
         hands.delete(pods[going[-1]])
+
+
+def _claim(hands: Hands, obj: Object, pod_name: str) -> None:
+    """Makes a Pod's claims, which nobody owns: they outlive the Pod and the StatefulSet."""
+    for template in obj["spec"].get("volumeClaimTemplates") or ():
+        meta = template["metadata"]
+        labels = {**(meta.get("labels") or {}), **obj["spec"]["selector"]["matchLabels"]}
+        claim = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": f"{meta['name']}-{pod_name}",
+                "namespace": obj["metadata"]["namespace"],
+                "labels": labels,
+            },
+            "spec": template["spec"],
+        }
+        if hands.fresh(claim) is None:
+            hands.create(claim)
 
 
 def tell_stateful_set(hands: Hands, obj: Object) -> None:

@@ -54,7 +54,7 @@ _AUDIT = {
 _CONTROLLERS = (
     "deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,"
     "job-controller,namespace-controller,garbage-collector-controller,endpointslice-controller,"
-    "serviceaccount-controller,node-lifecycle-controller"
+    "serviceaccount-controller,node-lifecycle-controller,persistentvolume-binder-controller"
 )
 
 

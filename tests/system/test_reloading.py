@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.simulated.behaviour import Fate
+from tests.system.daemon import PATIENCE_S
 from tests.system.envrepo import digest, policy
 from tests.system.simulated import SERVICE, Simulated, simulated
 
@@ -21,7 +22,7 @@ AT_ONCE_S = 20.0
 """The file is looked at every two seconds; everything is planned again by time alone only every 30."""
 
 
-def delivered(made: Simulated, version: str, limit_s: float = 90.0) -> None:
+def delivered(made: Simulated, version: str, limit_s: float = PATIENCE_S) -> None:
     """Waits until dev has a version."""
     made.daemon.until(
         lambda: made.image("dev-1") == digest(version), f"{version} is there", limit_s

@@ -42,7 +42,7 @@ class Announcer:
     API server keeps the first, which is an hour by default.
 
     Args:
-        api: The home.
+        api: Returns the home; what happens while it is not yet connected to waits.
         holder: This process.
         may_write: Whether anything may be written about a cell by us now.
         about: Returns an ObjectReference of a cell's record.
@@ -50,7 +50,7 @@ class Announcer:
 
     def __init__(
         self,
-        api: KubeWriter,
+        api: Callable[[], KubeWriter],
         holder: str,
         *,
         may_write: Callable[[CellKey], bool],
@@ -91,7 +91,7 @@ class Announcer:
 
     def _write(self, key: CellKey, event: Event) -> None:
         try:
-            self._api.create(self._object(key, event))
+            self._api().create(self._object(key, event))
         except Conflict:
             # It was told before.
             pass

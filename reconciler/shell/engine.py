@@ -100,6 +100,7 @@ class Engine:
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
         namespace = settings.namespace
+        self.announcer = self._announcer(holder)
         self.clusters = Clusters(
             settings,
             ports.reach,
@@ -127,7 +128,6 @@ class Engine:
             answers=lambda: self.home_answers,
             clock=ports.clock,
         )
-        self.announcer = self._announcer(home, holder)
         self._sources = Sources(ports.history, settings.repo.path)
         self.digest_key = self._digest_key(home)
         self._renderer = Renderer(
@@ -164,12 +164,12 @@ class Engine:
             on_event=self._on_event,
         )
 
-    def _announcer(self, home: KubeApi, holder: str) -> Announcer:
+    def _announcer(self, holder: str) -> Announcer:
         return Announcer(
-            home,
+            lambda: self.clusters.api(self._ports.home),
             holder,
             may_write=lambda key: self.lease.leads and self._may_write_cell(key),
-            about=self.records.reference,
+            about=lambda key: self.records.reference(key),  # noqa: PLW0108  # it is made later
         )
 
     def _digest_key(self, home: KubeApi) -> DigestKey:

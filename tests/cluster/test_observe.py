@@ -69,6 +69,8 @@ def test_with_nothing_to_do_for_a_minute_only_the_lease_is_written(made: Fleet) 
     made.daemon.until(
         lambda: (c := made.daemon.cell(made.service, "prod")) and c["phase"] == "Proven", "settled"
     )
+    # What happened last is still to be told as an Event.
+    holds_for(QUIET_S, lambda: made.daemon.is_running)
     # All of them: of every namespace and of none, and what is only tried, too.
     before = {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS}
     holds_for(MINUTE_S, lambda: made.daemon.is_running)

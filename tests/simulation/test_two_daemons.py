@@ -174,6 +174,8 @@ def test_an_admission_that_hung_past_the_lease_is_followed_by_nothing_of_the_one
     world.pass_(30)
     (began,) = asked
     late = [w for w in world.writes[began:] if w.holder == "one" and not is_head(w)]
+    # An Event may have hung as the admission did, and decides nothing.
+    late = [w for w in late if w.written.kind != "Event"]
     assert [(w.written.kind, w.written.name) for w in late] == [("PromotionRecord", "web.staging")]
     assert world.image(STAGING) == image(GOOD)
     # Whoever leads now goes on from what the record says, and by what Git says now.

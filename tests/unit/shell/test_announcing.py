@@ -54,7 +54,7 @@ class Home:
     def daemon(self, holder: str) -> Announcer:
         """Returns what one daemon announces by."""
         announcer = Announcer(
-            self.cluster.client(),
+            self.cluster.client,
             holder,
             may_write=lambda key: self.may_write,
             about=_about,

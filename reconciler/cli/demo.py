@@ -16,6 +16,7 @@ import click
 from reconciler.cli.demo_fleet import CLUSTERS, SERVICE
 from reconciler.cli.demo_world import DemoWorld
 from reconciler.cli.output import Document, Exit, emit, error_document, fail, output_option
+from reconciler.cli.running import SIGNAL_S
 from reconciler.core.gates import proof_of
 from reconciler.core.reporting import blank, revision_document
 from reconciler.errors import ReconcilerError, Unreachable
@@ -103,7 +104,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 def _wait() -> None:
     try:
         while True:
-            time.sleep(3600)
+            time.sleep(SIGNAL_S)
     except KeyboardInterrupt:
         return
 

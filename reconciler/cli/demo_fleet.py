@@ -44,6 +44,10 @@ SERVICE = "web"
 class DemoFleet:
     """Everything but the daemon, in a folder that goes away with it.
 
+    Args:
+        tokens: What each API server asks for, by cluster. None by default: people may look around with
+            kubectl, which sends no token over plain HTTP.
+
     Attributes:
         folder: Holds all of it.
         kubeconfig: Its contexts are named as the clusters.
@@ -57,7 +61,8 @@ class DemoFleet:
 
     repo_url: str
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: Mapping[str, str] | None = None) -> None:
+        self._tokens = tokens or {}
         self._stack = ExitStack()
         self.folder = Path(
             self._stack.enter_context(tempfile.TemporaryDirectory(prefix="reconciler-demo-"))
@@ -102,8 +107,7 @@ class DemoFleet:
         cluster = SimulatedCluster(name, clock=SystemClock(), pace=pace, fates_of=fates)
         self.clusters[name] = cluster
         self.faults[name] = faults = WireFaults()
-        # Without a token, so that people can look around with kubectl: it sends none over plain HTTP.
-        server = ClusterServer(cluster.store, token="", faults=faults)
+        server = ClusterServer(cluster.store, token=self._tokens.get(name, ""), faults=faults)
         self._stack.enter_context(server)
         threading.Thread(target=self._control, args=(cluster,), daemon=True).start()
         return server.kubeconfig(name)

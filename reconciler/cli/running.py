@@ -38,6 +38,9 @@ from reconciler.web.probes import probes
 from reconciler.web.serving import Served
 
 RELOAD_POLL_S = 2.0
+SIGNAL_S = 1.0
+"""A signal may be given to another thread: then nothing wakes the one that must answer it."""
+
 LIVE_TURN_S = 120.0
 """A coordinator that has not made a turn for so long is stuck: it makes one every half minute."""
 
@@ -163,7 +166,8 @@ class Daemon:
     def wait(self, settled_within_s: float | None) -> bool:
         """Waits for a stop, or until nothing is on its way; returns whether that was in time."""
         if settled_within_s is None:
-            self._stopping.wait()
+            while not self._stopping.wait(SIGNAL_S):
+                pass
             return True
         until = time.monotonic() + settled_within_s
         while time.monotonic() < until and not self._stopping.is_set():
@@ -224,5 +228,13 @@ class Daemon:
                 self.engine.look_again()
 
     def _follow_repo(self, local: Path) -> None:
-        for _ in watchfiles.watch(local, stop_event=self._stopping, raise_interrupt=False):
+        git = local / ".git"
+        # The usual filter leaves out whatever is in a folder `.git`, which is all that a merge touches.
+        changes = watchfiles.watch(
+            git if git.is_dir() else local,
+            watch_filter=None,
+            stop_event=self._stopping,
+            raise_interrupt=False,
+        )
+        for _ in changes:
             self._wake_fetch()

@@ -14,7 +14,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from reconciler.__main__ import reconciler
-from reconciler.cli.demo_fleet import DemoFleet
+from reconciler.cli.demo_fleet import CLUSTERS, DemoFleet
 
 SETTLE_S = 120
 """It takes some seconds; a machine that runs other tests may take many times as long."""
@@ -36,8 +36,14 @@ class Told:
         return found
 
 
+TOKENS = {name: f"token-of-{name}" for names in CLUSTERS.values() for name in names}
+
+
 class ServedFleet(DemoFleet):
-    """A Git remote and five simulated clusters, over loopback HTTP."""
+    """A Git remote and five simulated clusters, over loopback HTTP, that ask for TOKENS."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKENS)
 
     def variables(self) -> dict[str, str]:
         """Returns the environment in which a command finds the fleet."""

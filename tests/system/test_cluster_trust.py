@@ -18,13 +18,13 @@ from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.documents import check
 from tests.system.kubeconfigs import Edit, port_of, spoiled
-from tests.system.served import ServedFleet, Told, cli
+from tests.system.served import TOKENS, ServedFleet, Told, cli
 from tests.tls import TlsFront, tls_front
 
 pytestmark = pytest.mark.xdist_group("cluster-trust")
 
 BAD = "prod-3"
-TOKEN = f"demo-{BAD}"
+TOKEN = TOKENS[BAD]
 """What the demo's fleet lets in there."""
 
 

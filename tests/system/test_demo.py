@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,19 @@ PROMISED_S = 60
 
 END_S = 40
 """A stop waits for work under way."""
+
+SHOWN = (
+    r"the first releases are proven everywhere",
+    r"a person merges web 1\.9\.0",
+    r" +\S+ +prod +Proven +1\.9\.0",
+    r"a person merges web 1\.10\.0",
+    r" +\S+ +staging +Rejected +1\.10\.0 +staging-1: .*exit code 1",
+    r" +\S+ +staging +RolledBack +1\.9\.0",
+    r" +\S+ +staging +RevertPushed +1\.10\.0 +[0-9a-f]{40} is on main",
+    r"ok +ExactlyOneRevert",
+    r"1\.10\.0 failed in staging: clusters back after \S+ s, reverted in Git after \S+ s",
+)
+"""What it shows on the way, in this order."""
 
 AGAIN_S = 0.2
 """By then it is clearing up."""
@@ -73,6 +87,18 @@ def test_a_bad_release_comes_back_out() -> None:
 
 
 @pytest.mark.xdist_group("demo")
+def test_a_good_release_reaches_all() -> None:
+    report = run("good-release")
+    assert report["incident"] is None
+    assert [commit["kind"] for commit in report["commits"]] == ["seed", "good"]
+    assert {check["name"] for check in report["checks"]} == {
+        "ProvenEverywhere",
+        "NothingReverted",
+        "InOrder",
+    }
+
+
+@pytest.mark.xdist_group("demo")
 def test_a_cluster_that_is_down_holds_only_its_own_wave() -> None:
     report = run("cluster-down")
     assert report["incident"] is None
@@ -84,6 +110,8 @@ def made() -> list[str]:
     shown = subprocess.run(
         ["make", "--dry-run", "--old-file=.venv/.installed", f"BIN={BIN}", "demo"],
         cwd=ROOT,
+        # The tests may have been begun by make, which then says where it is.
+        env={k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL"}},
         capture_output=True,
         text=True,
         check=True,
@@ -125,6 +153,35 @@ def told(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
     raise AssertionError(f"it does not say {pattern}")
 
 
+def plays_with(repo: str, page: str, clone: Path) -> None:
+    """Does what it invites to: clones the repo, changes a pin, pushes, and watches the page."""
+    who = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.com"}
+    who |= {"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.com"}
+
+    def git(*arguments: str) -> None:
+        command = ["git", "-C", str(clone), *arguments]
+        subprocess.run(command, env={**os.environ, **who}, timeout=60, check=True)
+
+    subprocess.run(["git", "clone", "--quiet", repo, str(clone)], timeout=60, check=True)
+    before = _admitted(page)
+    pin = clone / "environments/dev/web.yaml"
+    pin.write_text(re.sub(r"(?m)^( *replicas): .*$", r"\1: 3", pin.read_text()))
+    git("commit", "--quiet", "--all", "--message", "Three of them in dev")
+    git("push", "--quiet", "origin", "main")
+    until = time.monotonic() + LIMIT_S
+    while (now := _admitted(page)) == before:
+        assert time.monotonic() < until, now
+        time.sleep(0.2)
+
+
+def _admitted(page: str) -> dict[str, Any]:
+    """Returns the revision of web that dev was let on to, as the page's document says."""
+    status = json.load(urllib.request.urlopen(f"{page}/api/status", timeout=10))
+    (cell,) = [c for c in status["cells"] if (c["service"], c["environment"]) == ("web", "dev")]
+    found: dict[str, Any] = cell["admitted"]
+    return found
+
+
 def leaves_nothing(process: subprocess.Popen[str], folder: Path, code: int) -> None:
     """It ends with a code, and neither files nor processes of it are left."""
     assert process.wait(END_S) == code
@@ -150,6 +207,8 @@ def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
     end: Callable[[subprocess.Popen[str]], None], tmp_path: Path
 ) -> None:
     with demo(tmp_path) as process:
+        for line in SHOWN:
+            told(process, line)
         ready = told(process, r"ready: repo=(\S+) page=(\S+)")
         page = urllib.request.urlopen(ready[2], timeout=10).read().decode()
         assert "worker" in page and "Proven" in page
@@ -171,6 +230,8 @@ def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
         )
         assert "web.staging" in records.stdout
         assert list(tmp_path.iterdir()), "its folder is there as long as it is up"
+        plays_with(ready[1], ready[2], tmp_path / "clone")
+        shutil.rmtree(tmp_path / "clone")
         end(process)
         leaves_nothing(process, tmp_path, 0)
 

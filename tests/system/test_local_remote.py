@@ -16,8 +16,18 @@ GOOD, NEXT = "1.0.0", "1.1.0"
 NEVER_S = 3600.0
 
 
-def test_a_merge_into_a_folder_is_fetched_without_waiting_for_the_next_poll(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["bare", "checkout"])
+def test_a_merge_into_a_folder_is_fetched_without_waiting_for_the_next_poll(
+    kind: str, tmp_path: Path
+) -> None:
     with simulated(tmp_path, way=Way.LOCAL) as made:
+        bare = Path(made.daemon.settings["repo"]["url"])
+        if kind == "checkout":
+            # As somebody's clone has it: the branch moves in a folder of the checkout's own.
+            checkout = tmp_path / "checkout"
+            checkout.mkdir()
+            (checkout / ".git").symlink_to(bare)
+            made.daemon.settings["repo"]["url"] = str(checkout)
         made.daemon.settings["repo"]["poll_s"] = NEVER_S
         made.start_with(GOOD, policy(soak_s=0.3))
         commit = made.merge(made.pins(NEXT))

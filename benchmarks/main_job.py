@@ -126,7 +126,7 @@ def _bad_release(made: Fleet, client: KubeClient, version: str, good: str) -> tu
     """Returns seconds from a Pod's failure to clusters back, and to the revert on the remote."""
     tip = made.served.repository.path / "refs/heads/main"
     head = made.merge(made.pins(version, marker=CRASHES_IN_STAGING))
-    failed_s = _failed_s(client, made)
+    failed_s = _failed_s(client, made, digest(version, marker=CRASHES_IN_STAGING))
     back_s = _when(lambda: _is_back(client, made, good), "staging is back")
     reverted_s = _when(lambda: tip.read_text().strip() != head, "a revert is on the remote")
     made.daemon.until(lambda: _is_at_rest(made), "the roll-back is recorded")
@@ -175,18 +175,12 @@ def idle(made: Fleet, services: int, idle_s: float) -> list[Row]:
     used_s, passed_s = processor_s(made.daemon.pid) - cpu_s, time.monotonic() - at_s
     writes = [e for c in CLUSTERS for e in made.planes[c].writes(DAEMON)[before[c] :]]
     others = [e for e in writes if e["objectRef"]["resource"] != "leases"]
+    label = f"idle for {idle_s:g} s, {services} services"
     return [
         Row(f"{services} services × 4 clusters, push to all proven", (installed_s,), "s"),
-        Row(
-            f"idle, {services} services, processor",
-            (100 * used_s / passed_s,),
-            "% of a core",
-            "< 2",
-        ),
-        Row(
-            f"idle, {services} services, writes but the lease", (float(len(others)),), "writes", "0"
-        ),
-        Row(f"idle, {services} services, memory", (_rss_mib(made.daemon.pid),), "MiB"),
+        Row(f"{label}, processor", (100 * used_s / passed_s,), "% of a core", "< 2"),
+        Row(f"{label}, writes but the lease", (float(len(others)),), "writes", "0"),
+        Row(f"{label}, memory", (_rss_mib(made.daemon.pid),), "MiB"),
     ]
 
 
@@ -221,8 +215,8 @@ def _when(is_so: Callable[[], object], what: str) -> float:
     raise AssertionError(f"not in {LIMIT_S:g} s: {what}")
 
 
-def _failed_s(client: KubeClient, made: Fleet) -> float:
-    """Returns the monotonic time at which a Pod of the service first met the bad rule.
+def _failed_s(client: KubeClient, made: Fleet, bad: str) -> float:
+    """Returns the monotonic time at which a Pod with the bad digest first met the bad rule.
 
     By a watch: a Pod that is taken back in a tenth of a second may come and go between two looks.
     """
@@ -231,6 +225,8 @@ def _failed_s(client: KubeClient, made: Fleet) -> float:
     events = client.watch("v1", "Pod", **pods, resource_version=since, timeout_s=LIMIT_S)
     for event in events:
         judged = assess(event.object, (), now=SystemClock().now())
+        if bad not in str(event.object.get("spec")):
+            continue
         if judged.status is HealthStatus.FAILED and judged.cause is Cause.RELEASE:
             return time.monotonic()
     raise AssertionError(f"not in {LIMIT_S:g} s: a Pod fails")

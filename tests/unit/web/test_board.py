@@ -155,6 +155,7 @@ def test_what_is_not_well_is_said_in_words_first(phase: str) -> None:
     assert "1 of 2 are proven; 1 to look at" in html
     assert f"web in prod is {phase}" in html and "Why: because" in html
     assert html.index("web in prod is") < html.index("<table>")
+    assert "<b>Why</b>: because" in html[html.index("<table>") :], "its cell says why, too"
     assert "<title>1 to look at" in html
 
 
@@ -163,6 +164,20 @@ def test_what_goes_on_by_itself_wakes_nobody(phase: str) -> None:
     html = client(status(cell("web", "prod", 3, phase=phase))).get("/").text
     assert "0 of 1 are proven." in html and "to look at" not in html
     assert f"{showing.sign(phase)} {phase}" in html
+
+
+def test_a_cell_says_since_when_and_how_far_it_is() -> None:
+    now = datetime.now(UTC)
+    since = rfc3339(now - timedelta(minutes=5))
+    soaking = cell(
+        "web", "prod", 3, phase="Soaking", since=since, wave={"index": 1, "of": 2}, soak_left_s=41.6
+    )
+    html = client(status(soaking)).get("/").text
+    shown = f"{since[:10]} {since[11:19]} UTC"
+    assert re.search(
+        rf'since <time datetime="{re.escape(since)}">{shown}</time> \(5 min ago\)', html
+    )
+    assert "wave 1 of 2, 42 s of soak left" in html
 
 
 def test_a_phase_or_a_health_that_nobody_knows_is_bad() -> None:

@@ -19,7 +19,7 @@ from tests.install import dockerfile
 from tests.install.helm import CHART, NAMESPACE, ROOT, VALUES, Object, Refused, Rendered, helm
 from tests.install.helm import render as render_anew
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("helm")]
+pytestmark = [pytest.mark.slow, pytest.mark.helm, pytest.mark.xdist_group("helm")]
 
 render = cache(render_anew)
 """Each rendering takes a moment and is looked at by several tests."""

@@ -265,6 +265,7 @@ class ControlPlane:
             ],
         )
         _create_node(self)
+        _wait_until(lambda: _is_schedulable(self), f"the node of {self.name}")
 
     def _run(self, folder: str, program: str, arguments: list[str]) -> None:
         binary = require_tool(folder, program)
@@ -346,6 +347,13 @@ def _create_node(plane: ControlPlane) -> None:
         "metadata": {"name": f"{plane.name}-node", "annotations": {"kwok.x-k8s.io/node": "fake"}},
     }
     plane.request("POST", "/api/v1/nodes", node)
+
+
+def _is_schedulable(plane: ControlPlane) -> bool:
+    """Whether Pods may run: a node is born with a taint, and a DaemonSet wants no Pod on it until that is off."""
+    node = plane.request("GET", f"/api/v1/nodes/{plane.name}-node")
+    ready = [c for c in node["status"].get("conditions") or () if c["type"] == "Ready"]
+    return not node["spec"].get("taints") and [c["status"] for c in ready] == ["True"]
 
 
 _UNCHECKED = ssl.create_default_context()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import signal
 import sys
-import time
+import threading
 from collections.abc import Callable
 from datetime import datetime
-from types import FrameType
 from typing import Any
 
 import click
@@ -52,8 +51,11 @@ _TIMELINE = {
 @output_option
 def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FBT001
     """Show a release move, and a bad one come back out of the clusters and out of Git."""
-    # Whoever ends it leaves nothing behind: a service manager as well as Ctrl-C.
-    signal.signal(signal.SIGTERM, _end)
+    # Only noted, and looked at between two steps: an exception that comes anywhere could be lost anywhere. Whoever
+    # ends it, once or more often, leaves nothing behind: a service manager as well as Ctrl-C.
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
     started = SystemClock().now()
     report = blank("demo", script=script, started_at=rfc3339(started))
     quiet = output == "json"
@@ -63,7 +65,7 @@ def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FB
 
     try:
         with DemoWorld(listen=listen) as world:
-            show = _Show(world, say)
+            show = _Show(world, say, ended)
             try:
                 checks = _SCRIPTS[script](show)
                 error = None
@@ -74,7 +76,9 @@ def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FB
             if once:
                 sys.exit(Exit.DONE if report["ok"] else Exit.FOUND)
             say(_INVITATION.format(world=world))
-            _wait()
+            # A signal may be given to another thread, and then this one has to look.
+            while not ended.wait(SIGNAL_S):
+                pass
     except ReconcilerError as error:
         fail(error, report, output)
 
@@ -93,28 +97,15 @@ Clone the repo, change a pin, push, and watch the page. To look around from anot
 Ctrl-C ends it and leaves nothing behind."""
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    """Ends it as Ctrl-C does, once: who ends a group of processes may send it twice."""
-    del frame
-    # Not SIG_IGN, which children inherit.
-    signal.signal(number, lambda *_: None)
-    raise KeyboardInterrupt
-
-
-def _wait() -> None:
-    try:
-        while True:
-            time.sleep(SIGNAL_S)
-    except KeyboardInterrupt:
-        return
-
-
 class _Show:
     """The steps that scripts are made of."""
 
-    def __init__(self, world: DemoWorld, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, world: DemoWorld, say: Callable[[str], None], ended: threading.Event
+    ) -> None:
         self.world = world
         self.say = say
+        self._ended = ended
         self._told = 0
 
     def start(self) -> None:
@@ -129,6 +120,8 @@ class _Show:
         """Waits, telling of what happens meanwhile."""
 
         def done() -> bool:
+            if self._ended.is_set():
+                raise KeyboardInterrupt
             self._tell()
             return is_done()
 

@@ -191,6 +191,8 @@ class DemoFleet:
                 text=True,
                 timeout=GIT_TIMEOUT_S,
                 check=True,
+                # A terminal's Ctrl-C ends the demo between two steps, and not Git in the middle of one.
+                process_group=0,
             )
         except FileNotFoundError as error:
             raise OperatorError("git", "the demo cannot run", "it is not installed") from error

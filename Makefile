@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILT := cluster or helm
 
-.PHONY: setup fmt check test test-apart tools tools-beside cluster-test races sim bench docs demo chart lock
+.PHONY: setup fmt check test test-apart tools cluster-test races sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -30,18 +30,15 @@ check: setup
 # Most tests wait more than they compute, so that two cores do for three at a time. What needs no part that is built is
 # tested while these are built, which takes ten minutes the first time, with what the tests leave of the machine.
 test: setup
-	$(MAKE) --no-print-directory --jobs 2 tools-beside test-apart
+	$(MAKE) --no-print-directory --jobs 2 tools test-apart
 	$(BIN)/pytest -q -n 3 --dist loadgroup -m "$(BUILT)" tests
 
 test-apart: setup
 	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not ($(BUILT))" tests
 
-tools-beside: setup
-	nice -n 19 $(BIN)/python -m tests.controlplane.building
-
 # The real control plane and other real parts, built from their Go modules once and kept outside the clone.
 tools: setup
-	$(BIN)/python -m tests.controlplane.building
+	nice -n 19 $(BIN)/python -m tests.controlplane.building
 
 # The tests that need the real control plane.
 cluster-test: tools

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import click
 from reconciler.cli.demo_fleet import CLUSTERS, SERVICE
 from reconciler.cli.demo_world import DemoWorld
 from reconciler.cli.output import Document, Exit, emit, error_document, fail, output_option
-from reconciler.cli.running import SIGNAL_S
+from reconciler.cli.stopping import note_signals, wait_until
 from reconciler.core.gates import proof_of
 from reconciler.core.reporting import blank, revision_document
 from reconciler.errors import ReconcilerError, Unreachable
@@ -51,11 +50,9 @@ _TIMELINE = {
 @output_option
 def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FBT001
     """Show a release move, and a bad one come back out of the clusters and out of Git."""
-    # Only noted, and looked at between two steps: an exception that comes anywhere could be lost anywhere. Whoever
-    # ends it, once or more often, leaves nothing behind: a service manager as well as Ctrl-C.
+    # An exception that comes anywhere could be lost anywhere: whoever ends it leaves nothing behind.
     ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    note_signals(ended)
     started = SystemClock().now()
     report = blank("demo", script=script, started_at=rfc3339(started))
     quiet = output == "json"
@@ -76,9 +73,7 @@ def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FB
             if once:
                 sys.exit(Exit.DONE if report["ok"] else Exit.FOUND)
             say(_INVITATION.format(world=world))
-            # A signal may be given to another thread, and then this one has to look.
-            while not ended.wait(SIGNAL_S):
-                pass
+            wait_until(ended)
     except ReconcilerError as error:
         fail(error, report, output)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -22,6 +20,7 @@ from reconciler.cli.opening import open_engine, settings_from, settings_options
 from reconciler.cli.output import Document, Exit, emit, end, fail, output_option
 from reconciler.cli.reloading import Reloading
 from reconciler.cli.settling import is_settled
+from reconciler.cli.stopping import note_signals, wait_until
 from reconciler.config.settings import Settings
 from reconciler.core import reporting
 from reconciler.core.reporting import blank
@@ -38,9 +37,6 @@ from reconciler.web.probes import probes
 from reconciler.web.serving import Served
 
 RELOAD_POLL_S = 2.0
-SIGNAL_S = 1.0
-"""A signal may be given to another thread: then nothing wakes the one that must answer it."""
-
 LIVE_TURN_S = 120.0
 """A coordinator that has not made a turn for so long is stuck: it makes one every half minute."""
 
@@ -146,8 +142,7 @@ class Daemon:
         served = self._stack.enter_context(Served(probe, self.settings.probes_listen))
         _log.info("listening", board=self.page.url, probes=served.url)
         if self._handle_signals:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._signalled)
+            note_signals(self._stopping)
         self._wake_fetch = self.engine.start()
         threading.Thread(target=self._follow_files, name="files", daemon=True).start()
         return self
@@ -166,8 +161,7 @@ class Daemon:
     def wait(self, settled_within_s: float | None) -> bool:
         """Waits for a stop, or until nothing is on its way; returns whether that was in time."""
         if settled_within_s is None:
-            while not self._stopping.wait(SIGNAL_S):
-                pass
+            wait_until(self._stopping)
             return True
         until = time.monotonic() + settled_within_s
         while time.monotonic() < until and not self._stopping.is_set():
@@ -210,10 +204,6 @@ class Daemon:
         if time.monotonic() - self._turned_s > LIVE_TURN_S:
             found.append("the coordinator is stuck")
         return found
-
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self._stopping.set()
 
     def _follow_files(self) -> None:
         """Fetches at once when a local repo changes, and takes over settings that may change."""

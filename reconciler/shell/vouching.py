@@ -47,15 +47,26 @@ class Vouching:
         """
         if self._signers is None:
             return
-        paths = changed(self._files(accepted), self._files(now.commit))
-        was = self._snapshot(accepted) if any(map(_quarantines, paths)) else None
-        unsigned = []
-        for path in paths:
-            if _quarantines(path) and _only_stops(path, was, now):
-                continue
-            newest = self._newest(now.commit, path)
-            if newest is None or self._signers.signer_of(newest) is None:
-                unsigned.append(f"{path} by {newest or 'a commit too old to be looked for'}")
+        # Where the branch was rewritten, by the operator's word, the former commit may be gone: all is new.
+        known = accepted if accepted is not None and self._history.resolve(accepted) else None
+        before = self._files(known) if known is not None else {}
+        paths = changed(before, self._files(now.commit))
+        was = self._read(known) if known is not None and any(map(_quarantines, paths)) else None
+        newest = {
+            path: self._newest(now.commit, path)
+            for path in paths
+            if not (_quarantines(path) and _only_stops(path, was, now))
+        }
+        signed = {
+            commit
+            for commit in set(newest.values())
+            if commit is not None and self._signers.signer_of(commit) is not None
+        }
+        unsigned = [
+            f"{path} by {commit or 'a commit too old to be looked for'}"
+            for path, commit in newest.items()
+            if commit not in signed
+        ]
         if not unsigned:
             return
         more = f" and {len(unsigned) - SHOWN_MAX} more" if len(unsigned) > SHOWN_MAX else ""
@@ -66,18 +77,9 @@ class Vouching:
             "take the change back, or have one of the allowed signers commit the file once more",
         )
 
-    # Where the branch was rewritten, by the operator's word, the former commit may be gone: all is new.
-
-    def _files(self, commit: CommitId | None) -> dict[str, str]:
-        if commit is None or self._history.resolve(commit) is None:
-            return {}
+    def _files(self, commit: CommitId) -> dict[str, str]:
         tree = self._history.tree(commit, self._root)
         return {entry.path: f"{entry.mode:o} {entry.blob}" for entry in tree}
-
-    def _snapshot(self, commit: CommitId | None) -> Snapshot | None:
-        if commit is None or self._history.resolve(commit) is None:
-            return None
-        return self._read(commit)
 
     def _newest(self, head: CommitId, path: str) -> CommitId | None:
         whole = f"{self._root}/{path}" if self._root else path

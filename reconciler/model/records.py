@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from reconciler.model.health import Evidence
 from reconciler.model.names import (
@@ -220,3 +221,7 @@ class ServiceRecord:
     def is_observed(self) -> bool:
         """Whether the status speaks of what is asked for now, and not of something before it."""
         return self.observed_generation == self.generation
+
+
+Record = TypeVar("Record", PromotionRecord, ServiceRecord)
+"""Either of them, for what is done to both alike."""

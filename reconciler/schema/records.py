@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.errors import InvalidInput
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
-from reconciler.model.records import PromotionRecord, ServiceRecord
+from reconciler.model.records import PromotionRecord, Record, ServiceRecord
 from reconciler.model.times import rfc3339
 
 API_VERSION = "reconciler.dev/v1alpha1"
@@ -24,8 +24,6 @@ SERVER = ("version", "generation", "observed_generation")
 
 _PROMOTION = TypeAdapter(PromotionRecord)
 _SERVICE = TypeAdapter(ServiceRecord)
-
-Record = TypeVar("Record", PromotionRecord, ServiceRecord)
 
 
 def promotion_record_object(record: PromotionRecord, *, namespace: str) -> dict[str, Any]:
@@ -79,9 +77,9 @@ def read_service_record(obj: KubeObject) -> ServiceRecord:
     return _read(obj, _SERVICE, status if isinstance(status, dict) else {})
 
 
-def record_name(record: PromotionRecord | ServiceRecord) -> str:
-    """Returns the name of a record's object."""
-    return f"{record.service}.{record.environment}"
+def record_name(service: ServiceName, environment: EnvironmentName) -> str:
+    """Returns the name of the object of a cell's record."""
+    return f"{service}.{environment}"
 
 
 def named_cell(obj: KubeObject) -> tuple[ServiceName, EnvironmentName]:
@@ -91,7 +89,10 @@ def named_cell(obj: KubeObject) -> tuple[ServiceName, EnvironmentName]:
 
 
 def _metadata(record: PromotionRecord | ServiceRecord, namespace: str) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"name": record_name(record), "namespace": namespace}
+    metadata: dict[str, Any] = {
+        "name": record_name(record.service, record.environment),
+        "namespace": namespace,
+    }
     if record.version:
         metadata["resourceVersion"] = record.version
     return metadata

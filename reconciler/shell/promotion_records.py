@@ -20,6 +20,7 @@ from reconciler.schema.records import (
     named_cell,
     promotion_record_object,
     read_promotion_record,
+    record_name,
 )
 from reconciler.shell.executor.live import StartWatch
 from reconciler.shell.executor.suspending import suspended
@@ -115,7 +116,7 @@ class PromotionRecords:
             "apiVersion": api_version,
             "kind": kind,
             "namespace": self._namespace,
-            "name": ".".join(key),
+            "name": record_name(*key),
             **({"uid": uid} if uid else {}),
         }
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from reconciler.model.actions import Deliver
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import Rendered
-from reconciler.model.records import PromotionRecord, ServiceRecord
+from reconciler.model.records import Record, ServiceRecord
 
 CellKey = tuple[ServiceName, EnvironmentName]
-
-Record = TypeVar("Record", PromotionRecord, ServiceRecord)
 
 
 @dataclass(frozen=True, slots=True)

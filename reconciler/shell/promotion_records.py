@@ -10,20 +10,19 @@ from dataclasses import replace
 import structlog
 
 from reconciler.core.recording import with_known_reverts
-from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused, Unreachable
+from reconciler.errors import Conflict, ReconcilerError, Refused, Unreachable
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord
 from reconciler.ports.clock import Clock
-from reconciler.ports.kube import Change, KubeApi, WatchEvent
+from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.records import (
-    named_cell,
     promotion_record_object,
     read_promotion_record,
     record_name,
 )
+from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import StartWatch
-from reconciler.shell.executor.suspending import suspended
 
 PROMOTION_RECORDS = ("reconciler.dev/v1alpha1", "PromotionRecord")
 
@@ -31,9 +30,6 @@ AMENDS_MAX = 5
 """Two tasks of one daemon write a record; each try that is lost is the other's progress."""
 
 Key = tuple[ServiceName, EnvironmentName]
-
-KEPT = ("annotations", "labels")
-"""Of an object's metadata, what others write."""
 
 _log = structlog.get_logger(__name__)
 
@@ -72,17 +68,14 @@ class PromotionRecords:
         self._on_change = on_change
         self._lock = threading.RLock()
         self._writing = threading.RLock()
-        self._records: dict[Key, PromotionRecord] = {}
+        self._known = KnownRecords(read_promotion_record)
         self._unsaved: dict[Key, PromotionRecord] = {}
-        self._noted: dict[Key, KubeObject] = {}
-        self._unreadable: set[Key] = set()
         self._was_synced = False
         self._watched = start_watch(PROMOTION_RECORDS, "", self._note, on_fresh)
 
     def is_known(self, key: Key) -> bool:
         """Whether they have been read whole once, and this one could be: then None means none."""
-        with self._lock:
-            return self.are_known and key not in self._unreadable
+        return self.are_known and self._known.is_readable(key)
 
     @property
     def are_known(self) -> bool:
@@ -92,14 +85,12 @@ class PromotionRecords:
 
     def suspended(self, key: Key) -> str:
         """Returns why a person has suspended a record, or nothing."""
-        with self._lock:
-            noted = self._noted.get(key)
-        return suspended(noted, self._clock.now())
+        return self._known.suspended(key, self._clock.now())
 
     def get(self, key: Key) -> PromotionRecord | None:
         """Returns a record as it was decided last, or None when there is none."""
         with self._lock:
-            return self._unsaved.get(key) or self._records.get(key)
+            return self._unsaved.get(key) or self._known.get(key)
 
     def is_saved(self, key: Key) -> bool:
         """Whether the home has taken what `get` returns."""
@@ -107,11 +98,9 @@ class PromotionRecords:
             return key not in self._unsaved
 
     def reference(self, key: Key) -> KubeObject:
-        """Returns how others name a record; its uid, by which kubectl finds its Events, once it was seen."""
-        with self._lock:
-            noted = self._noted.get(key, {"metadata": {}})
+        """Returns how others name a record; its uid, by which kubectl finds its Events, once it is there."""
         api_version, kind = PROMOTION_RECORDS
-        uid = noted["metadata"].get("uid")
+        uid = self._known.uid(key)
         return {
             "apiVersion": api_version,
             "kind": kind,
@@ -123,7 +112,7 @@ class PromotionRecords:
     def cells(self) -> tuple[Key, ...]:
         """Returns every cell with a record, one that cannot be read included."""
         with self._lock:
-            return tuple({**self._records, **self._unsaved, **dict.fromkeys(self._unreadable)})
+            return tuple(dict.fromkeys((*self._known.cells(), *self._unsaved)))
 
     def save(self, record: PromotionRecord) -> PromotionRecord:
         """Writes a record, or raises and keeps the former.
@@ -141,9 +130,9 @@ class PromotionRecords:
                 self._read_again(key, record)
                 raise
             with self._lock:
+                kept = self._known.keep(stored)
                 self._unsaved.pop(key, None)
-                self._take(key, stored)
-        return stored
+        return kept
 
     def keep(self, record: PromotionRecord) -> None:
         """Takes a record that must count even while the home does not answer; `retry` writes it."""
@@ -213,14 +202,9 @@ class PromotionRecords:
     def _read_again(self, key: Key, record: PromotionRecord) -> None:
         """Takes over what the home holds now, and builds upon it what it has not taken yet."""
         found = self._api.get(ObjectRef.of(self._object(record)))
-        there = read_promotion_record(found) if found is not None else None
         with self._lock:
+            there = self._known.reread(key, found)
             waiting = self._unsaved.get(key)
-            if there is None:
-                self._records.pop(key, None)
-            else:
-                # Whatever its version: a home that was restored from a backup counts from lower ones.
-                self._records[key] = there
             if waiting is None:
                 return
             if there is not None and there.epoch > waiting.epoch:
@@ -231,62 +215,22 @@ class PromotionRecords:
             else:
                 self._unsaved[key] = replace(waiting, version="")
 
-    def _take(self, key: Key, record: PromotionRecord) -> None:
-        """Takes over a record, unless a later one has come by another way already."""
-        was = self._records.get(key)
-        if was is None or _version(was) <= _version(record):
-            self._records[key] = record
-
-    def _write(self, record: PromotionRecord) -> PromotionRecord:
+    def _write(self, record: PromotionRecord) -> KubeObject:
         obj = self._object(record)
         if not self._answers():
             subject = f"record {record.service}.{record.environment}"
             raise Unreachable(subject, "cannot be written", "the home does not answer")
         if record.version:
-            with self._lock:
-                noted = self._noted.get((record.service, record.environment))
             # A person's annotations stay: a replacement would take them out.
-            kept = {k: v for k, v in (noted or {}).get("metadata", {}).items() if k in KEPT}
+            kept = self._known.kept((record.service, record.environment))
             obj = {**obj, "metadata": {**kept, **obj["metadata"]}}
-            return read_promotion_record(self._api.replace(obj, subresource=None))
-        return read_promotion_record(self._api.create(obj))
+            return self._api.replace(obj, subresource=None)
+        return self._api.create(obj)
 
     def _object(self, record: PromotionRecord) -> KubeObject:
         return promotion_record_object(record, namespace=self._namespace)
 
     def _note(self, event: WatchEvent) -> None:
-        if event.change is Change.BOOKMARK:
-            return
-        try:
-            record = read_promotion_record(event.object)
-        except InvalidInput as error:
-            _log.warning("record-unreadable", error=str(error))
-            self._note_unreadable(event)
-            return
-        key = (record.service, record.environment)
-        with self._lock:
-            self._unreadable.discard(key)
-            was = self._records.get(key)
-            if was is not None and _version(was) > _version(record):
-                return
-            if event.change is Change.DELETED:
-                self._records.pop(key, None)
-                self._noted.pop(key, None)
-            else:
-                self._records[key] = record
-                self._noted[key] = {"metadata": event.object["metadata"]}
-        self._on_change(key)
-
-    def _note_unreadable(self, event: WatchEvent) -> None:
-        """What cannot be read is not "none there": nothing is decided for that cell."""
-        key = named_cell(event.object)
-        with self._lock:
-            if event.change is Change.DELETED:
-                self._unreadable.discard(key)
-            else:
-                self._unreadable.add(key)
-        self._on_change(key)
-
-
-def _version(record: PromotionRecord) -> int:
-    return int(record.version) if record.version.isdecimal() else 0
+        key = self._known.note(event)
+        if key is not None:
+            self._on_change(key)

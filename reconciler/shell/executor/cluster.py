@@ -15,6 +15,7 @@ from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, Ser
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
+from reconciler.schema.records import read_service_record
 from reconciler.shell.executor.applying import CannotApply
 from reconciler.shell.executor.backlog import Backlog, Trouble
 from reconciler.shell.executor.cells import CellState
@@ -102,8 +103,8 @@ class ClusterExecutor:
         self._is_blind = True
         self._teller = Teller(name, clock, on_event)
         self._backlog = Backlog()
-        self._records = KnownRecords(name)
-        self._service_records = ServiceRecords(api, namespace, self._records.metadata)
+        self._records = KnownRecords(read_service_record, cluster=name)
+        self._service_records = ServiceRecords(api, namespace, self._records)
         stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
         self._live = LiveObjects(start_watch, self._note_live, self._note_fresh)
         self._looks = Looks(
@@ -320,16 +321,13 @@ class ClusterExecutor:
         if was is None or was.revision.id != order.deliver.revision.id or not is_applied(was):
             self._looks.begin(order.key, again=self._backlog.trouble(order.key) is not None)
         try:
-            delivered = self._deliveries.carry_out(
-                order, was, healthy_s=healthy_s, on_claimed=self._records.keep
-            )
+            delivered = self._deliveries.carry_out(order, was, healthy_s=healthy_s)
         except (CannotApply, ReconcilerError) as error:
             self._failed(order, error)
             return
         self._backlog.done(order)
         if delivered.objects is not None:
             self._looks.applied(delivered.record, delivered.objects, delivered.applied)
-        self._records.keep(delivered.record)
         if delivered.objects is not None:
             reason, message = order.deliver.reason, order.deliver.message
             self._teller.of_order(EventKind.APPLIED, order, reason, message)
@@ -356,7 +354,7 @@ class ClusterExecutor:
             deliver.service, deliver.environment, deliver.revision, order.namespace
         )
         try:
-            self._records.reread(order.key, self._service_records.read(like))
+            self._service_records.reread(like)
         except ReconcilerError as error:
             _log.debug("record-unread", cluster=self.name, error=str(error))
 

@@ -7,7 +7,7 @@ applied" and does again from the start. Deleting comes later, by `pruning`, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError
@@ -74,21 +74,13 @@ class Deliveries:
         self._inventories = inventories
         self._clock = clock
 
-    def carry_out(
-        self,
-        order: Order,
-        was: ServiceRecord | None,
-        *,
-        healthy_s: float,
-        on_claimed: Callable[[ServiceRecord], None],
-    ) -> Delivered:
+    def carry_out(self, order: Order, was: ServiceRecord | None, *, healthy_s: float) -> Delivered:
         """Carries out an order, from wherever an earlier attempt ended.
 
         Args:
             order: What is asked for.
             was: The cluster's record as it was last seen.
             healthy_s: Seconds that what runs now was observed healthy.
-            on_claimed: Told of the record as soon as it asks for this.
 
         Raises:
             Fenced: Another coordinator has taken over.
@@ -100,7 +92,6 @@ class Deliveries:
         )
         needs_no_write = _renders_to_what_is_there(order, was)
         claimed = self._records.claim(asked_for(order, was), was)
-        on_claimed(claimed)
         if not needs_apply:
             record = claimed
             if not claimed.is_observed:

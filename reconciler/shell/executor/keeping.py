@@ -75,7 +75,7 @@ class Keeper:
         api: KubeApi,
         live: LiveObjects,
         looks: Looks,
-        known: KnownRecords,
+        known: KnownRecords[ServiceRecord],
         records: ServiceRecords,
         stored: StoredObjects,
         inventories: Inventories,
@@ -164,9 +164,7 @@ class Keeper:
             _log.warning(f"{name}-failed", service=key[0], environment=key[1], error=str(error))
 
     def _hold(self, record: ServiceRecord) -> ServiceRecord:
-        held = self._records.hold(record, self._rights.leadership())
-        self._known.keep(held)
-        return held
+        return self._records.hold(record, self._rights.leadership())
 
     def _may_write(self, key: CellKey) -> bool:
         return self._rights.may_write(key) and not self._stopped(key)
@@ -217,7 +215,7 @@ class Keeper:
             reason=STORED_DAMAGED,
             message=(trouble.message if trouble is not None else "")[:MESSAGE_MAX],
         )
-        self._known.keep(self._records.report(asked))
+        self._records.report(asked)
         self._looks.unstored.discard(key)
         self._on_change(key)
         return LONGEST_S

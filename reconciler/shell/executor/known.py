@@ -1,33 +1,47 @@
-"""The service records of one cluster, as its watch last told or our own writes were answered."""
+"""The records of one cluster, as its watch last told or a request of ours was answered."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
+from typing import Generic
 
 import structlog
 
 from reconciler.errors import InvalidInput
-from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
-from reconciler.model.records import ServiceRecord
+from reconciler.model.records import Record
 from reconciler.ports.kube import Change, WatchEvent
-from reconciler.schema.records import named_cell, read_service_record
+from reconciler.schema.records import named_cell
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.executor.suspending import UNTIL, suspended
+
+KEPT = ("annotations", "labels")
+"""Of an object's metadata, what others write."""
 
 _log = structlog.get_logger(__name__)
 
 
-class KnownRecords:
-    """Records by cell; written by a watch and by the executor, read by the coordinator."""
+class KnownRecords(Generic[Record]):
+    """Records by cell; written by a watch and by whoever asks the cluster, read by others.
 
-    def __init__(self, cluster: ClusterName) -> None:
-        self._cluster = cluster
+    A record and the metadata of the object that it was read from are always of one version: a
+    replacement of that version can then not take out what somebody has written since.
+
+    Args:
+        read: Reads one.
+        **where: Of which cluster they are, for the log.
+    """
+
+    def __init__(self, read: Callable[[KubeObject], Record], **where: str) -> None:
+        self._read: Callable[[KubeObject], Record] = read
+        self._where = where
         self._lock = threading.Lock()
-        self._records: dict[CellKey, ServiceRecord] = {}
+        self._records: dict[CellKey, Record] = {}
         self._environments: dict[ServiceName, set[EnvironmentName]] = {}
-        self._noted: dict[CellKey, KubeObject] = {}
+        self._metadata: dict[CellKey, KubeObject] = {}
         self._unreadable: set[CellKey] = set()
 
     def note(self, event: WatchEvent) -> CellKey | None:
@@ -35,21 +49,20 @@ class KnownRecords:
         if event.change is Change.BOOKMARK:
             return None
         try:
-            record = read_service_record(event.object)
+            record = self._read(event.object)
         except InvalidInput as error:
             # What cannot be read is not "none there": the former stays, and a claim will conflict.
-            _log.warning("record-unreadable", cluster=self._cluster, error=str(error))
+            _log.warning("record-unreadable", **self._where, error=str(error))
             return self._note_unreadable(event)
         key = (record.service, record.environment)
         with self._lock:
             self._unreadable.discard(key)
-            if not self._is_news(key, record):
+            if not self._is_news(record):
                 return None
             if event.change is Change.DELETED:
                 self._drop(key)
-                return key
-            self._put(key, record)
-            self._noted[key] = {"metadata": event.object["metadata"]}
+            else:
+                self._put(record, event.object)
         return key
 
     def _note_unreadable(self, event: WatchEvent) -> CellKey:
@@ -61,35 +74,48 @@ class KnownRecords:
                 self._unreadable.add(key)
         return key
 
-    def keep(self, record: ServiceRecord) -> None:
-        """Takes the answer to a write of ours, unless a watch has told of a later one."""
-        key = (record.service, record.environment)
-        with self._lock:
-            if self._is_news(key, record):
-                self._put(key, record)
+    def keep(self, obj: KubeObject) -> Record:
+        """Takes the answer to a request of ours, unless a watch has told of a later one; returns it read.
 
-    def reread(self, key: CellKey, record: ServiceRecord | None) -> None:
-        """Takes what the server has just said, after a write of ours went wrong."""
+        Raises:
+            InvalidInput: It is no such record.
+        """
+        record = self._read(obj)
         with self._lock:
-            if record is None:
+            if self._is_news(record):
+                self._put(record, obj)
+        return record
+
+    def reread(self, key: CellKey, obj: KubeObject | None) -> Record | None:
+        """Takes what the server has just said, after a write of ours went wrong; returns it read.
+
+        Whatever its version: a cluster that was restored from a backup counts from lower ones.
+
+        Raises:
+            InvalidInput: It is no such record.
+        """
+        record = None if obj is None else self._read(obj)
+        with self._lock:
+            if obj is None or record is None:
                 self._drop(key)
             else:
-                self._put(key, record)
+                self._put(record, obj)
+        return record
 
-    def get(self, key: CellKey) -> ServiceRecord | None:
+    def get(self, key: CellKey) -> Record | None:
         """Returns a cell's record."""
         with self._lock:
             return self._records.get(key)
 
-    def items(self) -> tuple[tuple[CellKey, ServiceRecord], ...]:
+    def items(self) -> tuple[tuple[CellKey, Record], ...]:
         """Returns every record."""
         with self._lock:
             return tuple(self._records.items())
 
     def cells(self) -> tuple[CellKey, ...]:
-        """Returns every cell with a record."""
+        """Returns every cell with a record, one that cannot be read included."""
         with self._lock:
-            return tuple(self._records)
+            return tuple({**self._records, **dict.fromkeys(self._unreadable)})
 
     def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
         """Returns the environments in which a service has a record here."""
@@ -99,37 +125,44 @@ class KnownRecords:
     def suspended(self, key: CellKey, now: datetime) -> str:
         """Returns why a person has suspended a record, or nothing when nobody has, or no longer."""
         with self._lock:
-            noted = self._noted.get(key)
-        return suspended(noted, now)
+            metadata = self._metadata.get(key)
+        return suspended(None if metadata is None else {"metadata": metadata}, now)
 
     def suspending(self) -> tuple[CellKey, ...]:
         """Returns the records with the annotation, whatever it says."""
         with self._lock:
-            noted = list(self._noted.items())
-        return tuple(k for k, o in noted if UNTIL in (o["metadata"].get("annotations") or {}))
+            each = list(self._metadata.items())
+        return tuple(key for key, meta in each if UNTIL in (meta.get("annotations") or {}))
 
     def is_readable(self, key: CellKey) -> bool:
         """Whether a cell's record, if there is one, could be read: then None means none."""
         with self._lock:
             return key not in self._unreadable
 
-    def metadata(self, key: CellKey) -> KubeObject:
+    def kept(self, key: CellKey) -> KubeObject:
         """Returns of a record's metadata what others write, which a replacement must keep."""
         with self._lock:
-            noted = self._noted.get(key, {}).get("metadata", {})
-        return {name: noted[name] for name in ("annotations", "labels") if name in noted}
+            metadata = self._metadata.get(key, {})
+        return {name: metadata[name] for name in KEPT if name in metadata}
 
-    def _is_news(self, key: CellKey, record: ServiceRecord) -> bool:
-        was = self._records.get(key)
+    def uid(self, key: CellKey) -> str:
+        """Returns the uid of a record's object, or nothing while it is not known."""
+        with self._lock:
+            return str(self._metadata.get(key, {}).get("uid", ""))
+
+    def _is_news(self, record: Record) -> bool:
+        was = self._records.get((record.service, record.environment))
         return was is None or _number(was.version) <= _number(record.version)
 
-    def _put(self, key: CellKey, record: ServiceRecord) -> None:
+    def _put(self, record: Record, obj: KubeObject) -> None:
+        key = (record.service, record.environment)
         self._records[key] = record
+        self._metadata[key] = obj["metadata"]
         self._environments.setdefault(key[0], set()).add(key[1])
 
     def _drop(self, key: CellKey) -> None:
         self._records.pop(key, None)
-        self._noted.pop(key, None)
+        self._metadata.pop(key, None)
         left = self._environments.get(key[0], set())
         left.discard(key[1])
         if not left:

@@ -54,7 +54,7 @@ class Looks:
         self,
         live: LiveObjects,
         stored: StoredObjects,
-        records: KnownRecords,
+        records: KnownRecords[ServiceRecord],
         *,
         clock: Clock,
         on_change: Callable[[CellKey], None],

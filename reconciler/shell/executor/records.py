@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +9,9 @@ from reconciler.errors import AdmissionDenied, Conflict, NotServed, Refused
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.kube import KubeApi
-from reconciler.schema.records import (
-    read_service_record,
-    service_record_object,
-    service_record_status,
-)
-from reconciler.shell.executor.orders import CellKey, Leadership, Order
+from reconciler.schema.records import service_record_object, service_record_status
+from reconciler.shell.executor.known import KnownRecords
+from reconciler.shell.executor.orders import Leadership, Order
 
 
 class Fenced(Conflict):
@@ -28,15 +24,13 @@ class ServiceRecords:
     Args:
         api: The cluster.
         namespace: The reconciler's own.
-        noted: Of a record's metadata what others write, which a replacement must keep.
+        known: What is known of them; it is told of every answer.
     """
 
-    def __init__(
-        self, api: KubeApi, namespace: str, noted: Callable[[CellKey], KubeObject]
-    ) -> None:
+    def __init__(self, api: KubeApi, namespace: str, known: KnownRecords[ServiceRecord]) -> None:
         self._api = api
         self._namespace = namespace
-        self._noted = noted
+        self._known = known
 
     def claim(self, wanted: ServiceRecord, was: ServiceRecord | None) -> ServiceRecord:
         """Writes what is asked for, or finds that it stands already, still in our name.
@@ -46,12 +40,12 @@ class ServiceRecords:
             Conflict: Somebody wrote it since it was read.
         """
         if was is None or not was.version:
-            return self._read(self._api.create(self._object(wanted)))
+            return self._known.keep(self._api.create(self._object(wanted)))
         if _is_spec_equal(wanted, was):
             return self._checked(wanted)
         try:
             obj = self._object(replace(wanted, version=was.version))
-            return self._read(self._api.replace(obj, subresource=None))
+            return self._known.keep(self._api.replace(obj, subresource=None))
         except (NotServed, AdmissionDenied):
             raise
         except Refused as error:
@@ -77,29 +71,29 @@ class ServiceRecords:
         return held
 
     def _checked(self, wanted: ServiceRecord) -> ServiceRecord:
-        from_server = self.read(wanted)
+        found = self._find(wanted)
+        from_server = None if found is None else self._known.keep(found)
         if from_server is None or not _is_spec_equal(wanted, from_server):
             name = f"ServiceRecord/{wanted.service}.{wanted.environment}"
             raise Conflict(name, "the claim does not stand", "the record was changed meanwhile")
         return from_server
 
-    def read(self, like: ServiceRecord) -> ServiceRecord | None:
-        """Returns the record of the same cell as it stands on the server."""
-        found = self._api.get(ObjectRef.of(self._object(like)))
-        return None if found is None else self._read(found)
+    def reread(self, like: ServiceRecord) -> None:
+        """Takes over the record of the same cell as it stands on the server, after a write went wrong."""
+        self._known.reread((like.service, like.environment), self._find(like))
+
+    def _find(self, like: ServiceRecord) -> KubeObject | None:
+        return self._api.get(ObjectRef.of(self._object(like)))
 
     def report(self, record: ServiceRecord) -> ServiceRecord:
         """Writes the status of a record that was read or claimed before."""
         obj = {**self._object(record), "status": service_record_status(record)}
-        return self._read(self._api.replace(obj, subresource="status"))
+        return self._known.keep(self._api.replace(obj, subresource="status"))
 
     def _object(self, record: ServiceRecord) -> dict[str, Any]:
         obj = service_record_object(record, namespace=self._namespace)
-        noted = self._noted((record.service, record.environment))
-        return {**obj, "metadata": {**noted, **obj["metadata"]}}
-
-    def _read(self, obj: KubeObject) -> ServiceRecord:
-        return read_service_record(obj)
+        kept = self._known.kept((record.service, record.environment))
+        return {**obj, "metadata": {**kept, **obj["metadata"]}}
 
 
 def asked_for(order: Order, was: ServiceRecord | None) -> ServiceRecord:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.errors import Conflict
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.times import rfc3339
 from reconciler.ports.kube import Change, WatchEvent
@@ -47,9 +48,13 @@ class Home:
 
     def annotate(self, **annotations: str) -> None:
         """Writes annotations as a person does, and lets the watch tell of it."""
+        self.tell(self.annotate_untold(**annotations))
+
+    def annotate_untold(self, **annotations: str) -> KubeObject:
+        """Writes annotations as a person does; the watch has not told of it yet."""
         found: Any = self.api.get(REF)
         meta = {**found["metadata"], "annotations": annotations}
-        self.tell(self.api.replace({**found, "metadata": meta}, subresource=None))
+        return self.api.replace({**found, "metadata": meta}, subresource=None)
 
     def tell(self, obj: KubeObject, change: Change = Change.MODIFIED) -> None:
         self.records._note(WatchEvent(change, obj))
@@ -120,6 +125,32 @@ def test_what_people_note_on_a_record_stays_when_it_is_written(home: Home) -> No
     assert found is not None
     assert found["metadata"]["annotations"] == {"note": "see the ticket"}
     assert found["spec"]["admitted"]["release"]["version"] == "2.0.0"
+
+
+def test_a_suspension_that_no_watch_has_told_of_survives_a_write_and_is_heeded(home: Home) -> None:
+    """What a write in its way reads instead is what the next write replaces, annotations and all."""
+    known = home.records.get(KEY)
+    assert known is not None
+    written = home.annotate_untold(**{"reconciler.dev/suspend-until": "for ever"})
+    with pytest.raises(Conflict):
+        home.records.save(replace(known, admitted=V2))
+    assert home.records.suspended(KEY)
+    again = home.records.get(KEY)
+    assert again is not None
+    home.records.save(replace(again, admitted=V2))
+    home.tell(written)
+    found: Any = home.api.get(REF)
+    assert found["metadata"]["annotations"] == {"reconciler.dev/suspend-until": "for ever"}
+    assert home.records.suspended(KEY)
+
+
+def test_a_record_is_named_by_its_uid_as_soon_as_it_is_written() -> None:
+    """kubectl finds no Event without it; the watch may tell of the record only later."""
+    home = Home()
+    assert "uid" not in home.records.reference(KEY)
+    home.records.save(record(DEV, V1, epoch=1, holder="me"))
+    found: Any = home.api.get(REF)
+    assert home.records.reference(KEY)["uid"] == found["metadata"]["uid"]
 
 
 def test_a_record_that_is_gone_is_not_suspended_any_more(home: Home) -> None:

@@ -32,6 +32,7 @@ from tests.contract.git_ways import ServedWorld, StoppedClock, served_world
 from tests.gitservers.http import HangUp
 from tests.gitservers.served import PUSHABLE, Way
 from tests.gitservers.ssh import make_key
+from tests.ports import free_port
 from tests.processes import children
 
 pytestmark = pytest.mark.git_server
@@ -58,9 +59,20 @@ def one_commit(world: ServedWorld) -> CommitId:
     return world.repo.commit(world.repo.fetch(), {"y": b"1"}, "y")
 
 
+_strangers: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _not_of_other_tests() -> None:
+    """A repository that an earlier test has dropped ends its process when it is collected."""
+    gc.collect()
+    _strangers.clear()
+    _strangers.update(exchanges())
+
+
 def exchanges() -> list[int]:
-    """Returns the exchange processes of this test process."""
-    found = children(os.getpid())
+    """Returns the exchange processes of this test process that this test began."""
+    found = (pid for pid in children(os.getpid()) if pid not in _strangers)
     return [
         pid for pid in found if b"exchange_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
@@ -204,12 +216,10 @@ def _drip(server: socket.socket, says: bytes, stopping: threading.Event) -> None
 
 @pytest.mark.parametrize("scheme", ["http", "https", "ssh"])
 def test_a_closed_port_is_unreachable(scheme: str, tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"{scheme}://127.0.0.1:{taken.getsockname()[1]}/env.git"
-        access = GitAccess(url, "main", tmp_path / "mirror", ssh_key_file=tmp_path / "key")
-        with pytest.raises(Unreachable):
-            open_repository(access, clock=StoppedClock()).fetch()
+    url = f"{scheme}://127.0.0.1:{free_port()}/env.git"
+    access = GitAccess(url, "main", tmp_path / "mirror", ssh_key_file=tmp_path / "key")
+    with pytest.raises(Unreachable):
+        open_repository(access, clock=StoppedClock()).fetch()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import base64
 import json
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -24,6 +23,7 @@ from reconciler.simulated.behaviour import Fate
 from tests.controlplane.building import require_tool
 from tests.controlplane.process import Process
 from tests.controlplane.stages import stages
+from tests.ports import free_port
 from tests.system.apt import require
 
 READY_S = 90.0
@@ -330,14 +330,6 @@ def control_planes(
         if failures:
             raise failures[0]
         yield planes
-
-
-def free_port() -> int:
-    """Returns a port that nobody listens on; each cluster has its own, since ports are freed late."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _create_node(plane: ControlPlane) -> None:

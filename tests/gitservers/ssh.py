@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.gitservers.hooks import Hooks
+from tests.ports import free_port
 from tests.system.apt import require
 
 _START_S = 10.0
@@ -78,7 +79,7 @@ class GitSshServer:
         self.user = getuser()
         self.key_file = make_key(folder / "client_key")
         self.known_hosts_file = folder / "known_hosts"
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._host_keys = [make_key(folder / "host_key")]
         self._host_keys += [make_key(folder / f"host_key_{kind}", kind) for kind in more_host_keys]
@@ -147,10 +148,3 @@ def make_key(path: Path, kind: str = "ed25519") -> Path:
     program = shutil.which("ssh-keygen") or str(require("openssh-client", "ssh-keygen"))
     subprocess.run([program, "-q", "-t", kind, "-N", "", "-f", str(path)], check=True)
     return path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,6 +19,7 @@ import yaml
 from reconciler.cli.demo_fleet import DemoFleet
 from tests.house.test_operations_docs import metrics
 from tests.install.fleet import settings_for
+from tests.ports import free_port
 from tests.system.apt import require
 from tests.system.daemon import DaemonProcess
 
@@ -133,9 +133,7 @@ def prometheus(folder: Path, target: str) -> Iterator[str]:
             }
         )
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     flags = [
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'tsdb'}",

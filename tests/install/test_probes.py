@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 
@@ -14,16 +13,11 @@ from reconciler.config.settings import RepoSettings, Settings
 from reconciler.web.probes import probes
 from reconciler.web.serving import Served
 from tests.install.fleet import settings_for
+from tests.ports import free_port
 from tests.system.daemon import DaemonProcess
 
 LIMIT_S = 60
 """A few seconds are enough; the machine may be busy."""
-
-
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def test_readiness_says_what_is_wrong_and_liveness_does_not_ask() -> None:
@@ -42,7 +36,7 @@ def test_readiness_says_what_is_wrong_and_liveness_does_not_ask() -> None:
 
 @pytest.mark.slow
 def test_a_daemon_without_git_and_clusters_lives_serves_and_says_so(tmp_path: Path) -> None:
-    nowhere = closed_port()
+    nowhere = free_port()
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
         f"""\

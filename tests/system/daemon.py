@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tests.controlplane.cluster import free_port
+from tests.ports import free_port
 
 READY_S = 60.0
 STOP_S = 40.0
@@ -153,6 +153,11 @@ class DaemonProcess:
                 found: dict[str, Any] = cell
                 return found
         return None
+
+    def reason(self, service: str, environment: str) -> str | None:
+        """Returns why one cell of its status is as it is, or None while it has none."""
+        cell = self.cell(service, environment)
+        return None if cell is None else str(cell["reason"])
 
     def metrics(self) -> str:
         """Returns its metrics."""

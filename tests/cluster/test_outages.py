@@ -25,7 +25,10 @@ def test_a_cluster_that_refuses_connections_holds_only_its_own_wave(proven: Flee
         proven.merge(proven.pins(NEXT), "release 1.1.0")
         for cluster in ("dev-1", "staging-1", "prod-1"):
             daemon.until(lambda c=cluster: proven.runs(c, digest(NEXT)), f"{cluster} has it")  # type: ignore[misc]
-        daemon.until(lambda: _reason(proven) == "ClusterUnreachable", "status says why prod waits")
+        daemon.until(
+            lambda: daemon.reason(proven.service, "prod") == "ClusterUnreachable",
+            "status says why prod waits",
+        )
         cell = daemon.cell(proven.service, "prod")
         assert cell is not None
         reachable = {c["name"]: c["reachable"] for c in cell["clusters"]}
@@ -36,11 +39,6 @@ def test_a_cluster_that_refuses_connections_holds_only_its_own_wave(proven: Flee
         plane.start_server()
     daemon.until(lambda: proven.runs("prod-2", digest(NEXT)), "it has caught up")
     proven.wait_proven("prod", NEXT)
-
-
-def _reason(fleet: Fleet) -> str | None:
-    cell = fleet.daemon.cell(fleet.service, "prod")
-    return cell["reason"] if cell else None
 
 
 def test_a_cluster_that_hangs_holds_only_its_own_wave(proven: Fleet) -> None:

@@ -204,11 +204,13 @@ def _live(watched: Watched) -> None:
         f"  literals: ['password={LITERAL}', '{LITERAL}']\npatches: [{{patch: '{LITERAL}'}}]\n",
     }.items():
         fleet.change({KUSTOMIZATION: text}, title)
-        daemon.until(lambda: _reason(daemon, "api") == "RenderFailed", f"{title} does not render")
+        daemon.until(
+            lambda: daemon.reason("api", "dev") == "RenderFailed", f"{title} does not render"
+        )
         watched.listen(title)
         good = "resources: [namespace.yaml, api.yaml]\n"
         fleet.change({KUSTOMIZATION: good}, "as it was")
-        daemon.until(lambda: _reason(daemon, "api") != "RenderFailed", "it renders again")
+        daemon.until(lambda: daemon.reason("api", "dev") != "RenderFailed", "it renders again")
     for title, text in {
         "a key twice": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData: {{a: {TYPO}, a: {TYPO}}}\n",
         "a quote left open": f'apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData: {{a: "{TYPO}}}\n',
@@ -217,21 +219,18 @@ def _live(watched: Watched) -> None:
         "a name that is none": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: 7}}\nstringData: {{a: {TYPO}}}\n",
     }.items():
         fleet.change({MANIFEST: text}, title)
-        daemon.until(lambda: _reason(daemon, "web") != "Settled", f"{title} is held, or applied")
+        daemon.until(
+            lambda: daemon.reason("web", "dev") != "Settled", f"{title} is held, or applied"
+        )
         watched.listen(title)
     fleet.change({MANIFEST: SECRETS}, "The Secrets as they were")
-    daemon.until(lambda: _reason(daemon, "web") == "Settled", "all is well again")
+    daemon.until(lambda: daemon.reason("web", "dev") == "Settled", "all is well again")
 
     # A release that fails, and the commit that takes it back.
     fleet.merge("1.10.0", Fate.CRASH, "bad")
     daemon.until(lambda: daemon.logged("RevertPushed"), "the revert is pushed")
     watched.listen_closely("reverted")
     watched.listen_at_the_end()
-
-
-def _reason(daemon: DaemonProcess, service: str) -> str:
-    cell = daemon.cell(service, "dev")
-    return str(cell["reason"]) if cell else ""
 
 
 def test_nothing_secret_is_ever_said(watched: Watched) -> None:

@@ -32,4 +32,6 @@ def test_a_merge_into_a_folder_is_fetched_without_waiting_for_the_next_poll(
         made.start_with(GOOD, policy(soak_s=0.3))
         commit = made.merge(made.pins(NEXT))
         made.daemon.until(lambda: made.image("dev-1") == digest(NEXT), "it is delivered")
-        assert made.daemon.status()["head"]["accepted"] == commit
+        made.daemon.until(
+            lambda: made.daemon.status()["head"]["accepted"] == commit, "status says so"
+        )

@@ -55,7 +55,9 @@ def test_fuses_that_believe_more_let_the_next_release_through(tmp_path: Path) ->
         for bad in BAD:
             _rejected(made, bad)
         made.merge(made.pins(NEXT))
-        made.daemon.until(lambda: _reason(made) == "FuseBlown", "the fuse is blown")
+        made.daemon.until(
+            lambda: made.daemon.reason(SERVICE, "dev") == "FuseBlown", "the fuse is blown"
+        )
         assert made.image("dev-1") == digest(GOOD)
         made.daemon.settings["fuses"] = {"service_an_hour": len(BAD), "fleet_an_hour": 9}
         made.daemon.write_settings()
@@ -69,8 +71,3 @@ def _rejected(made: Simulated, version: str) -> None:
     made.daemon.until(
         lambda: len(made.reverts()) + len(made.own_branches()) > before, f"{version} is taken back"
     )
-
-
-def _reason(made: Simulated) -> str:
-    cell = made.daemon.cell(SERVICE, "dev")
-    return str(cell["reason"]) if cell else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -141,12 +142,14 @@ def _snake(tree: Any) -> Any:
     return [_snake(item) for item in tree] if isinstance(tree, list) else tree
 
 
+@lru_cache(maxsize=1024)
 def camel_key(key: str) -> str:
     """Returns a field's name as Kubernetes spells it."""
     head, *rest = key.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
 
+@lru_cache(maxsize=1024)
 def snake_key(key: str) -> str:
     """Returns a field's name as it is spelled here."""
     return re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from reconciler.simulated.answers import bad_request, invalid
 from reconciler.simulated.kinds import Kind
 from reconciler.simulated.schemas import faults, unknown
+from reconciler.simulated.trees import copied
 
 Object = dict[str, Any]
 
@@ -104,7 +104,7 @@ def number(kind: Kind, obj: Object, was: Object | None) -> None:
     """
     key, meta = (kind.group, kind.kind), obj["metadata"]
     if was is None and key in _NEW_STATUS:
-        obj["status"] = copy.deepcopy(_NEW_STATUS[key])
+        obj["status"] = copied(_NEW_STATUS[key])
     if key != ("apps", "DaemonSet"):
         return
     templates = 0 if was is None else int(was["metadata"]["annotations"][GENERATION])

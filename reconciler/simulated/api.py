@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from reconciler.simulated.requests import Request, Target
 from reconciler.simulated.shelf import Object
 from reconciler.simulated.store import Store
 from reconciler.simulated.tables import table
+from reconciler.simulated.trees import copied
 
 LISTS_KEPT = 50
 """Lists under way, each the whole of its pages; a real server keeps them for five minutes."""
@@ -173,7 +173,7 @@ class Api:
                 wanted = request.mapping()
             else:
                 return Reply(_scale_of(obj))
-            new = copy.deepcopy(obj)
+            new = copied(obj)
             new["spec"]["replicas"] = int(wanted["spec"]["replicas"])
             return Reply(_scale_of(store.replace(new, request.manager, dry_run=request.dry_run)))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
 from reconciler.simulated.shelf import Key, Object, Shelf
+from reconciler.simulated.trees import copied
 
 
 class Endings:
@@ -29,7 +29,7 @@ class Endings:
         found = self._shelf.get(key)
         assert found is not None
         if "deletionTimestamp" not in found["metadata"] and self._is_held(key, found):
-            doomed = copy.deepcopy(found)
+            doomed = copied(found)
             doomed["metadata"]["deletionTimestamp"] = rfc3339(
                 self._clock.now().replace(microsecond=0)
             )
@@ -41,14 +41,14 @@ class Endings:
                     self.begin(below)
         left = self._shelf.get(key)
         if left is not None and self._is_held(key, left):
-            return copy.deepcopy(left)
-        return self._drop(key, orphan=orphan) if left is not None else copy.deepcopy(found)
+            return copied(left)
+        return self._drop(key, orphan=orphan) if left is not None else copied(found)
 
     def go_on(self, key: Key) -> Object:
         """Ends an object that was marked, if what held it has let go."""
         found = self._shelf.get(key)
         assert found is not None
-        return copy.deepcopy(found) if self._is_held(key, found) else self._drop(key, orphan=False)
+        return copied(found) if self._is_held(key, found) else self._drop(key, orphan=False)
 
     def _drop(self, key: Key, *, orphan: bool) -> Object:
         gone = self._shelf.drop(key)

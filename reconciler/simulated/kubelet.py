@@ -41,7 +41,8 @@ _COUNTED = ("cpu", "memory")
 
 def back_off(restarts: int) -> str:
     """Returns how long a container's next start is put off, as Go writes a time."""
-    wait_s = min(BACK_OFF_S * 2 ** (restarts - 1), BACK_OFF_S_MAX)
+    doubled = min(restarts - 1, BACK_OFF_S_MAX.bit_length())
+    wait_s = min(BACK_OFF_S * 2**doubled, BACK_OFF_S_MAX)
     minutes, seconds = divmod(wait_s, 60)
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
 

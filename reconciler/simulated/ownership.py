@@ -5,7 +5,6 @@ Source: Kubernetes documentation, "Server-Side Apply", and structured-merge-diff
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from reconciler.core.diff import AS_SET, list_key
 from reconciler.core.diff.list_keys import item_key
 from reconciler.simulated.answers import Answer
+from reconciler.simulated.trees import copied
 
 Step = tuple[str, str]
 Field = tuple[Step, ...]
@@ -111,7 +111,7 @@ def applied(
         after[owner] = owned - taken
     if conflicts and not force:
         raise _conflict(desired, conflicts)
-    merged = copy.deepcopy(live) if live else {}
+    merged = copied(live) if live else {}
     for field in sorted(owners.get(me, frozenset()) - wanted, key=len):
         if not any(_covers(owned, field) for owner, owned in after.items() if owner != me):
             _remove(merged, field)
@@ -226,7 +226,7 @@ def _merge(live: Any, desired: Any, kind: tuple[str, str], names: tuple[str, ...
         return merged
     keys = list_key(*kind, names) if isinstance(desired, list) else None
     if keys is None or not isinstance(live, list):
-        return copy.deepcopy(desired)
+        return copied(desired)
     return _merge_list(live, desired, keys, kind, names)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from reconciler.core.diff.list_keys import item_key, list_key
 from reconciler.simulated.answers import bad_request
 from reconciler.simulated.shelf import Object
+from reconciler.simulated.trees import copied
 
 
 def patched(was: Object, patch: Any, content_type: str) -> Object:
@@ -16,7 +16,7 @@ def patched(was: Object, patch: Any, content_type: str) -> Object:
     Raises:
         Answer: 400, the patch is none of these.
     """
-    new = copy.deepcopy(was)
+    new = copied(was)
     if "json-patch" in content_type:
         for operation in patch:
             _operate(new, operation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from reconciler.simulated import answers
 from reconciler.simulated.selecting import Selection
+from reconciler.simulated.trees import copied
 
 Object = dict[str, Any]
 
@@ -102,15 +102,15 @@ class Shelf:
             self.version += 1
             obj["metadata"]["resourceVersion"] = str(self.version)
             spaces.setdefault(key.namespace, {})[key.name] = obj
-            self._note(key, before, obj, copy.deepcopy(obj))
-            return copy.deepcopy(obj)
+            self._note(key, before, obj, copied(obj))
+            return copied(obj)
 
     def drop(self, key: Key) -> Object:
         """Takes an object away and returns it as it was, with the version of its deletion."""
         with self.changed:
             before = self._objects[key[:2]][key.namespace].pop(key.name)
             self.version += 1
-            last = copy.deepcopy(before)
+            last = copied(before)
             last["metadata"]["resourceVersion"] = str(self.version)
             self._note(key, before, None, last)
             return last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import uuid
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from reconciler.simulated.ending import Endings, is_doomed
 from reconciler.simulated.kinds import BUILT_IN, Kind, kinds_of
 from reconciler.simulated.selecting import Selection
 from reconciler.simulated.shelf import Key, Logged, Object, Shelf
+from reconciler.simulated.trees import copied
 
 
 class Store:
@@ -58,7 +58,7 @@ class Store:
         found = self._shelf.get(_key(kind, namespace, name))
         if found is None:
             raise answers.not_found(kind.resource, name)
-        return copy.deepcopy(found)
+        return copied(found)
 
     def has(self, kind: Kind, namespace: str, name: str) -> bool:
         """Whether an object is there."""
@@ -71,7 +71,7 @@ class Store:
         selection = Selection(namespace, labels, fields)
         with self.changed:
             found = self.peek(kind, namespace)
-            return [copy.deepcopy(obj) for obj in found if selection.has(obj)], self.version
+            return [copied(obj) for obj in found if selection.has(obj)], self.version
 
     def peek(self, kind: Kind, namespace: str | None) -> list[Object]:
         """Returns the stored objects themselves, for controllers, which change none of them in place."""
@@ -136,7 +136,7 @@ class Store:
                 raise answers.not_found(kind.resource, key.name)
             _check_version(kind, was, obj["metadata"])
             if subresource == "status":
-                new = {**copy.deepcopy(was), "status": copy.deepcopy(obj.get("status") or {})}
+                new = {**copied(was), "status": copied(obj.get("status") or {})}
             else:
                 new = defaulted(_with_status_of(kind, obj, was))
             admit(kind, new, was)
@@ -166,7 +166,7 @@ class Store:
                 _check_version(kind, was, desired["metadata"])
             desired["metadata"].pop("resourceVersion", None)
             merged, owners = ownership.applied(
-                copy.deepcopy(was or {}), desired, self._owners.get(key, {}), manager, force=force
+                copied(was or {}), desired, self._owners.get(key, {}), manager, force=force
             )
             new = defaulted(merged)
             admit(kind, new, was)
@@ -229,10 +229,10 @@ class Store:
         if was is not None:
             meta["resourceVersion"] = was["metadata"]["resourceVersion"]
             if new == was:
-                return copy.deepcopy(was)
+                return copied(was)
         if dry_run:
             meta.setdefault("resourceVersion", str(self.version))
-            return copy.deepcopy(new)
+            return copied(new)
         self._owners[key], self._times[key] = owners, times
         if _is_definition(key):
             self._define(new)
@@ -307,7 +307,7 @@ def _is_definition(key: Key) -> bool:
 
 
 def _without_status(kind: Kind, obj: Object) -> Object:
-    new = copy.deepcopy(dict(obj))
+    new = copied(dict(obj))
     new["metadata"] = dict(new.get("metadata") or {})
     new["metadata"].pop("managedFields", None)
     if kind.has_status:
@@ -318,7 +318,7 @@ def _without_status(kind: Kind, obj: Object) -> Object:
 def _with_status_of(kind: Kind, obj: Object, was: Object) -> Object:
     new = _without_status(kind, obj)
     if kind.has_status and "status" in was:
-        new["status"] = copy.deepcopy(was["status"])
+        new["status"] = copied(was["status"])
     if "deletionTimestamp" in was["metadata"]:
         new["metadata"]["deletionTimestamp"] = was["metadata"]["deletionTimestamp"]
     return new

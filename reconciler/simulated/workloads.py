@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from reconciler.ports.clock import Clock
 from reconciler.simulated.behaviour import Fate, Pace, fate_of
@@ -17,6 +19,22 @@ from reconciler.simulated.sets import (
     tell_stateful_set,
 )
 from reconciler.simulated.store import Store
+
+EVER = timedelta(days=365)
+"""By then everything that time alone does to a Pod is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A moment from which on nothing moves by itself.
+
+    Attributes:
+        version: Of the store.
+        fates: What becomes of each image that runs.
+    """
+
+    version: int
+    fates: dict[str, Fate]
 
 
 class Workloads:
@@ -42,10 +60,14 @@ class Workloads:
         self._fates_of = fates_of
         self._hands = Hands(store, clock)
         self._born_s: dict[str, float] = {}
+        self._rests: _Rest | None = None
 
     def step(self) -> None:
-        """Moves everything on to the present moment."""
+        """Moves everything on to the present moment; at rest that is nothing, and costs next to nothing."""
         with self._store.changed:
+            if self._is_at_rest():
+                return
+            before = self._store.version
             self._each("apps/v1", "Deployment", move_deployment)
             self._each("apps/v1", "StatefulSet", move_stateful_set)
             self._each("apps/v1", "DaemonSet", move_daemon_set)
@@ -57,6 +79,29 @@ class Workloads:
             self._each("apps/v1", "Deployment", tell_deployment)
             self._each("apps/v1", "StatefulSet", tell_stateful_set)
             self._each("apps/v1", "DaemonSet", tell_daemon_set)
+            self._rests = self._rest() if self._store.version == before else None
+
+    def _is_at_rest(self) -> bool:
+        rests = self._rests
+        if rests is None or rests.version != self._store.version:
+            return False
+        return all(self._fates_of(image) is fate for image, fate in rests.fates.items())
+
+    def _rest(self) -> _Rest | None:
+        """Returns what nothing but a write, or another fate, can change; None where time will.
+
+        Controllers have no clock: time changes Pods alone, and what it leaves alone for ever is at rest.
+        """
+        now, now_s = self._clock.now(), self._clock.monotonic_s()
+        ever, ever_s = now + EVER, now_s + EVER.total_seconds()
+        fates: dict[str, Fate] = {}
+        for pod in self._hands.listed("v1", "Pod"):
+            age_s = self._born_s.get(pod["metadata"]["uid"], now_s)
+            if self._status(pod, now_s - age_s, now) != self._status(pod, ever_s - age_s, ever):
+                return None
+            images = (str(c.get("image")) for c in pod["spec"].get("containers") or ())
+            fates.update((image, self._fates_of(image)) for image in images)
+        return _Rest(self._store.version, fates)
 
     def _each(self, api_version: str, kind: str, step: Callable[[Hands, Object], None]) -> None:
         for obj in self._hands.listed(api_version, kind):
@@ -66,9 +111,10 @@ class Workloads:
     def _pod(self, hands: Hands, obj: Object) -> None:
         now_s = self._clock.monotonic_s()
         born_s = self._born_s.setdefault(obj["metadata"]["uid"], now_s)
-        now = self._clock.now()
-        status = status_of(obj, now_s - born_s, now, self._pace, self._fates_of)
-        hands.write_status(obj, status, "kubelet")
+        hands.write_status(obj, self._status(obj, now_s - born_s, self._clock.now()), "kubelet")
+
+    def _status(self, pod: Object, age_s: float, now: datetime) -> Object:
+        return status_of(pod, age_s, now, self._pace, self._fates_of)
 
     def _forget_pods(self) -> None:
         uids = {pod["metadata"]["uid"] for pod in self._hands.listed("v1", "Pod")}

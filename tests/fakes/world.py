@@ -12,7 +12,7 @@ from reconciler.errors import Unreachable
 from reconciler.model.events import Event, EventKind
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
-from reconciler.model.objects import ObjectRef
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
 from reconciler.ports.kube import KubeApi
@@ -169,6 +169,7 @@ class World:
         self.writes: list[Write] = []
         self.before: Callable[[str, str, str, str], None] = lambda *asked: None
         self._processes: dict[str, _Process] = {}
+        self._read: dict[tuple[str, str], tuple[KubeObject, PromotionRecord]] = {}
         self._on_view = on_view
         self.mode = mode
         self.settings = Settings(repo=RepoSettings(url="memory", poll_s=2), mode=mode, home="dev-1")
@@ -243,24 +244,29 @@ class World:
 
     def record(self, environment: str, service: str = "web") -> PromotionRecord | None:
         """Returns a promotion record as the home holds it."""
-        name = f"{service}.{environment}"
-        ref = ObjectRef("reconciler.dev/v1alpha1", "PromotionRecord", "reconciler-system", name)
-        client = self.clusters["dev-1"].client()
-        if client.kind(ref.api_version, ref.kind) is None:
+        found = self._stored("dev-1", "PromotionRecord", f"{service}.{environment}")
+        if found is None:
             return None
-        found = client.get(ref)
-        return read_promotion_record(found) if found else None
+        # It is asked for after every step; what is stored is never changed in place.
+        key = (environment, service)
+        if key not in self._read or self._read[key][0] is not found:
+            self._read[key] = (found, read_promotion_record(found))
+        return self._read[key][1]
 
     def service_record(self, cluster: str, service: str = "web") -> ServiceRecord | None:
         """Returns a cluster's service record."""
         environment = cluster.rpartition("-")[0]
-        name = f"{service}.{environment}"
-        ref = ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", "reconciler-system", name)
-        client = self.clusters[cluster].client()
-        if client.kind(ref.api_version, ref.kind) is None:
+        found = self._stored(cluster, "ServiceRecord", f"{service}.{environment}")
+        return read_service_record(found) if found is not None else None
+
+    def _stored(self, cluster: str, kind: str, name: str) -> KubeObject | None:
+        """Returns a record's object itself, past every fault of the cluster."""
+        store = self.clusters[cluster].store
+        served = store.served("reconciler.dev/v1alpha1", kind)
+        if served is None:
             return None
-        found = client.get(ref)
-        return read_service_record(found) if found else None
+        records = store.peek(served, "reconciler-system")
+        return next((record for record in records if record["metadata"]["name"] == name), None)
 
     def proven(self, environment: str, version: str, service: str = "web") -> bool:
         """Whether a version is proven in an environment."""

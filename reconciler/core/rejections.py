@@ -9,7 +9,6 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Hold, Reject
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, Member
-from reconciler.model.names import EnvironmentName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import EVIDENCE_MAX, MESSAGE_MAX, PromotionRecord, Rejection
 from reconciler.model.release import Part, Revision
@@ -130,7 +129,7 @@ def build(view: CellView, bad: Revision, member: Member, *, reason: str, message
     """
     restore_to = way_back(view.cell, bad)
     part = changed_part(bad, restore_to)
-    after = () if part is Part.VALUES else _names(view.facts.cells[view.index + 1 :])
+    after = () if part is Part.VALUES else view.after
     rollout = view.cell.record.rollout if view.cell.record else None
     return Rejection(
         revision=bad,
@@ -146,7 +145,3 @@ def build(view: CellView, bad: Revision, member: Member, *, reason: str, message
         first_failure_at=member.health.first_failure_at or view.now,
         rejected_at=view.now,
     )
-
-
-def _names(cells: Iterable[Cell]) -> tuple[EnvironmentName, ...]:
-    return tuple(cell.environment for cell in cells)

@@ -30,7 +30,7 @@ def resolve(
     Args:
         pin: The pin, as HEAD holds it.
         head: The commit that the pin was read from.
-        earlier: The records of the environments before this one, in order of the path.
+        earlier: The records of all environments before this one, in order of the path.
         own: The record of this one: it may remember a source that the one before has forgotten.
         revision_at: Builds the revision with the tree at a commit.
     """
@@ -39,7 +39,7 @@ def resolve(
     at_head = revision_at(head)
     if at_head is None or not earlier or _is_proven(at_head.identity, earlier):
         return at_head
-    known = (*_proven_sources(at_head, earlier[-1]), *_proven_sources(at_head, own))
+    known = (s for record in (*reversed(earlier), own) for s in _proven_sources(at_head, record))
     for source in dict.fromkeys(known):
         candidate = revision_at(source)
         if candidate is not None and _is_proven(candidate.identity, earlier):

@@ -107,7 +107,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         policy_digest=cell.ask.policy_digest,
         admitted_at=view.now,
         commit=commit,
-        path=tuple(other.environment for other in view.facts.cells),
+        path=view.facts.path,
     )
     reason, told = "GatesOpen", message
     if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):

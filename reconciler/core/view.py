@@ -14,7 +14,7 @@ class CellView:
     """What a decision about one service in one environment may look at.
 
     Attributes:
-        index: The cell's place on the path.
+        index: The cell's place among those of the service.
         now: Wall time, UTC.
     """
 
@@ -30,8 +30,14 @@ class CellView:
 
     @property
     def earlier(self) -> tuple[Cell, ...]:
-        """The cells before it on the path."""
-        return self.facts.cells[: self.index]
+        """The cells that a release passes before it comes here, in the order of the path."""
+        before = self.facts.path.before(self.environment)
+        return tuple(cell for cell in self.facts.cells if cell.environment in before)
+
+    @property
+    def after(self) -> tuple[EnvironmentName, ...]:
+        """The environments that a release comes to only through this one, in the order of the path."""
+        return self.facts.path.after(self.environment)
 
     @property
     def service(self) -> ServiceName:

@@ -17,6 +17,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, ServiceRecord
@@ -154,10 +155,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """One service along its path, in order."""
+    """One service along its path.
+
+    Attributes:
+        cells: One for each step of the path, in its order.
+    """
 
     service: ServiceName
     mode: Mode
+    path: Path
     cells: tuple[Cell, ...]
 
 

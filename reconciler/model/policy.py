@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
+from reconciler.model.path import Path
 
 
 class DriftMode(StrEnum):
@@ -44,12 +45,12 @@ class Policy:
 
     Attributes:
         name: `line`, or `builtin:<name>` for a shipped one.
-        path: The environments that a service passes, in order.
+        path: The environments that a service passes.
         environments: One entry for each environment on the path, in the same order.
     """
 
     name: PolicyName
-    path: tuple[EnvironmentName, ...]
+    path: Path
     environments: tuple[tuple[EnvironmentName, EnvironmentPolicy], ...]
 
     def of(self, environment: EnvironmentName) -> EnvironmentPolicy:

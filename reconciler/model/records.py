@@ -18,6 +18,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.path import Path
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.release import Part, Revision
 
@@ -58,7 +59,7 @@ class Rollout:
     Attributes:
         restore_to: The proven revision to go back to, or None when nothing is proven here.
         commit: HEAD at admission: the commit that asked for it.
-        path: The service's environments in order, so that a way back needs no Git to know them.
+        path: The service's own at admission, so that a way back needs no Git to know it.
     """
 
     revision: Revision
@@ -67,7 +68,7 @@ class Rollout:
     policy_digest: str
     admitted_at: datetime
     commit: CommitId
-    path: tuple[EnvironmentName, ...] = ()
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, Policy
 from reconciler.model.release import Part, Values
 from reconciler.schema.files import (
@@ -121,13 +122,24 @@ def policy(name: PolicyName, file: PolicyFile, of: Fleet) -> Policy:
     """Returns a policy, `all` and `each` written out for the clusters of a fleet."""
     return Policy(
         name=name,
-        path=tuple(EnvironmentName(e) for e in file.path),
+        path=_path(file),
         environments=tuple(
             (EnvironmentName(e), _rules(EnvironmentName(e), file.environments[e], of, file))
             for e in file.path
             if e in file.environments
         ),
     )
+
+
+def _path(file: PolicyFile) -> Path:
+    """Returns the path; whoever names nobody comes after the one that is named just before."""
+    line = Path.line(EnvironmentName(name) for name in file.path)
+    steps = []
+    for step in line.steps:
+        rules = file.environments.get(step.environment)
+        after = step.after if rules is None or rules.after is None else rules.after
+        steps.append(Step(step.environment, tuple(EnvironmentName(name) for name in after)))
+    return Path(tuple(steps))
 
 
 def _rules(

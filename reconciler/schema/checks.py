@@ -81,6 +81,12 @@ def policy(path: str, file: PolicyFile, document: Document, fleet: Fleet) -> lis
         at: Path = ("environments", environment)
         if environment not in file.path:
             add(at, "UnknownEnvironment", "it is not on the path", "add it, or take it out")
+        else:
+            earlier = file.path[: file.path.index(environment)]
+            for index, name in enumerate(rules.after or ()):
+                if name not in earlier:
+                    why = f"{name} does not stand before {environment} in `path`"
+                    add((*at, "after", index), "NotBefore", why, "name one that does")
         faults.extend(not_supported(path, document, (*at, f)) for f in rules.unsupported())
         found = fleet.environment(EnvironmentName(environment))
         if found is not None and not isinstance(rules.waves, str):
@@ -276,7 +282,7 @@ def _pins(found: Found, documents: Mapping[str, Document]) -> Iterator[Fault]:
             continue
         declared = found.services.get(service)
         policy_ = found.policies.get(declared.policy) if declared else None
-        if policy_ is not None and environment not in policy_.path:
+        if policy_ is not None and environment not in policy_.path.names():
             why = f"{environment} is not on the path of policy {policy_.name}"
             fix = "move the pin, or choose another policy"
             yield Fault(path, 0, 0, "NotOnPath", "it is for nobody", why, fix)

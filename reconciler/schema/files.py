@@ -210,7 +210,6 @@ class EnvironmentPolicyFile(_File):
     """One environment's rules; nothing here has a silent default."""
 
     LATER: ClassVar[tuple[str, ...]] = (
-        "after",
         "approval",
         "checks",
         "max_concurrent",
@@ -233,7 +232,8 @@ class EnvironmentPolicyFile(_File):
     """Clusters that change together, in order; `all` at once, or `each` after the other."""
     drift: Literal["report", "correct"]
     """Whether a hand edit is told, or put right."""
-    after: Later = None
+    after: list[Name] | None = Field(default=None, max_length=100)
+    """What must have proven a release just before, of what stands earlier in `path`; left out, the one named before."""
     approval: Later = None
     checks: Later = None
     max_concurrent: Later = None

@@ -19,6 +19,7 @@ from reconciler.model.facts import Ask
 from reconciler.model.fleet import Cluster, Mode
 from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
+from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
@@ -82,16 +83,14 @@ class Asker:
         pinned = {service for _, service in self.snapshot.pins}
         return frozenset({*self.snapshot.sources, *self.snapshot.services, *pinned})
 
-    def path(
-        self, service: ServiceName, recorded: Sequence[EnvironmentName]
-    ) -> tuple[EnvironmentName, ...]:
-        """Returns the environments of a service in order; those only in the records come last."""
+    def path(self, service: ServiceName, recorded: Sequence[EnvironmentName]) -> Path:
+        """Returns the path of a service; environments that are only in the records come last."""
         policy = self._policy(service)
-        names = policy.path if policy else tuple(e.name for e in self.snapshot.fleet.environments)
-        if policy is None:
-            asked = {e for e, s in self.snapshot.pins if s == service} | set(recorded)
-            names = tuple(name for name in names if name in asked)
-        return (*names, *(e for e in recorded if e not in names))
+        if policy is not None:
+            return policy.path.extended(recorded)
+        asked = {e for e, s in self.snapshot.pins if s == service} | set(recorded)
+        names = (environment.name for environment in self.snapshot.fleet.environments)
+        return Path.line(name for name in names if name in asked).extended(recorded)
 
     def mode(self, service: ServiceName, daemon: Mode) -> Mode:
         """Returns the strictest of the daemon's mode, the fleet's and the service's."""
@@ -230,7 +229,7 @@ class Asker:
         policy = self._policy(service)
         if pin is None:
             return Reason.ORPHANED, f"{pin_path} is not there; absence asks for nothing"
-        if policy is None or environment not in policy.path:
+        if policy is None or environment not in policy.path.names():
             return Reason.ORPHANED, f"{environment} is not on the path of {service}'s policy"
         if not self.clusters(service, environment):
             return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment} for {service}"

@@ -9,6 +9,7 @@ from typing import Protocol
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.path import Path
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
@@ -120,24 +121,27 @@ class Gatherer:
         else:
             path = asker.path(service, environments)
             mode = asker.mode(service, self._daemon_mode())
-        cells: list[Cell] = []
-        for environment in path:
-            earlier = tuple(cell.record for cell in cells)
-            cells.append(self._cell((service, environment), earlier))
-        return ServiceFacts(service, mode, tuple(cells))
+        records = {name: self._records.get((service, name)) for name in path.names()}
+        cells = tuple(
+            self._cell((service, name), record, tuple(records[n] for n in path.before(name)))
+            for name, record in records.items()
+        )
+        return ServiceFacts(service, mode, path, cells)
 
-    def _recorded_path(
-        self, service: ServiceName, environments: list[EnvironmentName]
-    ) -> tuple[EnvironmentName, ...]:
-        """Returns the order that the newest roll-out was admitted under: Git cannot say it now."""
+    def _recorded_path(self, service: ServiceName, environments: list[EnvironmentName]) -> Path:
+        """Returns the path that the newest roll-out was admitted under: Git cannot say it now."""
         records = [self._records.get((service, e)) for e in environments]
         rollouts = [r.rollout for r in records if r is not None and r.rollout is not None]
         newest = max(rollouts, key=lambda rollout: rollout.admitted_at, default=None)
-        path = tuple(e for e in newest.path if e in environments) if newest else ()
-        return (*path, *(e for e in environments if e not in path))
+        path = newest.path.only(environments) if newest else Path()
+        return path.extended(environments)
 
-    def _cell(self, key: CellKey, earlier: tuple[PromotionRecord | None, ...]) -> Cell:
-        record = self._records.get(key)
+    def _cell(
+        self,
+        key: CellKey,
+        record: PromotionRecord | None,
+        earlier: tuple[PromotionRecord | None, ...],
+    ) -> Cell:
         ask = self._ask(key, record, earlier)
         names = self._clusters(key, record)
         wanted = ask.wanted.id if ask.wanted else None

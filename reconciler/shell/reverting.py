@@ -273,15 +273,13 @@ class Reverter:
         asker = self._asker(snapshot)
         facts = self._facts(action.service)
         known = {cell.environment: cell for cell in facts.cells} if facts else {}
+        path = asker.path(action.service, tuple(known))
+        records = {name: self._record((action.service, name)) for name in path.names()}
         cells: list[Cell] = []
-        earlier: list[PromotionRecord | None] = []
-        for environment in asker.path(action.service, tuple(known)):
-            ask = asker.pinned(action.service, environment, tuple(earlier))
-            record = self._record((action.service, environment))
-            former = known.get(environment)
-            members = former.members if former else ()
-            cells.append(Cell(environment, ask, record, record_known=True, members=members))
-            earlier.append(record)
+        for name, record in records.items():
+            ask = asker.pinned(action.service, name, [records[n] for n in path.before(name)])
+            members = known[name].members if name in known else ()
+            cells.append(Cell(name, ask, record, record_known=True, members=members))
         return tuple(cells)
 
     def _commit(self, snapshot: Snapshot, action: CommitRevert, plan: RevertPlan) -> CommitId:

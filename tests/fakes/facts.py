@@ -21,6 +21,7 @@ from reconciler.model.facts import Ask, Cell, FleetSummary, Member, MemberHealth
 from reconciler.model.fleet import Mode
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.path import Path
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.records import (
     ApplyState,
@@ -85,7 +86,7 @@ def rollout(what: Revision, environment: EnvironmentName = DEV, **changes: Any) 
         policy_digest="sha256:p",
         admitted_at=NOW,
         commit=HEAD,
-        path=tuple(CLUSTERS),
+        path=Path.line(CLUSTERS),
     )
     return replace(given, **changes)
 
@@ -216,21 +217,31 @@ def _member(
 ) -> Member:
     given = member(ClusterName(name))
     if runs is not None:
-        facts = ServiceFacts(WEB, Mode.ENFORCE, (of,))
+        facts = in_line(WEB, (of,))
         (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (given,))
         given = replace(given, record=carried_out(order))
     return replace(given, **changes)
 
 
+def in_line(service: ServiceName, cells: tuple[Cell, ...]) -> ServiceFacts:
+    """Returns the facts of a service whose environments come one after the other, as its cells do."""
+    path = Path.line(cell.environment for cell in cells)
+    return ServiceFacts(service, Mode.ENFORCE, path, cells)
+
+
 def view(*cells: Cell, at: int = -1, fleet: FleetSummary | None = None) -> CellView:
     """Returns the view of the last of some cells, or of another."""
-    facts = ServiceFacts(WEB, Mode.ENFORCE, cells)
+    facts = in_line(WEB, cells)
     return CellView(facts, range(len(cells))[at], fleet or FleetSummary(), NOW)
 
 
-def planned(*cells: Cell, at: int = -1, fleet: FleetSummary | None = None) -> tuple[Action, ...]:
-    """Returns what is planned for the last of some cells, or for another."""
-    facts = ServiceFacts(WEB, Mode.ENFORCE, cells)
+def planned(
+    *cells: Cell, at: int = -1, fleet: FleetSummary | None = None, path: Path | None = None
+) -> tuple[Action, ...]:
+    """Returns what is planned for the last of some cells, or for another; on a line, or another path."""
+    facts = in_line(WEB, cells)
+    if path is not None:
+        facts = replace(facts, path=path)
     wanted = cells[at].environment
     actions = plan_service(facts, fleet or FleetSummary(), NOW)
     return tuple(action for action in actions if action.environment == wanted)

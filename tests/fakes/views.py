@@ -9,11 +9,11 @@ from typing import Any
 
 from reconciler.core.plan import plan_service
 from reconciler.model.env_repo import Snapshot
-from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
+from reconciler.model.facts import Cell, FleetSummary
 from reconciler.model.fleet import Allowed, Fleet, Mode
 from reconciler.model.names import ServiceName
 from reconciler.model.view import Head, Planned, View
-from tests.fakes.facts import HEAD, NOW, WEB
+from tests.fakes.facts import HEAD, NOW, WEB, in_line
 
 
 def followed(mode: Mode = Mode.ENFORCE, **changes: Any) -> Snapshot:
@@ -50,5 +50,5 @@ def seen(
 
 
 def _planned(name: ServiceName, cells: tuple[Cell, ...], fleet: FleetSummary) -> Planned:
-    facts = ServiceFacts(name, Mode.ENFORCE, cells)
+    facts = in_line(name, cells)
     return Planned(facts, plan_service(facts, fleet, NOW), NOW)

@@ -32,12 +32,11 @@ from reconciler.model.actions import (
 )
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, LiveState, Member, ServiceFacts
-from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, Identity, RenderDigest, RevisionId
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, RevertProgress, ServiceRecord
 from reconciler.model.release import Revision, Values
-from tests.fakes.facts import CLUSTERS, CRASHING, CURRENT, NOW, WEB, carried_out, policy
+from tests.fakes.facts import CLUSTERS, CRASHING, CURRENT, NOW, WEB, carried_out, in_line, policy
 from tests.fakes.records import COMMIT, revision
 from tests.property.worlds import ANEW, PATH, REVISIONS
 
@@ -79,7 +78,7 @@ class Toy:
 
     def facts(self) -> ServiceFacts:
         """Returns what is seen now."""
-        return ServiceFacts(WEB, Mode.ENFORCE, tuple(self._cell(e) for e in PATH))
+        return in_line(WEB, tuple(self._cell(e) for e in PATH))
 
     def _cell(self, environment: EnvironmentName) -> Cell:
         held = [e for e in self.quarantine if environment in e.environments]

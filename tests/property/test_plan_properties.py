@@ -25,7 +25,7 @@ from reconciler.model.actions import (
 from reconciler.model.facts import Cell, FleetSummary, Member, ServiceFacts
 from reconciler.model.health import Cause, HealthStatus
 from reconciler.model.release import Revision
-from tests.fakes.facts import NOW, WEB
+from tests.fakes.facts import NOW, WEB, in_line
 from tests.property.worlds import fleets, services
 
 
@@ -238,6 +238,6 @@ def test_an_environment_is_planned_without_regard_to_those_after_it(
 ) -> None:
     whole = plan_service(facts, fleet, NOW)
     first = facts.cells[:1]
-    alone = plan_service(ServiceFacts(facts.service, facts.mode, first), fleet, NOW)
+    alone = plan_service(in_line(facts.service, first), fleet, NOW)
     kinds = [type(a) for a in whole if a.environment == first[0].environment]
     assert kinds == [type(a) for a in alone]

@@ -18,9 +18,7 @@ from reconciler.model.facts import (
     LiveState,
     Member,
     MemberHealth,
-    ServiceFacts,
 )
-from reconciler.model.fleet import Mode
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
@@ -44,6 +42,7 @@ from tests.fakes.facts import (
     WEB,
     carried_out,
     entry,
+    in_line,
     policy,
     proof,
     rejection,
@@ -160,7 +159,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
     given = Member(cluster, reachable=True, synced=True, record=None)
     runs = draw(st.none() | st.sampled_from(_likely(of)) | revisions)
     if runs is not None:
-        facts = ServiceFacts(WEB, Mode.ENFORCE, (of,))
+        facts = in_line(WEB, (of,))
         (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (given,))
         asked = carried_out(order)
         given = replace(given, record=draw(st.sampled_from([asked, asked, *_odd(asked)])))
@@ -206,9 +205,7 @@ def cells(draw: st.DrawFn, at: int) -> Cell:
     )
 
 
-services = st.builds(
-    lambda *cells: ServiceFacts(WEB, Mode.ENFORCE, cells), *(cells(at) for at in range(len(PATH)))
-)
+services = st.builds(lambda *cells: in_line(WEB, cells), *(cells(at) for at in range(len(PATH))))
 
 fleets = st.builds(
     FleetSummary,

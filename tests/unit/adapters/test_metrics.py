@@ -13,11 +13,12 @@ import pytest
 from reconciler.adapters import metrics as module
 from reconciler.adapters.metrics import Metrics
 from reconciler.model.events import Event, EventKind
-from reconciler.model.facts import Ask, Cell, FleetSummary, Member, ServiceFacts
+from reconciler.model.facts import Ask, Cell, FleetSummary, Member
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.records import ServiceRecord
 from reconciler.model.view import Head, Planned, View
+from tests.fakes.facts import in_line
 from tests.fakes.records import revision
 from tests.fakes.scraped import Scraped
 
@@ -33,7 +34,7 @@ def measured(
 
 
 def view(cell: Cell) -> View:
-    planned = Planned(ServiceFacts(WEB, Mode.ENFORCE, (cell,)), (), NOW)
+    planned = Planned(in_line(WEB, (cell,)), (), NOW)
     return View(Head(), Mode.ENFORCE, FleetSummary(), {WEB: planned})
 
 

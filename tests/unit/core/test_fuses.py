@@ -10,7 +10,6 @@ import pytest
 
 from reconciler.core.fuses import plan_fleet
 from reconciler.model.facts import FleetSummary, ServiceFacts
-from reconciler.model.fleet import Mode
 from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
 from tests.fakes.facts import (
@@ -23,6 +22,7 @@ from tests.fakes.facts import (
     V2,
     V3,
     cell,
+    in_line,
     record,
     rejection,
 )
@@ -47,7 +47,7 @@ def service(
     known = record(DEV, V3, rejections=rejections)
     health = replace(CRASHING, first_failure_at=failing_since)
     members = {"dev-1": {"health": health, **changes}} if failing_since else {}
-    return ServiceFacts(ServiceName(name), Mode.ENFORCE, (cell(DEV, known, members=members),))
+    return in_line(ServiceName(name), (cell(DEV, known, members=members),))
 
 
 def summary(
@@ -89,7 +89,7 @@ def test_rejections_of_a_service_count_together_over_its_environments() -> None:
             record(STAGING, rejections=(rejection(V3, STAGING, rejected_at=ago(minutes=2)),)),
         ),
     )
-    found = summary(ServiceFacts(API, Mode.ENFORCE, cells))
+    found = summary(in_line(API, cells))
     assert found.fuses_blown == {API}
 
 
@@ -109,7 +109,7 @@ def test_a_limit_of_none_lets_no_rejection_be_believed() -> None:
 
 
 def test_a_service_without_a_record_counts_for_nothing() -> None:
-    new = ServiceFacts(API, Mode.ENFORCE, (cell(DEV, None),))
+    new = in_line(API, (cell(DEV, None),))
     assert summary(new) == FleetSummary()
 
 
@@ -167,7 +167,7 @@ def test_services_that_turn_bad_together(
 
 def test_failures_that_are_nobodys_fault_make_no_incident() -> None:
     stuck = cell(DEV, record(DEV, V3), members={"dev-1": {"health": STUCK}})
-    others = [ServiceFacts(n, Mode.ENFORCE, (stuck,)) for n in (API, DB)]
+    others = [in_line(n, (stuck,)) for n in (API, DB)]
     assert summary(*others).platform_incident == set()
 
 
@@ -177,18 +177,14 @@ def test_any_of_a_services_failures_may_be_the_one_that_came_together() -> None:
         health = replace(CRASHING, first_failure_at=since)
         return cell(environment, record(environment, V2), members={name: {"health": health}})
 
-    api = ServiceFacts(
-        API, Mode.ENFORCE, (failing(DEV, ago(seconds=30)), failing(STAGING, ago(hours=2)))
-    )
+    api = in_line(API, (failing(DEV, ago(seconds=30)), failing(STAGING, ago(hours=2))))
     found = summary(api, service("db", failing_since=ago(seconds=20)))
     assert found.platform_incident == {API, DB}
 
 
 def test_a_failure_without_a_time_is_of_now() -> None:
     health = replace(CRASHING, first_failure_at=None)
-    api = ServiceFacts(
-        API, Mode.ENFORCE, (cell(DEV, record(DEV, V2), members={"dev-1": {"health": health}}),)
-    )
+    api = in_line(API, (cell(DEV, record(DEV, V2), members={"dev-1": {"health": health}}),))
     found = summary(api, service("db", failing_since=ago(seconds=20)))
     assert found.platform_incident == {API, DB}
 

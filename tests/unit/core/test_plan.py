@@ -10,8 +10,7 @@ import pytest
 
 from reconciler.core.plan import plan_service
 from reconciler.model.actions import CommitRevert, Hold, Reject
-from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
-from reconciler.model.fleet import Mode
+from reconciler.model.facts import Cell, FleetSummary
 from reconciler.model.names import ClusterName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection, RevertProgress
@@ -30,6 +29,7 @@ from tests.fakes.facts import (
     ask,
     cell,
     entry,
+    in_line,
     planned,
     proof,
     record,
@@ -157,12 +157,12 @@ def test_environments_are_planned_in_the_order_of_the_path() -> None:
         cell(STAGING, record(STAGING, V2)),
         cell(PROD, record(PROD), on={"prod-1": None}),
     )
-    actions = plan_service(ServiceFacts(WEB, Mode.ENFORCE, cells), FleetSummary(), NOW)
+    actions = plan_service(in_line(WEB, cells), FleetSummary(), NOW)
     assert [a.environment for a in actions] == [DEV, STAGING, PROD]
 
 
 def test_a_service_without_environments_has_no_plan() -> None:
-    assert plan_service(ServiceFacts(WEB, Mode.ENFORCE, ()), FleetSummary(), NOW) == ()
+    assert plan_service(in_line(WEB, ()), FleetSummary(), NOW) == ()
 
 
 # A rejection that was written to a cluster while the home was out of reach.

@@ -401,7 +401,7 @@ def test_an_admission_freezes_what_it_rests_on() -> None:
     assert begun is not None
     assert (begun.revision, begun.restore_to, begun.commit) == (V2, V1, HEAD)
     assert (begun.policy, begun.policy_digest) == (policy(PROD), "sha256:p")
-    assert begun.path == (DEV, STAGING, PROD)
+    assert begun.path.names() == (DEV, STAGING, PROD)
     assert begun.admitted_at == NOW
 
 

@@ -11,6 +11,7 @@ import pytest
 from reconciler.errors import InvalidInput
 from reconciler.model.health import Evidence
 from reconciler.model.names import ClusterName, EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.records import (
     EVIDENCE_MAX,
@@ -71,7 +72,7 @@ def full_record() -> PromotionRecord:
             policy_digest="sha256:x",
             admitted_at=NOW,
             commit=COMMIT,
-            path=(DEV, EnvironmentName("prod")),
+            path=Path((Step(DEV), Step(EnvironmentName("prod"), (DEV,)))),
         ),
         proofs=(Proof(good, Origin.SOAKED, (DEV_1,), True, "sha256:x", NOW, NOW),),
         rejections=(rejection,),

@@ -15,6 +15,7 @@ from tests.fakes.world import FLEET, env_repo, pins
 PIN = "environments/dev/web.yaml"
 DEV = EnvironmentName("dev")
 WEB = ServiceName("web")
+STAGING, AFTER_PROD = "  staging: {", "  staging: {after: [prod], "
 
 
 def read(edits: dict[str, str | bytes | None] | None = None, *, root: str = "") -> Reading:
@@ -30,7 +31,7 @@ def test_a_whole_env_repo_has_no_faults() -> None:
     assert reading.faults == []
     assert reading.snapshot is not None
     assert reading.snapshot.pins[(DEV, WEB)].version == "1.0.0"
-    assert reading.snapshot.policies[PolicyName("line")].path == ("dev", "staging", "prod")
+    assert reading.snapshot.policies[PolicyName("line")].path.names() == ("dev", "staging", "prod")
     assert reading.files == 6
 
 
@@ -114,6 +115,11 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
         (
             {"fleet.yaml": FLEET.replace("{name: prod-3}", "{name: prod-3}, {name: prod-4}")},
             "ClusterInNoWave",
+            "policies/line.yaml",
+        ),
+        (
+            {"policies/line.yaml": env_repo()["policies/line.yaml"].replace(STAGING, AFTER_PROD)},
+            "NotBefore",
             "policies/line.yaml",
         ),
     ],

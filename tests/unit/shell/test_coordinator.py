@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.model.actions import Action, Admit, Deliver, Hold
-from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ServiceName
 from reconciler.model.view import Head, View
@@ -23,6 +22,7 @@ from tests.fakes.facts import (
     WEB,
     ask,
     cell,
+    in_line,
     proof,
     record,
     rollout,
@@ -47,7 +47,7 @@ class Gathered:
     """What is seen, which an action does not change."""
 
     def __init__(self) -> None:
-        self.facts = {WEB: ServiceFacts(WEB, Mode.ENFORCE, CELLS)}
+        self.facts = {WEB: in_line(WEB, CELLS)}
 
     def use(self, asker: Asker | None) -> None:
         del asker

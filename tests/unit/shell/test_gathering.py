@@ -18,6 +18,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.path import Path
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
@@ -108,8 +109,8 @@ class Asker:
     def services(self) -> frozenset[ServiceName]:
         return frozenset(self.snapshot.services)
 
-    def path(self, name: ServiceName, recorded: Sequence[EnvironmentName]) -> tuple[Any, ...]:
-        return (DEV, STAGING, PROD)
+    def path(self, name: ServiceName, recorded: Sequence[EnvironmentName]) -> Path:
+        return Path.line((DEV, STAGING, PROD))
 
     def mode(self, name: ServiceName, daemon: Mode) -> Mode:
         return daemon

@@ -1,10 +1,15 @@
 """How a service is promoted: its path and, for each environment on it, how changes are proven."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
 from reconciler.model.path import Path
+from reconciler.model.waves import Wave, worked_out
 
 
 class DriftMode(StrEnum):
@@ -16,13 +21,13 @@ class DriftMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentPolicy:
-    """One environment's rules; no field has a silent default.
+    """One environment's rules for one service; no field has a silent default.
 
     Attributes:
         soak_s: Seconds a wave must be observed healthy before the next, and before proof.
         watch_for_s: Seconds after proof in which a failure is still rolled back by itself.
         progress_deadline_s: Seconds a wave may take to become current before it is looked at as stuck.
-        waves: Clusters that change together, in order; every active cluster stands in exactly one.
+        waves: Clusters that change together, in order; every one that it goes to stands in exactly one.
         drift: What to do about drift.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
@@ -40,6 +45,23 @@ class EnvironmentPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentRules:
+    """One environment's rules as a policy has them, before it is known where a service goes.
+
+    Attributes:
+        waves: In order.
+        others: All else; without waves.
+    """
+
+    waves: tuple[Wave, ...]
+    others: EnvironmentPolicy
+
+    def among(self, clusters: Sequence[Cluster]) -> EnvironmentPolicy:
+        """Returns the rules for a service that goes to some clusters, in the order of fleet.yaml."""
+        return replace(self.others, waves=worked_out(self.waves, clusters))
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A promotion policy.
 
@@ -51,8 +73,8 @@ class Policy:
 
     name: PolicyName
     path: Path
-    environments: tuple[tuple[EnvironmentName, EnvironmentPolicy], ...]
+    environments: tuple[tuple[EnvironmentName, EnvironmentRules], ...]
 
-    def of(self, environment: EnvironmentName) -> EnvironmentPolicy:
+    def of(self, environment: EnvironmentName) -> EnvironmentRules:
         """Returns one environment's rules; KeyError when it is not on the path (our bug)."""
         return dict(self.environments)[environment]

@@ -26,17 +26,18 @@ from reconciler.model.names import (
     ServiceName,
 )
 from reconciler.model.path import Path, Step
-from reconciler.model.policy import DriftMode, EnvironmentPolicy, Policy
+from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.release import Part, Values
+from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
 from reconciler.schema.files import (
     AmongFile,
     EnvironmentPolicyFile,
     FleetFile,
     PinFile,
-    PlacementFile,
     PolicyFile,
     QuarantineFile,
     ReleaseFile,
+    SelectorFile,
     ServiceFile,
 )
 
@@ -92,7 +93,7 @@ def service(name: ServiceName, file: ServiceFile) -> Service:
     )
 
 
-def _requirements(file: PlacementFile) -> Iterator[Requirement]:
+def _requirements(file: SelectorFile) -> Iterator[Requirement]:
     for key, value in file.match_labels.items():
         yield Requirement(key, Operator.IN, (value,))
     for one in file.match_expressions:
@@ -118,13 +119,13 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
     )
 
 
-def policy(name: PolicyName, file: PolicyFile, of: Fleet) -> Policy:
-    """Returns a policy, `all` and `each` written out for the clusters of a fleet."""
+def policy(name: PolicyName, file: PolicyFile) -> Policy:
+    """Returns a policy."""
     return Policy(
         name=name,
         path=_path(file),
         environments=tuple(
-            (EnvironmentName(e), _rules(EnvironmentName(e), file.environments[e], of, file))
+            (EnvironmentName(e), _rules(file.environments[e], file))
             for e in file.path
             if e in file.environments
         ),
@@ -142,25 +143,39 @@ def _path(file: PolicyFile) -> Path:
     return Path(tuple(steps))
 
 
-def _rules(
-    environment: EnvironmentName, file: EnvironmentPolicyFile, of: Fleet, whole: PolicyFile
-) -> EnvironmentPolicy:
-    found = of.environment(environment)
-    clusters = tuple(c.name for c in found.clusters) if found else ()
-    if file.waves == "all":
-        waves: tuple[tuple[ClusterName, ...], ...] = (clusters,)
-    elif file.waves == "each":
-        waves = tuple((cluster,) for cluster in clusters)
-    else:
-        waves = tuple(tuple(ClusterName(c) for c in wave) for wave in file.waves)
-    return EnvironmentPolicy(
-        soak_s=file.soak_s,
-        watch_for_s=file.watch_for_s,
-        progress_deadline_s=file.progress_deadline_s,
-        waves=waves,
-        drift=DriftMode(file.drift),
-        unsupported=(*file.unsupported(), *whole.unsupported()),
+def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
+    return EnvironmentRules(
+        waves(file),
+        EnvironmentPolicy(
+            soak_s=file.soak_s,
+            watch_for_s=file.watch_for_s,
+            progress_deadline_s=file.progress_deadline_s,
+            waves=(),
+            drift=DriftMode(file.drift),
+            unsupported=(*file.unsupported(), *whole.unsupported()),
+        ),
     )
+
+
+def waves(file: EnvironmentPolicyFile) -> tuple[Wave, ...]:
+    """Returns an environment's waves, as they are asked for."""
+    if file.waves == "each":
+        return (OneByOne(),)
+    if file.waves == "all":
+        return (Growing(100, is_share=True),)
+    return tuple(_wave(wave) for wave in file.waves)
+
+
+def _wave(wave: list[str] | SelectorFile | int | str) -> Wave:
+    match wave:
+        case int():
+            return Growing(wave, is_share=False)
+        case str():
+            return Growing(int(wave.removesuffix("%")), is_share=True)
+        case SelectorFile():
+            return Labelled(tuple(_requirements(wave)))
+        case _:
+            return Named(tuple(ClusterName(name) for name in wave))
 
 
 def quarantine(name: ServiceName, file: QuarantineFile) -> tuple[QuarantineEntry, ...]:

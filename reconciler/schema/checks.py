@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Service, ServiceSource, Severity
-from reconciler.model.fleet import Fleet
+from reconciler.model.fleet import Cluster, Fleet
 from reconciler.model.names import EnvironmentName, PolicyName, ServiceName
 from reconciler.model.policy import Policy
 from reconciler.model.release import Values
+from reconciler.model.waves import Named, Wave, worked_out
+from reconciler.schema import building
 from reconciler.schema.files import PinFile, PolicyFile, ReleaseFile
 from reconciler.schema.yaml_text import Document, Path, dotted
 
@@ -89,21 +91,26 @@ def policy(path: str, file: PolicyFile, document: Document, fleet: Fleet) -> lis
                     add((*at, "after", index), "NotBefore", why, "name one that does")
         faults.extend(not_supported(path, document, (*at, f)) for f in rules.unsupported())
         found = fleet.environment(EnvironmentName(environment))
-        if found is not None and not isinstance(rules.waves, str):
-            for code, why, fix in _wave_faults(rules.waves, {str(c.name) for c in found.clusters}):
+        if found is not None:
+            for code, why, fix in _wave_faults(building.waves(rules), found.clusters):
                 add((*at, "waves"), code, f"{environment}: {why}", fix)
     return faults
 
 
-def _wave_faults(waves: list[list[str]], known: set[str]) -> Iterator[tuple[str, str, str]]:
-    counted = Counter(c for wave in waves for c in wave)
-    for cluster in sorted(known - set(counted)):
-        yield "ClusterInNoWave", f"{cluster} stands in no wave", "add it to one"
+def _wave_faults(
+    waves: tuple[Wave, ...], clusters: tuple[Cluster, ...]
+) -> Iterator[tuple[str, str, str]]:
+    known = {cluster.name for cluster in clusters}
+    taken = {name for wave in worked_out(waves, clusters) for name in wave}
+    named = [wave for wave in waves if isinstance(wave, Named)]
+    counted = Counter(name for wave in named for name in wave.clusters)
+    for cluster in sorted(known - taken):
+        yield "ClusterInNoWave", f"{cluster} stands in no wave", "add it to one, or end with 100%"
     for cluster in sorted(set(counted) - known):
         yield "UnknownCluster", f"there is no cluster {cluster}", "take it out"
     for cluster in sorted(c for c, count in counted.items() if count > 1):
         yield "DuplicateName", f"{cluster} is in two waves", "take one out"
-    if any(not wave for wave in waves):
+    if any(not wave.clusters for wave in named):
         yield "EmptyWave", "a wave is empty", "take it out"
 
 

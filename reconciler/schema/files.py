@@ -110,7 +110,7 @@ class PresenceFile(_Requirement):
     """Whatever its value."""
 
 
-class PlacementFile(_File):
+class SelectorFile(_File):
     """A label selector, as in Kubernetes: a cluster must meet all of it."""
 
     match_labels: dict[str, str] = Field(default_factory=dict, max_length=50)
@@ -153,7 +153,7 @@ class ServiceFile(_File):
     checks: Later = None
     formerly: Later = None
     health: Later = None
-    placement: PlacementFile | None = None
+    placement: SelectorFile | None = None
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     group: Later = None
     image_policy: Later = None
@@ -206,6 +206,22 @@ class PinFile(_File):
     promote: Later = None
 
 
+def _wave_form(value: object) -> str:
+    """Tells apart the ways in which a wave is asked for, so that only one is found fault with."""
+    forms = {int: "number", str: "share", dict: "labels", SelectorFile: "labels"}
+    return forms.get(type(value), "names")
+
+
+WaveFile = Annotated[
+    Annotated[list[Name], Tag("names")]
+    | Annotated[SelectorFile, Tag("labels")]
+    | Annotated[int, Field(ge=1, le=50_000), Tag("number")]
+    | Annotated[str, StringConstraints(pattern=r"^([1-9]|[1-9][0-9]|100)%$"), Tag("share")],
+    Discriminator(_wave_form),
+]
+"""Names of clusters, a label selector, or how many clusters, or what share of all, have it after this wave."""
+
+
 class EnvironmentPolicyFile(_File):
     """One environment's rules; nothing here has a silent default."""
 
@@ -226,10 +242,10 @@ class EnvironmentPolicyFile(_File):
     progress_deadline_s: Seconds
     """Seconds a wave may take to become current; then a person is told."""
     waves: Annotated[
-        Annotated[list[list[Name]], Tag("tree")] | Annotated[Literal["all", "each"], Tag("word")],
+        Annotated[list[WaveFile], Tag("tree")] | Annotated[Literal["all", "each"], Tag("word")],
         Discriminator(_form),
     ]
-    """Clusters that change together, in order; `all` at once, or `each` after the other."""
+    """What changes together, in order: `all`, `each` after the other, or waves such as `[[prod-1], 10%, 50%, 100%]`."""
     drift: Literal["report", "correct"]
     """Whether a hand edit is told, or put right."""
     after: list[Name] | None = Field(default=None, max_length=100)

@@ -277,12 +277,12 @@ class _Reader:
             if opened is not None:
                 name = PolicyName(_stem(path))
                 self._note_all(checks.policy(path, opened[0], opened[1], fleet))
-                found[name] = building.policy(name, opened[0], fleet)
+                found[name] = building.policy(name, opened[0])
         for name, octets in builtin_policies().items():
             model, document = read_file(f"policies/{name}", octets, PolicyFile)
             # A shipped policy fits only fleets with its environments; it is there where it fits.
             if not checks.policy(f"policies/{name}", model, document, fleet):
-                found[name] = building.policy(name, model, fleet)
+                found[name] = building.policy(name, model)
         return found
 
     def _note_all(self, faults: Iterable[Fault]) -> None:

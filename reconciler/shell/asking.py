@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from reconciler.core.assembly.values import labels_in
@@ -17,7 +17,7 @@ from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
 from reconciler.model.facts import Ask
 from reconciler.model.fleet import Cluster, Mode
-from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy, Policy
@@ -237,7 +237,7 @@ class Asker:
             *snapshot.fleet.unsupported,
             *found.unsupported,
             *pin.unsupported,
-            *policy.of(environment).unsupported,
+            *policy.of(environment).others.unsupported,
         )
         if unsupported:
             return Reason.NOT_SUPPORTED, f"not supported yet: {', '.join(unsupported)}"
@@ -359,18 +359,7 @@ class Asker:
         found = dict(policy.environments).get(environment) if policy else None
         if found is None:
             return None
-        here = {cluster.name for cluster in self.clusters(service, environment) or ()}
-        return replace(found, waves=tuple(_within(found.waves, here)))
-
-
-def _within(
-    waves: Iterable[tuple[ClusterName, ...]], clusters: Container[ClusterName]
-) -> Iterator[tuple[ClusterName, ...]]:
-    """Yields waves with some clusters only; one without any of them is no wave."""
-    for wave in waves:
-        kept = tuple(cluster for cluster in wave if cluster in clusters)
-        if kept:
-            yield kept
+        return found.among(self.clusters(service, environment) or ())
 
 
 def policy_digest(policy: EnvironmentPolicy) -> str:

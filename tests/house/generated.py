@@ -26,11 +26,11 @@ from reconciler.schema.files import (
     EnvironmentPolicyFile,
     FleetFile,
     PinFile,
-    PlacementFile,
     PolicyFile,
     PresenceFile,
     QuarantineFile,
     ReleaseFile,
+    SelectorFile,
     ServiceFile,
 )
 from reconciler.schema.published import FOLDER, KINDS, published
@@ -53,7 +53,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("services/<service>/service.yaml", ServiceFile),
-    ("services/<service>/service.yaml: placement", PlacementFile),
+    ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),
     ("services/<service>/service.yaml: placement.match_expressions[], by presence", PresenceFile),
     ("environments/<environment>/<service>.yaml", PinFile),

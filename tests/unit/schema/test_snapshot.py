@@ -15,6 +15,7 @@ from tests.fakes.world import FLEET, env_repo, pins
 PIN = "environments/dev/web.yaml"
 DEV = EnvironmentName("dev")
 WEB = ServiceName("web")
+PROD_WAVES = "waves: [[prod-1], [prod-2, prod-3]]"
 STAGING, AFTER_PROD = "  staging: {", "  staging: {after: [prod], "
 
 
@@ -24,6 +25,22 @@ def read(edits: dict[str, str | bytes | None] | None = None, *, root: str = "") 
     prefix = f"{root}/" if root else ""
     commit = git.merge({f"{prefix}{path}": text for path, text in files.items()})
     return read_all(git, commit, root=root)
+
+
+def line(waves: str) -> str:
+    """Returns the policy with other waves for prod."""
+    text = env_repo()["policies/line.yaml"]
+    assert PROD_WAVES in text
+    return text.replace(PROD_WAVES, waves)
+
+
+@pytest.mark.parametrize(
+    "waves",
+    ["[1, 10%, 50%, 100%]", "[{match_labels: {tier: one}}, [prod-3], 100%]", "each", "[[prod-1], all]"],
+)
+def test_waves_may_be_asked_for_in_every_way(waves: str) -> None:
+    reading = read({"policies/line.yaml": line(f"waves: {waves}")})
+    assert (reading.faults == []) is (waves != "[[prod-1], all]")
 
 
 def test_a_whole_env_repo_has_no_faults() -> None:
@@ -118,7 +135,18 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
             "policies/line.yaml",
         ),
         (
-            {"policies/line.yaml": env_repo()["policies/line.yaml"].replace(STAGING, AFTER_PROD)},
+            {"policies/line.yaml": line("waves: [[prod-1], 60%]")},
+            "ClusterInNoWave",
+            "policies/line.yaml",
+        ),
+        (
+            {"policies/line.yaml": line("waves: [[prod-1], 0%, 100%]")},
+            "BadFormat",
+            "policies/line.yaml",
+        ),
+        (
+            {"policies/line.yaml": env_repo()["policies/line.yaml"].replace(PROD_WAVES = "waves: [[prod-1], [prod-2, prod-3]]"
+STAGING, AFTER_PROD)},
             "NotBefore",
             "policies/line.yaml",
         ),

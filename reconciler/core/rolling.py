@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import badness, is_healthy
+from reconciler.core.reach import Reach, has_begun, may_begin, reach
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
-from reconciler.model.names import ClusterName
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
@@ -56,6 +56,12 @@ def _strictest(view: CellView, rollout: Rollout) -> EnvironmentPolicy:
         soak_s=max(own.soak_s, now.soak_s),
         watch_for_s=max(own.watch_for_s, now.watch_for_s),
         progress_deadline_s=min(own.progress_deadline_s, now.progress_deadline_s),
+        wave_soak_s=max(own.between_s, now.between_s),
+        max_concurrent=min(filter(None, (own.max_concurrent, now.max_concurrent)), default=None),
+        quorum=max(own.quorum, now.quorum),
+        skip_after_s=None
+        if own.skip_after_s is None or now.skip_after_s is None
+        else max(own.skip_after_s, now.skip_after_s),
     )
 
 
@@ -131,45 +137,31 @@ def _pre_empt(view: CellView, rollout: Rollout) -> Admit | None:
     return admit(view, wanted, f"{wanted.release.version} takes the place of {was}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """How far a roll-out may have come.
-
-    Attributes:
-        members: Of every wave up to the first that is not done, and any that has it already.
-        gone: A cluster of those waves that HEAD no longer means it for, or None.
-    """
-
-    members: tuple[Member, ...]
-    gone: ClusterName | None
-
-
 def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     revision = rollout.revision
-    reach = _reach(view, rollout)
-    begun = tuple(m for m in reach.members if _has_begun(m, revision))
-    fresh = tuple(m for m in reach.members if not _has_begun(m, revision))
+    how_far = reach(view, rollout)
+    begun = tuple(m for m in how_far.members if has_begun(m, revision))
     orders: list[Action] = [*deliveries(view, revision, begun)]
-    to_begin = deliveries(view, revision, fresh)
+    to_begin = deliveries(view, revision, may_begin(how_far, rollout))
     held = _held_before_wave(view, revision) if to_begin else None
     orders.extend((held,) if held is not None else to_begin)
-    return (*_strays(view, rollout, reach), *(orders or [_wait_or_prove(view, rollout, reach)]))
+    return (*_strays(view, rollout, how_far), *(orders or [_wait_or_prove(view, rollout, how_far)]))
 
 
-def _wait_or_prove(view: CellView, rollout: Rollout, reach: _Reach) -> Hold | Prove:
-    for member in reach.members:
-        if not is_healthy(member, rollout.revision, for_s=rollout.policy.soak_s):
-            return _waiting_for(view, member, rollout)
-    if reach.gone is not None:
+def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | Prove:
+    policy = rollout.policy
+    soak_s = policy.soak_s if how_far.is_last else policy.between_s
+    for member in how_far.waited_for():
+        if not is_healthy(member, rollout.revision, for_s=soak_s):
+            return _waiting_for(view, member, rollout, soak_s)
+    if how_far.gone is not None:
         version = rollout.revision.release.version
-        message = (
-            f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {reach.gone}"
-        )
+        message = f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {how_far.gone}"
         return _hold(view, Reason.ORPHANED, message, page=True)
-    return _prove(view, rollout)
+    return _prove(view, rollout, how_far)
 
 
-def _strays(view: CellView, rollout: Rollout, reach: _Reach) -> tuple[Action, ...]:
+def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, ...]:
     """Puts a cluster that joined, or was away, on what is proven here, as if nothing rolled out.
 
     One that was given an unproven revision before this one took its place stays with it while that
@@ -178,7 +170,7 @@ def _strays(view: CellView, rollout: Rollout, reach: _Reach) -> tuple[Action, ..
     target = rollout.restore_to
     if target is None:
         return ()
-    strays = (m for m in view.cell.members if m not in reach.members and _is_stray(view, m))
+    strays = (m for m in view.cell.members if m not in how_far.members and _is_stray(view, m))
     return deliveries(view, target, tuple(strays))
 
 
@@ -192,25 +184,6 @@ def _is_stray(view: CellView, member: Member) -> bool:
     )
 
 
-def _reach(view: CellView, rollout: Rollout) -> _Reach:
-    reached: list[Member] = []
-    gone: ClusterName | None = None
-    for wave in rollout.policy.waves:
-        members = [m for m in view.cell.members if m.cluster in wave]
-        reached.extend(members)
-        gone = next((c for c in wave if view.cell.member(c) is None), None)
-        if gone is not None or not all(
-            is_healthy(m, rollout.revision, for_s=rollout.policy.soak_s) for m in members
-        ):
-            break
-    begun = [m for m in view.cell.members if m not in reached and _has_begun(m, rollout.revision)]
-    return _Reach((*reached, *begun), gone)
-
-
-def _has_begun(member: Member, revision: Revision) -> bool:
-    return member.record is not None and member.record.revision.id == revision.id
-
-
 def _held_before_wave(view: CellView, revision: Revision) -> Hold | None:
     shut = gates.shut(gates.next_wave(view, revision))
     if shut:
@@ -221,12 +194,12 @@ def _held_before_wave(view: CellView, revision: Revision) -> Hold | None:
     return None
 
 
-def _prove(view: CellView, rollout: Rollout) -> Prove:
+def _prove(view: CellView, rollout: Rollout, how_far: Reach) -> Prove:
     watch_for_s = rollout.policy.watch_for_s
     proof = Proof(
         revision=rollout.revision,
         origin=Origin.SOAKED,
-        members=rollout.policy.clusters(),
+        members=tuple(member.cluster for member in how_far.waited_for()),
         opens_gates=True,
         policy_digest=rollout.policy_digest,
         proven_at=view.now,
@@ -234,7 +207,9 @@ def _prove(view: CellView, rollout: Rollout) -> Prove:
         renders=applied_everywhere(view.cell.members),
     )
     version = rollout.revision.release.version
-    message = f"{version} was healthy on every cluster for {rollout.policy.soak_s:g} s"
+    without = ", ".join(member.cluster for member in how_far.left_out)
+    on = f"every cluster but {without}" if without else "every cluster"
+    message = f"{version} was healthy on {on} for {rollout.policy.soak_s:g} s"
     return Prove(view.service, view.environment, proof, "Soaked", message)
 
 
@@ -243,12 +218,14 @@ def later(view: CellView, seconds: float) -> datetime:
     return view.now + timedelta(seconds=seconds)
 
 
-def _waiting_for(view: CellView, member: Member, rollout: Rollout) -> Hold:
-    version, soak_s = rollout.revision.release.version, rollout.policy.soak_s
+def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float) -> Hold:
+    version = rollout.revision.release.version
     if member.suspended:
         return _hold(view, Reason.SUSPENDED, f"{member.cluster}: {member.suspended}")
     if not member.reachable:
-        return _hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer")
+        skip_s, message = rollout.policy.skip_after_s, f"{member.cluster} does not answer"
+        due_in_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
+        return _hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=due_in_s)
     if not member.synced:
         return _hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
     if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:

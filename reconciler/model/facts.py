@@ -61,6 +61,7 @@ class Member:
         health: Of the objects last applied; its default is Unknown.
         healthy_s: Seconds observed healthy on `record.revision`.
         waiting_s: Seconds since the revision was asked for, by our own clock.
+        away_s: Seconds since the API server last answered; 0 while it does.
         drift: How many fields differ from what is applied.
         drifted_objects: How many objects they are in.
         suspended: A person's reason for a break-glass suspension; empty while there is none.
@@ -74,6 +75,7 @@ class Member:
     health: MemberHealth = MemberHealth()
     healthy_s: float = 0.0
     waiting_s: float = 0.0
+    away_s: float = 0.0
     drift: int = 0
     drifted_objects: int = 0
     live: LiveState = LiveState.UNKNOWN

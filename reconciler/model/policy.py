@@ -24,11 +24,16 @@ class EnvironmentPolicy:
     """One environment's rules for one service; no field has a silent default.
 
     Attributes:
-        soak_s: Seconds a wave must be observed healthy before the next, and before proof.
+        soak_s: Seconds that all clusters must be observed healthy before proof.
         watch_for_s: Seconds after proof in which a failure is still rolled back by itself.
         progress_deadline_s: Seconds a wave may take to become current before it is looked at as stuck.
         waves: Clusters that change together, in order; every one that it goes to stands in exactly one.
         drift: What to do about drift.
+        wave_soak_s: Seconds a wave must be observed healthy before the next; None: `soak_s`.
+        max_concurrent: How many clusters of a wave may change at once; None: all of them.
+        quorum: Of how many in a hundred clusters a proof needs to know that they are well.
+        skip_after_s: Seconds after which one that does not answer is left out, as far as the quorum
+            allows; None: it is waited for.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -37,7 +42,16 @@ class EnvironmentPolicy:
     progress_deadline_s: float
     waves: tuple[tuple[ClusterName, ...], ...]
     drift: DriftMode
+    wave_soak_s: float | None = None
+    max_concurrent: int | None = None
+    quorum: int = 100
+    skip_after_s: float | None = None
     unsupported: tuple[str, ...] = ()
+
+    @property
+    def between_s(self) -> float:
+        """Seconds a wave must be observed healthy before the next."""
+        return self.soak_s if self.wave_soak_s is None else self.wave_soak_s
 
     def clusters(self) -> tuple[ClusterName, ...]:
         """Returns the clusters of all waves, in order."""

@@ -152,6 +152,10 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             progress_deadline_s=file.progress_deadline_s,
             waves=(),
             drift=DriftMode(file.drift),
+            wave_soak_s=file.wave_soak_s,
+            max_concurrent=file.max_concurrent,
+            quorum=int(file.quorum.removesuffix("%")),
+            skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
     )

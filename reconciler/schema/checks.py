@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Service, ServiceSource, Severity
 from reconciler.model.fleet import Cluster, Fleet
@@ -83,18 +84,28 @@ def policy(path: str, file: PolicyFile, document: Document, fleet: Fleet) -> lis
         at: Path = ("environments", environment)
         if environment not in file.path:
             add(at, "UnknownEnvironment", "it is not on the path", "add it, or take it out")
-        else:
-            earlier = file.path[: file.path.index(environment)]
-            for index, name in enumerate(rules.after or ()):
-                if name not in earlier:
-                    why = f"{name} does not stand before {environment} in `path`"
-                    add((*at, "after", index), "NotBefore", why, "name one that does")
         faults.extend(not_supported(path, document, (*at, f)) for f in rules.unsupported())
-        found = fleet.environment(EnvironmentName(environment))
-        if found is not None:
-            for code, why, fix in _wave_faults(building.waves(rules), found.clusters):
-                add((*at, "waves"), code, f"{environment}: {why}", fix)
+        for field, code, why, fix in _rule_faults(environment, file, fleet):
+            add((*at, *field), code, f"{environment}: {why}", fix)
     return faults
+
+
+def _rule_faults(
+    environment: str, file: PolicyFile, fleet: Fleet
+) -> Iterator[tuple[Path, str, str, str]]:
+    rules = file.environments[environment]
+    earlier = list(takewhile(lambda name: name != environment, file.path))
+    for index, name in enumerate(rules.after or ()):
+        if name not in earlier:
+            why = f"{name} does not stand before it in `path`"
+            yield ("after", index), "NotBefore", why, "name one that does"
+    if rules.unreachable != "wait" and rules.quorum == "100%":
+        why = "with a quorum of 100% there is none to skip"
+        yield ("unreachable",), "NothingToSkip", why, "ask for less, or write `wait`"
+    found = fleet.environment(EnvironmentName(environment))
+    if found is not None:
+        for code, why, fix in _wave_faults(building.waves(rules), found.clusters):
+            yield ("waves",), code, why, fix
 
 
 def _wave_faults(

@@ -26,6 +26,7 @@ Repository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0
 Reference = Annotated[
     str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$")
 ]
+Share = Annotated[str, StringConstraints(pattern=r"^([1-9]|[1-9][0-9]|100)%$")]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,40}$")]
 Later = Annotated[Any, Field(None, description="Parsed, and not supported yet: it holds its user.")]
 
@@ -216,10 +217,17 @@ WaveFile = Annotated[
     Annotated[list[Name], Tag("names")]
     | Annotated[SelectorFile, Tag("labels")]
     | Annotated[int, Field(ge=1, le=50_000), Tag("number")]
-    | Annotated[str, StringConstraints(pattern=r"^([1-9]|[1-9][0-9]|100)%$"), Tag("share")],
+    | Annotated[Share, Tag("share")],
     Discriminator(_wave_form),
 ]
 """Names of clusters, a label selector, or how many clusters, or what share of all, have it after this wave."""
+
+
+class SkipFile(_File):
+    """A cluster that does not answer is not waited for any longer."""
+
+    skip_after_s: Seconds
+    """Seconds after its last answer."""
 
 
 class EnvironmentPolicyFile(_File):
@@ -228,15 +236,12 @@ class EnvironmentPolicyFile(_File):
     LATER: ClassVar[tuple[str, ...]] = (
         "approval",
         "checks",
-        "max_concurrent",
-        "quorum",
         "reversible",
-        "unreachable",
         "windows",
     )
 
     soak_s: Seconds
-    """Seconds a wave must be observed healthy before the next wave, and before proof."""
+    """Seconds that a wave must be observed healthy before the next wave, and all of them before proof."""
     watch_for_s: Seconds
     """Seconds after proof in which a failure is still rolled back by itself."""
     progress_deadline_s: Seconds
@@ -250,12 +255,20 @@ class EnvironmentPolicyFile(_File):
     """Whether a hand edit is told, or put right."""
     after: list[Name] | None = Field(default=None, max_length=100)
     """What must have proven a release just before, of what stands earlier in `path`; left out, the one named before."""
+    wave_soak_s: Seconds | None = None
+    """Another soak between waves than before proof; left out, the same."""
+    max_concurrent: Annotated[int, Field(ge=1, le=50_000)] | None = None
+    """How many clusters of a wave may change at once; left out, all of them."""
+    quorum: Share = "100%"
+    """How many of the clusters must be known to be well for a proof; those of the first wave always."""
+    unreachable: Annotated[
+        Annotated[SkipFile, Tag("tree")] | Annotated[Literal["wait"], Tag("word")],
+        Discriminator(_form),
+    ] = "wait"
+    """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
     approval: Later = None
     checks: Later = None
-    max_concurrent: Later = None
-    quorum: Later = None
     reversible: Later = None
-    unreachable: Later = None
     windows: Later = None
 
 

@@ -61,7 +61,7 @@ IDS = [f"{path.partition('/')[0]}-{field}" for path, _, field, _ in cases()]
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
     assert FleetFile.LATER == ("freezes",) and PolicyFile.LATER == ("newer_commits",)
     named = {field for _, _, field, _ in cases()}
-    promised = {"quorum", "approval", "checks"}
+    promised = {"approval", "checks", "reversible", "windows"}
     assert {f"environments.staging.{field}" for field in promised} <= named
     assert {"formerly", "approved", "release", "freezes", "source", "checks"} <= named
 

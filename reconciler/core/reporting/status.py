@@ -173,7 +173,8 @@ def _wave(cell: Cell) -> Document | None:
     for index, wave in enumerate(waves, start=1):
         members = [m for m in cell.members if m.cluster in wave]
         done = all(
-            m.is_on(rollout.revision.id) and m.healthy_s >= rollout.policy.soak_s for m in members
+            m.is_on(rollout.revision.id) and m.healthy_s >= rollout.policy.between_s
+            for m in members
         )
         if not done:
             return {"index": index, "of": len(waves)}

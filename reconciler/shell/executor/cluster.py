@@ -214,6 +214,7 @@ class ClusterExecutor:
                 health=_health(record, state, self._backlog.trouble(key), looked=looked),
                 healthy_s=state.soak.total_s(now_s) if looked else 0.0,
                 waiting_s=now_s - state.asked_s,
+                away_s=0.0 if self._pulse.is_reachable else now_s - self._pulse.last_answer_s,
                 drift=state.drift if looked else 0,
                 drifted_objects=len(state.drifted) if looked else 0,
                 live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,

@@ -47,7 +47,9 @@ def names(*numbers: int) -> Named:
         pytest.param([count(9)], ["c1 c2 c3 c4 c5"], id="more than there are"),
         pytest.param([share(60), share(40), OneByOne()], ["c1 c2 c3", "c4", "c5"], id="shrinking"),
         pytest.param([CANARY, OneByOne()], ["c4 c5", "c1", "c2", "c3"], id="by labels first"),
-        pytest.param([CANARY, share(60), share(100)], ["c4 c5", "c1", "c2 c3"], id="canaries count"),
+        pytest.param(
+            [CANARY, share(60), share(100)], ["c4 c5", "c1", "c2 c3"], id="canaries count"
+        ),
         pytest.param([names(1), CANARY], ["c1", "c4 c5"], id="some in no wave"),
         pytest.param([names(7), share(100)], ["c1 c2 c3 c4 c5"], id="a name that is not there"),
     ],

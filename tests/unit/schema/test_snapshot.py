@@ -36,7 +36,12 @@ def line(waves: str) -> str:
 
 @pytest.mark.parametrize(
     "waves",
-    ["[1, 10%, 50%, 100%]", "[{match_labels: {tier: one}}, [prod-3], 100%]", "each", "[[prod-1], all]"],
+    [
+        "[1, 10%, 50%, 100%]",
+        "[{match_labels: {tier: one}}, [prod-3], 100%]",
+        "each",
+        "[[prod-1], all]",
+    ],
 )
 def test_waves_may_be_asked_for_in_every_way(waves: str) -> None:
     reading = read({"policies/line.yaml": line(f"waves: {waves}")})
@@ -135,6 +140,11 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
             "policies/line.yaml",
         ),
         (
+            {"policies/line.yaml": line(f"{PROD_WAVES}\n    unreachable: {{skip_after_s: 600}}")},
+            "NothingToSkip",
+            "policies/line.yaml",
+        ),
+        (
             {"policies/line.yaml": line("waves: [[prod-1], 60%]")},
             "ClusterInNoWave",
             "policies/line.yaml",
@@ -145,8 +155,7 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
             "policies/line.yaml",
         ),
         (
-            {"policies/line.yaml": env_repo()["policies/line.yaml"].replace(PROD_WAVES = "waves: [[prod-1], [prod-2, prod-3]]"
-STAGING, AFTER_PROD)},
+            {"policies/line.yaml": env_repo()["policies/line.yaml"].replace(STAGING, AFTER_PROD)},
             "NotBefore",
             "policies/line.yaml",
         ),

@@ -1,0 +1,91 @@
+"""How far a roll-out may come: whose turn it is, who is waited for, and who is done without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+from reconciler.core.judging import is_healthy
+from reconciler.core.view import CellView
+from reconciler.model.facts import Member
+from reconciler.model.health import HealthStatus
+from reconciler.model.names import ClusterName
+from reconciler.model.policy import EnvironmentPolicy
+from reconciler.model.records import Rollout
+from reconciler.model.release import Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a roll-out may have come.
+
+    Attributes:
+        members: Of every wave up to the first that is not done, and any that has it already.
+        left_out: Those of them that the quorum does without, since they are not known to be well in time.
+        gone: A cluster of those waves that HEAD no longer means it for, or None.
+        is_last: Every wave is done, so that only the proof is waited for.
+    """
+
+    members: tuple[Member, ...]
+    left_out: tuple[Member, ...]
+    gone: ClusterName | None
+    is_last: bool
+
+    def waited_for(self) -> tuple[Member, ...]:
+        """Returns the members that must be well before anything goes on."""
+        return tuple(member for member in self.members if member not in self.left_out)
+
+
+def reach(view: CellView, rollout: Rollout) -> Reach:
+    """Returns how far a roll-out may come now."""
+    policy, revision = rollout.policy, rollout.revision
+    spare = _spare(policy)
+    reached: list[Member] = []
+    left_out: list[Member] = []
+    gone: ClusterName | None = None
+    is_last = True
+    for number, wave in enumerate(policy.waves):
+        members = [m for m in view.cell.members if m.cluster in wave]
+        reached.extend(members)
+        gone = next((c for c in wave if view.cell.member(c) is None), None)
+        late = [m for m in members if not is_healthy(m, revision, for_s=policy.between_s)]
+        missing = [m for m in late if number > 0 and _is_missing(m, rollout)]
+        if len(left_out) + len(missing) <= spare:
+            left_out.extend(missing)
+            late = [m for m in late if m not in missing]
+        if gone is not None or late:
+            is_last = False
+            break
+    begun = [m for m in view.cell.members if m not in reached and has_begun(m, revision)]
+    return Reach((*reached, *begun), tuple(left_out), gone, is_last)
+
+
+def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
+    """Returns the members that may be given the revision now, as many as may change at once."""
+    fresh = tuple(m for m in reach.members if not has_begun(m, rollout.revision))
+    most = rollout.policy.max_concurrent
+    if most is None:
+        return fresh
+    begun = (m for m in reach.waited_for() if has_begun(m, rollout.revision))
+    changing = sum(not is_healthy(m, rollout.revision, for_s=0) for m in begun)
+    return fresh[: max(0, most - changing)]
+
+
+def has_begun(member: Member, revision: Revision) -> bool:
+    """Tells whether a cluster was asked for a revision."""
+    return member.record is not None and member.record.revision.id == revision.id
+
+
+def _spare(policy: EnvironmentPolicy) -> int:
+    """Returns how many clusters a proof can do without."""
+    return floor(len(policy.clusters()) * (100 - policy.quorum) / 100)
+
+
+def _is_missing(member: Member, rollout: Rollout) -> bool:
+    """Tells whether nobody need wait for a cluster any longer, as far as the quorum allows."""
+    policy = rollout.policy
+    if not member.reachable:
+        return policy.skip_after_s is not None and member.away_s >= policy.skip_after_s
+    is_late = member.waiting_s >= policy.progress_deadline_s
+    is_well = member.health.status is HealthStatus.CURRENT
+    return has_begun(member, rollout.revision) and is_late and not is_well

@@ -60,6 +60,7 @@ class Workloads:
         self._fates_of = fates_of
         self._hands = Hands(store, clock)
         self._born_s: dict[str, float] = {}
+        self._now, self._now_s = clock.now(), clock.monotonic_s()
         self._rests: _Rest | None = None
 
     def step(self) -> None:
@@ -68,6 +69,8 @@ class Workloads:
             if self._is_at_rest():
                 return
             before = self._store.version
+            # One moment for all of it: what is at rest a moment later may not have been written yet.
+            self._now, self._now_s = self._clock.now(), self._clock.monotonic_s()
             self._each("apps/v1", "Deployment", move_deployment)
             self._each("apps/v1", "StatefulSet", move_stateful_set)
             self._each("apps/v1", "DaemonSet", move_daemon_set)
@@ -92,12 +95,15 @@ class Workloads:
 
         Controllers have no clock: time changes Pods alone, and what it leaves alone for ever is at rest.
         """
-        now, now_s = self._clock.now(), self._clock.monotonic_s()
-        ever, ever_s = now + EVER, now_s + EVER.total_seconds()
+        ever, ever_s = self._now + EVER, self._now_s + EVER.total_seconds()
         fates: dict[str, Fate] = {}
         for pod in self._hands.listed("v1", "Pod"):
-            age_s = self._born_s.get(pod["metadata"]["uid"], now_s)
-            if self._status(pod, now_s - age_s, now) != self._status(pod, ever_s - age_s, ever):
+            born_s = self._born_s.get(pod["metadata"]["uid"])
+            if born_s is None:
+                # It is on its way out, and left alone.
+                continue
+            now = self._status(pod, self._now_s - born_s, self._now)
+            if now != self._status(pod, ever_s - born_s, ever):
                 return None
             images = (str(c.get("image")) for c in pod["spec"].get("containers") or ())
             fates.update((image, self._fates_of(image)) for image in images)
@@ -109,9 +115,8 @@ class Workloads:
                 step(self._hands, obj)
 
     def _pod(self, hands: Hands, obj: Object) -> None:
-        now_s = self._clock.monotonic_s()
-        born_s = self._born_s.setdefault(obj["metadata"]["uid"], now_s)
-        hands.write_status(obj, self._status(obj, now_s - born_s, self._clock.now()), "kubelet")
+        born_s = self._born_s.setdefault(obj["metadata"]["uid"], self._now_s)
+        hands.write_status(obj, self._status(obj, self._now_s - born_s, self._now), "kubelet")
 
     def _status(self, pod: Object, age_s: float, now: datetime) -> Object:
         return status_of(pod, age_s, now, self._pace, self._fates_of)

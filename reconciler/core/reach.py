@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
 
 from reconciler.core.judging import is_healthy
 from reconciler.core.view import CellView
@@ -62,7 +61,8 @@ def reach(view: CellView, rollout: Rollout) -> Reach:
 
 def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
     """Returns the members that may be given the revision now, as many as may change at once."""
-    fresh = tuple(m for m in reach.members if not has_begun(m, rollout.revision))
+    # One that does not answer takes nobody's place.
+    fresh = tuple(m for m in reach.members if m.known and not has_begun(m, rollout.revision))
     most = rollout.policy.max_concurrent
     if most is None:
         return fresh
@@ -78,7 +78,7 @@ def has_begun(member: Member, revision: Revision) -> bool:
 
 def _spare(policy: EnvironmentPolicy) -> int:
     """Returns how many clusters a proof can do without."""
-    return floor(len(policy.clusters()) * (100 - policy.quorum) / 100)
+    return len(policy.clusters()) * (100 - policy.quorum) // 100
 
 
 def _is_missing(member: Member, rollout: Rollout) -> bool:

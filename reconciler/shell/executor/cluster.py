@@ -329,7 +329,6 @@ class ClusterExecutor:
         self._backlog.done(order)
         if delivered.objects is not None:
             self._looks.applied(delivered.record, delivered.objects, delivered.applied)
-        if delivered.objects is not None:
             reason, message = order.deliver.reason, order.deliver.message
             self._teller.of_order(EventKind.APPLIED, order, reason, message)
         self._keeper.delivered(delivered.record)

@@ -53,6 +53,11 @@ def test_no_more_change_at_once_than_may() -> None:
     assert said(planned(*BEFORE, prod(two, max_concurrent=1))) == ["Deliver prod-3 2.0.0"]
 
 
+def test_one_that_does_not_answer_takes_nobodys_place() -> None:
+    given = prod(ONE, {"prod-2": {"reachable": False}}, max_concurrent=1)
+    assert said(planned(*BEFORE, given)) == ["Deliver prod-3 2.0.0"]
+
+
 def test_one_that_does_not_come_up_keeps_its_place_among_those_that_change() -> None:
     two = {**ONE, "prod-2": V2}
     given = prod(two, {"prod-2": LATE}, max_concurrent=1)

@@ -84,6 +84,7 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
         return Look(engine, replace(engine.view, mode=settings.mode), late)
     finally:
         runner.stop(0.0)
+        engine.clusters.end_watches()
 
 
 def _is_examining(view: View | None) -> bool:

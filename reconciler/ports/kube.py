@@ -101,6 +101,10 @@ class KubeReader(Protocol):
         """
         ...
 
+    def end_watches(self) -> None:
+        """Breaks every watch off, whichever thread reads it, and each that is asked for later."""
+        ...
+
 
 class KubeWriter(Protocol):
     """Writes; each is one request, never repeated by the adapter."""

@@ -158,6 +158,13 @@ class Clusters:
             for name in self._apis:
                 self._spawn(name)
 
+    def end_watches(self) -> None:
+        """Gives up every watch, so that neither we nor a server keep a connection for it; for good."""
+        for watch, _ in [one for found in tuple(self._watches.values()) for one in found]:
+            watch.stop()
+        for api in tuple(self._apis.values()):
+            api.end_watches()
+
     def unreachable(self, fleet: Iterable[ClusterName]) -> dict[ClusterName, str]:
         """Returns each cluster of a fleet that nothing is known of, and why."""
         added = {name: NOT_CONNECTED for name in fleet if name not in self.pulses}

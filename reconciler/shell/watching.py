@@ -89,7 +89,7 @@ class KindWatch:
         self._seen_s: float | None = None
         self._failures = 0
         self._expiries = 0
-        self._stopped = False
+        self._stopped = threading.Event()
         self._error = ""
         self.denied = ""
 
@@ -117,12 +117,12 @@ class KindWatch:
             self._seen_s = None
 
     def stop(self) -> None:
-        """Ends a session at its next event; further steps do nothing."""
-        self._stopped = True
+        """Lets further steps do nothing, and a session end at its next event, or break off untold."""
+        self._stopped.set()
 
     def step(self) -> float:
         """Lists if need be, then watches for one session; returns seconds until the next."""
-        if self._stopped:
+        if self._stopped.is_set():
             return SESSION_S
         began_s = self._clock.monotonic_s()
         watched_s = float("inf")
@@ -137,7 +137,7 @@ class KindWatch:
             if heard:
                 # It was ended in good order, so nothing was held back until now: a word like another.
                 self._seen()
-            elif not self._stopped:
+            elif not self._stopped.is_set():
                 self._probe()
         except Expired as error:
             # Once is what happens after a while away; again and again is a broken server.
@@ -152,6 +152,8 @@ class KindWatch:
             self.doubt()
             return DENIED_S
         except TransientError as error:
+            if self._stopped.is_set():
+                return SESSION_S
             self._failures = self._counted(self._failures, watched_s)
             self._tell(error)
             least_s = min(error.retry_after_s or 0.0, RETRY_MAX_S)
@@ -203,7 +205,7 @@ class KindWatch:
                 self._note(event)
             self._version = _version(event.object) or self._version
             self._seen()
-            if self._stopped:
+            if self._stopped.is_set():
                 break
         return heard
 

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -30,6 +30,9 @@ BODY_BYTES_MAX = 3 * 1024 * 1024
 
 BOOKMARK_S = 5.0
 """More often than a real API server's minute, so that tests need not wait for one."""
+
+LOOK_S = 1.0
+"""How often a silent watch looks whether it is cut, or its client gone."""
 
 HANG_S = 60.0
 
@@ -82,8 +85,7 @@ class ClusterServer:
         trace: TracebackType | None,
     ) -> None:
         self.stopping.set()
-        with self.store.changed:
-            self.store.changed.notify_all()
+        self.store.wake()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
@@ -117,6 +119,8 @@ def _handler(served: ClusterServer) -> type[BaseHTTPRequestHandler]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are written one after the other: a body would wait for the head to be acknowledged.
+    disable_nagle_algorithm = True
     server_of: ClusterServer
 
     def setup(self) -> None:
@@ -220,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Watches.
 
     def _watch(self, request: Request, target: Target) -> None:
-        stream = _Stream(self.server_of, request, target)
+        stream = _Stream(self.server_of, request, target, self._is_gone)
         self.send_response(200)
         self._common()
         self.send_header("Content-Type", "application/json")
@@ -234,6 +238,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.wfile.write(b"0\r\n\r\n")
+
+    def _is_gone(self) -> bool:
+        """Whether the client has ended the connection: one that waits for an answer sends nothing."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     # Answers.
 
@@ -271,8 +284,15 @@ class _Handler(BaseHTTPRequestHandler):
 class _Stream:
     """The events of one watch until its time is up."""
 
-    def __init__(self, served: ClusterServer, request: Request, target: Target) -> None:
+    def __init__(
+        self,
+        served: ClusterServer,
+        request: Request,
+        target: Target,
+        is_gone: Callable[[], bool],
+    ) -> None:
         self._served = served
+        self._is_gone = is_gone
         self._store = served.store
         self._target = target
         self._selection = target.selection(request.query)
@@ -306,16 +326,14 @@ class _Stream:
             if time.monotonic() >= bookmark_s:
                 bookmark_s = time.monotonic() + BOOKMARK_S
                 yield from self._bookmark()
-            with self._store.changed:
-                if self._store.version <= latest:
-                    self._store.changed.wait(
-                        max(0.0, min(bookmark_s, self._until_s) - time.monotonic())
-                    )
+            wait_s = min(bookmark_s, self._until_s) - time.monotonic()
+            self._store.wait(self._target.kind, latest, max(0.0, min(wait_s, LOOK_S)))
         if not self._is_cut():
             yield from self._bookmark()
 
     def _is_cut(self) -> bool:
-        return self._served.stopping.is_set() or self._served.faults.cuts_watches()
+        is_over = self._served.stopping.is_set() or self._served.faults.cuts_watches()
+        return is_over or self._is_gone()
 
     def _is_served(self) -> bool:
         kind = self._target.kind

@@ -113,6 +113,9 @@ class MemoryKube:
             bookmark = {"metadata": {"resourceVersion": str(version)}}
             yield WatchEvent(Change.BOOKMARK, bookmark)
 
+    def end_watches(self) -> None:
+        """None is ever open for longer than it takes to read it."""
+
     def apply(self, obj: KubeObject, *, force: bool, dry_run: bool) -> KubeObject:
         """Server-side apply."""
         return self._write(

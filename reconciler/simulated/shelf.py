@@ -64,8 +64,9 @@ class Shelf:
     """Objects of one cluster; hold `changed` over whatever must be seen together."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition(threading.RLock())
+        self.changed = threading.RLock()
         self.version = 1
+        self._changed: dict[tuple[str, str], threading.Condition] = {}
         self._objects: dict[tuple[str, str], dict[str, dict[str, Object]]] = {}
         self._log: dict[tuple[str, str], deque[_Entry]] = {}
         self._forgotten: dict[tuple[str, str], int] = {}
@@ -120,7 +121,28 @@ class Shelf:
         if len(log) == LOG_MAX:
             self._forgotten[key[:2]] = log[0].version
         log.append(_Entry(self.version, before, after, last))
-        self.changed.notify_all()
+        self._change_of(key[:2]).notify_all()
+
+    def wait(self, group: str, kind: str, version: int, timeout_s: float) -> None:
+        """Waits until something may have happened to a kind after a version, or a time is up."""
+        with self.changed:
+            log = self._log.get((group, kind))
+            latest = max(self._oldest(group, kind), log[-1].version if log else 0)
+            if latest <= version:
+                self._change_of((group, kind)).wait(timeout_s)
+
+    def wake(self) -> None:
+        """Ends every wait."""
+        with self.changed:
+            for change in self._changed.values():
+                change.notify_all()
+
+    def _oldest(self, group: str, kind: str) -> int:
+        return max(self._forgotten_all, self._forgotten.get((group, kind), 0))
+
+    def _change_of(self, of: tuple[str, str]) -> threading.Condition:
+        """Each kind has its own: hundreds of watches wait on one cluster, and few are of what has changed."""
+        return self._changed.setdefault(of, threading.Condition(self.changed))
 
     def since(
         self, group: str, kind: str, version: int, selection: Selection
@@ -133,7 +155,7 @@ class Shelf:
             Answer: 410, some of them are forgotten.
         """
         with self.changed:
-            oldest = max(self._forgotten_all, self._forgotten.get((group, kind), 0))
+            oldest = self._oldest(group, kind)
             if version < oldest:
                 raise answers.expired(version, oldest)
             found: list[Logged] = []
@@ -150,4 +172,4 @@ class Shelf:
         with self.changed:
             self._log.clear()
             self._forgotten_all = self.version
-            self.changed.notify_all()
+            self.wake()

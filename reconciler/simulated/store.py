@@ -88,6 +88,14 @@ class Store:
         selection = Selection(namespace, labels, fields)
         return self._shelf.since(kind.group, kind.kind, version, selection)
 
+    def wait(self, kind: Kind, version: int, timeout_s: float) -> None:
+        """Waits until something may have happened to a kind after a version, or a time is up."""
+        self._shelf.wait(kind.group, kind.kind, version, timeout_s)
+
+    def wake(self) -> None:
+        """Ends every wait."""
+        self._shelf.wake()
+
     def forget(self) -> None:
         """Forgets all changes so far, so that every watch from before them is too old."""
         self._shelf.forget()

@@ -229,6 +229,49 @@ def test_a_watch_that_is_cut_off_says_so_and_what_came_before_stands(tmp_path: P
         assert seen[0].object["metadata"]["name"] == "one"
 
 
+def test_watches_that_we_end_break_off_wherever_they_are_read_and_are_not_begun_again(
+    tmp_path: Path,
+) -> None:
+    with simulated(tmp_path) as made:
+        made.api.create(config_map("one"))
+        seen = threading.Event()
+        ended: list[Exception] = []
+
+        def read() -> None:
+            try:
+                for _ in watch(made.api, 60):
+                    seen.set()
+            except Unreachable as error:
+                ended.append(error)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        assert seen.wait(SOON_S)
+        made.api.end_watches()
+        reader.join(SOON_S)
+        assert len(ended) == 1
+        with pytest.raises(Unreachable, match="we have ended it"):
+            list(watch(made.api, 60))
+        # Everything else is answered as before.
+        assert made.api.get(ObjectRef("v1", "ConfigMap", "default", "one")) is not None
+
+
+def test_a_server_gives_a_watch_up_whose_client_is_gone(tmp_path: Path) -> None:
+    others = _serving()
+    with simulated(tmp_path) as made:
+        made.api.create(config_map("one"))
+        events = watch(made.api, 60)
+        next(events)
+        (server,) = _serving() - others
+        del events  # The generator's end closes the connection.
+        server.join(SOON_S)
+        assert not server.is_alive()
+
+
+def _serving() -> set[threading.Thread]:
+    return {t for t in threading.enumerate() if "process_request_thread" in t.name}
+
+
 # Answers of something else than an API server.
 
 

@@ -20,7 +20,7 @@ BAD = "prod-2"
 
 READS = ("get", "watch")
 
-CUT_S = 0.3
+CUT_S = 1.5
 """Longer than a watch takes to notice."""
 
 QUICK = policy(soak_s=0.3, drift="correct")

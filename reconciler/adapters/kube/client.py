@@ -111,6 +111,10 @@ class KubeClient:
             for line in opened:
                 yield _event(line, doing)
 
+    def end_watches(self) -> None:
+        """Breaks every watch off, and each that is asked for later."""
+        self._wire.end_lines()
+
     def apply(self, obj: KubeObject, *, force: bool, dry_run: bool) -> KubeObject:
         """Server-side apply under our field manager."""
         ref = ObjectRef.of(obj)

@@ -86,6 +86,9 @@ def _from_file(path: Path, context: str, allow: Allowances, *, name: str) -> Mad
     except (ConfigException, ValueError, TypeError, KeyError, OSError) as error:
         why = f"the client cannot use it ({type(error).__name__})"
         raise InvalidInput(f"{path}: context {context}", "it cannot be used", why) from error
+    if "exec" not in user:
+        # It would set everything anew at each request, for a token that only a change of the file changes.
+        configuration.refresh_api_key_hook = None
     # Whatever the library makes of it: a certificate goes unchecked where file and operator both say so.
     is_unchecked = allow.insecure_tls and bool(cluster.get("insecure-skip-tls-verify"))
     configuration.verify_ssl = not is_unchecked

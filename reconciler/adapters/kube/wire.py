@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -47,6 +48,9 @@ class Wire:
     def __init__(self, connect: Callable[[], ApiClient], *, request_timeout_s: float) -> None:
         self._connect = connect
         self._timeout_s = request_timeout_s
+        self._lock = threading.Lock()
+        self._open: set[urllib3.BaseHTTPResponse] = set()
+        self._is_ended = False
         self.skew_s: float | None = None
 
     def request(
@@ -91,6 +95,7 @@ class Wire:
         until_s = time.monotonic() + limit_s
         response = self._send("GET", path, doing, query=query)
         try:
+            self._note_open(response, doing)
             _wait_for_each(response, limit_s)
             if response.status == 200:
                 yield _lines(response, doing, until_s)
@@ -101,7 +106,24 @@ class Wire:
         finally:
             # One that was read to its end has given its connection back; what is left of any other
             # cannot be used again.
+            with self._lock:
+                self._open.discard(response)
             _close(response)
+
+    def end_lines(self) -> None:
+        """Breaks off every answer that is read line by line, and each that is asked for later."""
+        with self._lock:
+            self._is_ended = True
+            for response in self._open:
+                # One that has just been read to its end has no connection any more.
+                with contextlib.suppress(OSError, ValueError, RuntimeError):
+                    response.shutdown()
+
+    def _note_open(self, response: urllib3.BaseHTTPResponse, doing: Doing) -> None:
+        with self._lock:
+            if self._is_ended:
+                raise Unreachable(doing.subject, doing.what, "we have ended it")
+            self._open.add(response)
 
     def _send(
         self,

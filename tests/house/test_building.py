@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,17 @@ def install_go(tmp_path: Path) -> Path:
 )
 def test_a_go_mod_names_its_programs(folder: str, programs: list[str]) -> None:
     assert building.programs(folder) == programs
+
+
+def test_what_several_tools_need_is_of_one_version_so_that_it_is_compiled_once() -> None:
+    asked: defaultdict[str, set[str]] = defaultdict(set)
+    for file in building.HERE.glob("*/go.mod"):
+        text = file.read_text()
+        instead = dict(re.findall(r"^\t(\S+) => \S+ (v\S+)$", text, re.MULTILINE))
+        for module, version in re.findall(r"^\t([\w.-]+\.\S+) (v\S+)", text, re.MULTILINE):
+            asked[module].add(instead.get(module, version))
+    assert len(asked) > 200
+    assert {module: found for module, found in asked.items() if len(found) > 1} == {}
 
 
 def test_a_folder_whose_programs_are_all_given_is_not_built(

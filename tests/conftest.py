@@ -14,7 +14,7 @@ PLANES = "planes"
 """The fixture of the real clusters; each set of them is two gigabytes."""
 
 RACES = "test_races.py"
-"""Takes as long as all other tests on real clusters together, so it has a test process of its own."""
+"""Takes half as long as all other tests on real clusters together, so it has a test process of its own."""
 
 CRASHES_IN_STAGING = "5ba90001"
 """The marker of an image that is well in dev and crashes in staging, as a bad configuration there would."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.fleet import Fleet, fleet
 from tests.controlplane.cluster import ControlPlane
-from tests.gitservers.served import Way
 from tests.system.envrepo import policy
-from tests.system.races import Other, Point, Races
+from tests.system.races import Races, both_ways, one_way
 
 pytestmark = [
     pytest.mark.git_server,
@@ -22,13 +21,14 @@ pytestmark = [
 ]
 
 GOOD = "1.0.0"
-ROUNDS = int(os.environ.get("RECONCILER_TEST_ROUNDS", "1"))
-"""Of each kind of other push; `make races` plays five, so that every race is run ten times over each way."""
+ROUNDS = int(os.environ.get("RECONCILER_TEST_ROUNDS", "0"))
+"""`make races` plays five, so that every race is run ten times over each way, with each kind of other push; else each
+race is played over one way, and over the other on simulated clusters."""
 
 QUICK = policy(soak_s=0.3)
 
 
-@pytest.fixture(params=[Way.HTTP, Way.SSH])
+@pytest.fixture
 def on(
     planes: dict[str, ControlPlane], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Fleet]:
@@ -38,26 +38,11 @@ def on(
         yield made
 
 
-@pytest.mark.parametrize("point", Point)
-def test_a_daemon_that_is_killed_commits_once(point: Point, on: Fleet) -> None:
+@pytest.mark.parametrize(
+    ("on", "race"), both_ways() if ROUNDS else one_way(real=True), indirect=["on"]
+)
+def test_a_push_that_is_raced_ends_as_it_should(on: Fleet, race: Callable[[Races], None]) -> None:
     races = Races(on, GOOD)
-    for _ in range(ROUNDS):
-        races.killed(point, Other.LEAVES)
-        races.killed(point, Other.REPLACES)
-    races.check_all()
-
-
-def test_a_push_that_is_overtaken_is_made_on_the_new_head(on: Fleet) -> None:
-    races = Races(on, GOOD)
-    for _ in range(ROUNDS):
-        races.overtaken(Other.LEAVES)
-        races.overtaken(Other.REPLACES)
-    races.check_all()
-
-
-def test_a_branch_that_takes_no_push_leads_to_one_branch_for_a_person(on: Fleet) -> None:
-    races = Races(on, GOOD)
-    for _ in range(ROUNDS):
-        races.protected(restarts=1)
-        races.protected(restarts=0, point=Point.DURING_REFUSED)
+    for _ in range(ROUNDS or 1):
+        race(races)
     races.check_all()

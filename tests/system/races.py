@@ -12,8 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import pytest
 
 from tests.conftest import CRASHES_IN_STAGING
+from tests.gitservers.served import Way
 from tests.system.envrepo import digest
 from tests.system.installation import Installation, Made
 
@@ -262,3 +267,41 @@ class Races:
 
     def _wait(self, is_done: Callable[[], object], what: str) -> None:
         self._on.daemon.until(is_done, what)
+
+
+def _killed(point: Point, races: Races) -> None:
+    races.killed(point, Other.LEAVES)
+    races.killed(point, Other.REPLACES)
+
+
+def _overtaken(races: Races) -> None:
+    races.overtaken(Other.LEAVES)
+    races.overtaken(Other.REPLACES)
+
+
+def _protected(races: Races) -> None:
+    races.protected(restarts=1)
+    races.protected(restarts=0, point=Point.DURING_REFUSED)
+
+
+RACES: dict[str, Callable[[Races], None]] = {
+    **{f"killed {point}": partial(_killed, point) for point in Point},
+    "overtaken": _overtaken,
+    "a branch that takes no push": _protected,
+}
+"""What is played, each as one round with a push that leaves the pin alone and one with a push that replaces it."""
+
+
+def both_ways() -> list[Any]:
+    """Returns every race over http and over ssh: a way, and the race."""
+    return [_param(name, way) for way in (Way.HTTP, Way.SSH) for name in RACES]
+
+
+def one_way(*, real: bool) -> list[Any]:
+    """Returns every race once: over one way on real clusters, and over the other on simulated ones."""
+    ways = (Way.HTTP, Way.SSH) if real else (Way.SSH, Way.HTTP)
+    return [_param(name, ways[number % 2]) for number, name in enumerate(RACES)]
+
+
+def _param(name: str, way: Way) -> Any:
+    return pytest.param(way, RACES[name], id=f"{way.value}-{name}")

@@ -1,55 +1,40 @@
-"""A push that is raced, refused, or the daemon's last: a process killed at any point of it, on real servers."""
+"""A push that is raced, refused, or the daemon's last: a process killed at any point of it, on real Git servers.
+
+Each over one way here, and over the other on the real control plane: `tests/cluster/test_races.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.gitservers.served import Way
 from tests.system.envrepo import policy
-from tests.system.races import Other, Point, Races
+from tests.system.races import Races, one_way
 from tests.system.simulated import Simulated, simulated
 
 pytestmark = [pytest.mark.git_server, pytest.mark.slow]
 
 GOOD = "1.0.0"
-ROUNDS = 1
-"""On the real control plane each is played ten times; here it is the scenarios that are tried out."""
 
 QUICK = policy(soak_s=0.3)
 
 
-@pytest.fixture(params=[Way.HTTP, Way.SSH])
-def on(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Simulated]:
+@pytest.fixture
+def on(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Simulated]:
     """An installation whose first release is proven everywhere."""
     with simulated(tmp_path, way=request.param) as made:
         made.start_with(GOOD, QUICK)
         yield made
 
 
-@pytest.mark.parametrize("point", Point)
-def test_a_daemon_that_is_killed_commits_once(point: Point, on: Simulated) -> None:
+@pytest.mark.parametrize(("on", "race"), one_way(real=False), indirect=["on"])
+def test_a_push_that_is_raced_ends_as_it_should(
+    on: Simulated, race: Callable[[Races], None]
+) -> None:
     races = Races(on, GOOD)
-    for _ in range(ROUNDS):
-        races.killed(point, Other.LEAVES)
-        races.killed(point, Other.REPLACES)
-    races.check_all()
-
-
-def test_a_push_that_is_overtaken_is_made_on_the_new_head(on: Simulated) -> None:
-    races = Races(on, GOOD)
-    for _ in range(ROUNDS):
-        races.overtaken(Other.LEAVES)
-        races.overtaken(Other.REPLACES)
-    races.check_all()
-
-
-def test_a_branch_that_takes_no_push_leads_to_one_branch_for_a_person(on: Simulated) -> None:
-    races = Races(on, GOOD)
-    races.protected(restarts=2)
-    races.protected(restarts=1, point=Point.DURING_REFUSED)
+    race(races)
     races.check_all()
 
 

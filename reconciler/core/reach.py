@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.core.judging import is_healthy
-from reconciler.core.view import CellView
-from reconciler.model.facts import Member
+from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import ClusterName
 from reconciler.model.policy import EnvironmentPolicy
@@ -19,12 +18,14 @@ class Reach:
     """How far a roll-out may have come.
 
     Attributes:
+        wave: The number of the first wave that is not done, from 1; of the last one where all are.
         members: Of every wave up to the first that is not done, and any that has it already.
         left_out: Those of them that the quorum does without, since they are not known to be well in time.
         gone: A cluster of those waves that HEAD no longer means it for, or None.
         is_last: Every wave is done, so that only the proof is waited for.
     """
 
+    wave: int
     members: tuple[Member, ...]
     left_out: tuple[Member, ...]
     gone: ClusterName | None
@@ -35,28 +36,28 @@ class Reach:
         return tuple(member for member in self.members if member not in self.left_out)
 
 
-def reach(view: CellView, rollout: Rollout) -> Reach:
+def reach(cell: Cell, rollout: Rollout) -> Reach:
     """Returns how far a roll-out may come now."""
     policy, revision = rollout.policy, rollout.revision
     spare = _spare(policy)
     reached: list[Member] = []
     left_out: list[Member] = []
     gone: ClusterName | None = None
-    is_last = True
-    for number, wave in enumerate(policy.waves):
-        members = [m for m in view.cell.members if m.cluster in wave]
+    is_last, number = True, 0
+    for number, wave in enumerate(policy.waves, start=1):
+        members = [m for m in cell.members if m.cluster in wave]
         reached.extend(members)
-        gone = next((c for c in wave if view.cell.member(c) is None), None)
+        gone = next((c for c in wave if cell.member(c) is None), None)
         late = [m for m in members if not is_healthy(m, revision, for_s=policy.between_s)]
-        missing = [m for m in late if number > 0 and _is_missing(m, rollout)]
+        missing = [m for m in late if number > 1 and _is_missing(m, rollout)]
         if len(left_out) + len(missing) <= spare:
             left_out.extend(missing)
             late = [m for m in late if m not in missing]
         if gone is not None or late:
             is_last = False
             break
-    begun = [m for m in view.cell.members if m not in reached and has_begun(m, revision)]
-    return Reach((*reached, *begun), tuple(left_out), gone, is_last)
+    begun = [m for m in cell.members if m not in reached and has_begun(m, revision)]
+    return Reach(number, (*reached, *begun), tuple(left_out), gone, is_last)
 
 
 def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:

@@ -139,7 +139,7 @@ def _pre_empt(view: CellView, rollout: Rollout) -> Admit | None:
 
 def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     revision = rollout.revision
-    how_far = reach(view, rollout)
+    how_far = reach(view.cell, rollout)
     begun = tuple(m for m in how_far.members if has_begun(m, revision))
     orders: list[Action] = [*deliveries(view, revision, begun)]
     to_begin = deliveries(view, revision, may_begin(how_far, rollout))

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core import gates
 from reconciler.core.phase import owed_revert, phase_of
+from reconciler.core.reach import reach
 from reconciler.core.rejections import standing
 from reconciler.core.reporting.documents import (
     Document,
@@ -169,16 +170,7 @@ def _wave(cell: Cell) -> Document | None:
     rollout = cell.record.rollout if cell.record else None
     if rollout is None:
         return None
-    waves = rollout.policy.waves
-    for index, wave in enumerate(waves, start=1):
-        members = [m for m in cell.members if m.cluster in wave]
-        done = all(
-            m.is_on(rollout.revision.id) and m.healthy_s >= rollout.policy.between_s
-            for m in members
-        )
-        if not done:
-            return {"index": index, "of": len(waves)}
-    return {"index": len(waves), "of": len(waves)}
+    return {"index": reach(cell, rollout).wave, "of": len(rollout.policy.waves)}
 
 
 def _soak_left_s(cell: Cell) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.reach import reach
 from reconciler.model.actions import Hold, Prove, Reject
 from reconciler.model.facts import Cell
 from tests.fakes.facts import (
@@ -140,3 +141,16 @@ def test_a_quorum_that_became_stricter_counts_at_once() -> None:
     assert said(planned(*BEFORE, stricter)) == ["Hold ProgressDeadline"]
     (bad,) = planned(*BEFORE, prod(members={"prod-2": {"health": CRASHING}}, quorum=10))
     assert isinstance(bad, Reject)
+
+
+@pytest.mark.parametrize(("quorum", "wave"), [(100, 2), (66, 3)])
+def test_the_wave_that_is_told_is_the_one_that_is_waited_for(quorum: int, wave: int) -> None:
+    given = prod(
+        {"prod-1": V2, "prod-2": V2, "prod-3": V1},
+        {"prod-2": away(900)},
+        waves=(("prod-1",), ("prod-2",), ("prod-3",)),
+        quorum=quorum,
+        skip_after_s=600.0,
+    )
+    assert given.record is not None and given.record.rollout is not None
+    assert reach(given, given.record.rollout).wave == wave

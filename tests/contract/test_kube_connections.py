@@ -77,6 +77,53 @@ def test_a_token_is_read_again_when_the_kubeconfig_changes(tmp_path: Path) -> No
         listing(made)()
 
 
+EXEC = """\
+#!/bin/sh
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status":' \
+  '{"token": "'"$(cat TOKEN)"'", "expirationTimestamp": "2020-01-01T00:00:00Z"}}'
+"""
+
+PROVIDER = """\
+#!/bin/sh
+echo '{"credential": {"access_token": "'"$(cat TOKEN)"'", "token_expiry": "2020-01-01T00:00:00Z"}}'
+"""
+
+
+def run_by_exec(program: Path) -> Object:
+    version = "client.authentication.k8s.io/v1"
+    return {"exec": {"apiVersion": version, "command": str(program), "interactiveMode": "Never"}}
+
+
+def run_by_a_provider(program: Path) -> Object:
+    keys = {"token-key": "{.credential.access_token}", "expiry-key": "{.credential.token_expiry}"}
+    return {"auth-provider": {"name": "gcp", "config": {"cmd-path": str(program), **keys}}}
+
+
+@pytest.mark.parametrize(
+    ("script", "user"), [(EXEC, run_by_exec), (PROVIDER, run_by_a_provider)], ids=["exec", "gcp"]
+)
+def test_credentials_that_ran_out_are_got_anew_though_no_file_has_changed(
+    script: str, user: Callable[[Path], Object], tmp_path: Path
+) -> None:
+    with simulated(tmp_path, token="first-token") as made:
+        token, program = tmp_path / "token", tmp_path / "program"
+        token.write_text("first-token")
+        program.write_text(script.replace("TOKEN", str(token)))
+        program.chmod(0o755)
+        tree = json.loads(made.kubeconfig.read_text())
+        tree["users"][0]["user"] = user(program)
+        made.kubeconfig.write_text(json.dumps(tree))
+        allow = Allowances(exec=True, auth_provider=True)
+        context = tree["current-context"]
+        api = from_kubeconfig(
+            made.kubeconfig, context, name="renewed", allow=allow, request_timeout_s=5.0
+        )
+        api.list("v1", "ConfigMap", namespace=None, label_selector="")
+        made.server.token = "second-token"
+        token.write_text("second-token")
+        api.list("v1", "ConfigMap", namespace=None, label_selector="")
+
+
 def test_a_kubeconfig_that_is_broken_or_gone_leaves_what_was_read(tmp_path: Path) -> None:
     with simulated(tmp_path, token="a-token") as made:
         text = made.kubeconfig.read_text()

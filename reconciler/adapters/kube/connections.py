@@ -33,6 +33,9 @@ which is sooner than a watch would miss its bookmark."""
 
 _FILES = ("client-certificate", "client-key", "tokenFile", "certificate-authority")
 
+_RENEWING = frozenset({"exec", "auth-provider"})
+"""Credentials that run out, and that the library gets anew while the file stays the same."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _log = structlog.get_logger(__name__)
@@ -86,7 +89,7 @@ def _from_file(path: Path, context: str, allow: Allowances, *, name: str) -> Mad
     except (ConfigException, ValueError, TypeError, KeyError, OSError) as error:
         why = f"the client cannot use it ({type(error).__name__})"
         raise InvalidInput(f"{path}: context {context}", "it cannot be used", why) from error
-    if "exec" not in user:
+    if not _RENEWING & user.keys():
         # It would set everything anew at each request, for a token that only a change of the file changes.
         configuration.refresh_api_key_hook = None
     # Whatever the library makes of it: a certificate goes unchecked where file and operator both say so.

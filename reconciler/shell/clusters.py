@@ -160,8 +160,9 @@ class Clusters:
 
     def end_watches(self) -> None:
         """Gives up every watch, so that neither we nor a server keep a connection for it; for good."""
-        for watch, _ in [one for found in tuple(self._watches.values()) for one in found]:
-            watch.stop()
+        for watches in tuple(self._watches.values()):
+            for watch, _ in watches:
+                watch.stop()
         for api in tuple(self._apis.values()):
             api.end_watches()
 

@@ -152,8 +152,6 @@ class KindWatch:
             self.doubt()
             return DENIED_S
         except TransientError as error:
-            if self._stopped.is_set():
-                return SESSION_S
             self._failures = self._counted(self._failures, watched_s)
             self._tell(error)
             least_s = min(error.retry_after_s or 0.0, RETRY_MAX_S)
@@ -260,7 +258,7 @@ class KindWatch:
             self._on_fresh()
 
     def _tell(self, error: ReconcilerError) -> None:
-        if str(error) != self._error:
+        if str(error) != self._error and not self._stopped.is_set():
             _log.warning("watch-failed", kind=self._kind[1], error=str(error))
         self._error = str(error)
 

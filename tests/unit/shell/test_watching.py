@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import structlog
 
 from reconciler.errors import Denied, Expired, Throttled, Unreachable
 from reconciler.model.objects import KubeObject
@@ -194,3 +195,19 @@ def test_what_may_not_be_watched_is_not_known_any_more_until_it_was_listed_again
     made.api.refusal = None
     made.watch.step()
     assert is_fresh(made) and not made.watch.denied
+
+
+@pytest.mark.parametrize("error", [Unreachable, Denied, Expired])
+def test_a_watch_that_is_stopped_breaks_off_untold_and_asks_nothing_more(
+    error: type[Exception], made: Watched
+) -> None:
+    def stopped(api: Scripted) -> Iterator[WatchEvent]:
+        made.watch.stop()
+        return lasting(0, then=error(*THEIRS))(api)
+
+    made.watch._expiries = 1  # The first is never told.
+    made.api.sessions = [stopped]
+    with structlog.testing.capture_logs() as told:
+        made.watch.step()
+        made.watch.step()
+    assert told == [] and len(made.api.asked_from) == 1

@@ -98,7 +98,7 @@ class Api:
     def _keep(self, items: list[Object], version: int, start: int) -> str:
         """Keeps what is left of a list: later pages are of the same moment as the first."""
         name = secrets.token_hex(8)
-        with self.store.changed:
+        with self.store.lock:
             self._lists[name] = (items, version)
             while len(self._lists) > LISTS_KEPT:
                 self._lists.popitem(last=False)
@@ -106,7 +106,7 @@ class Api:
 
     def _continued(self, token: str) -> tuple[list[Object], int, int]:
         name, _, start = token.partition(".")
-        with self.store.changed:
+        with self.store.lock:
             kept = self._lists.get(name)
         if kept is None or not start.isdecimal():
             why = "The provided continue parameter is too old to display a consistent list result."
@@ -115,7 +115,7 @@ class Api:
 
     def forget_lists(self) -> None:
         """Makes every list under way too old to go on with."""
-        with self.store.changed:
+        with self.store.lock:
             self._lists.clear()
 
     # Writes.
@@ -150,13 +150,13 @@ class Api:
                 metadata["namespace"] = target.namespace
             force = request.query.get("force") == "true"
             obj = {**body, "metadata": metadata}
-            with store.changed:
+            with store.lock:
                 is_new = not store.has(target.kind, target.namespace, target.name)
                 stored = store.apply(
                     obj, request.manager, force=force, dry_run=dry_run, strict=request.strict
                 )
             return Reply(stored, 201 if is_new else 200)
-        with store.changed:
+        with store.lock:
             was = store.get(target.kind, target.namespace, target.name)
             new = patched(was, request.body, request.content_type)
             sub = target.subresource or None
@@ -165,7 +165,7 @@ class Api:
     def _scale(self, request: Request, target: Target) -> Reply:
         """The replicas of a workload, as `kubectl scale` sets them."""
         store = self.store
-        with store.changed:
+        with store.lock:
             obj = store.get(target.kind, target.namespace, target.name)
             if request.verb == "patch":
                 wanted = patched(_scale_of(obj), request.body, request.content_type)

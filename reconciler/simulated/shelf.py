@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -61,12 +61,15 @@ class _Entry:
 
 
 class Shelf:
-    """Objects of one cluster; hold `changed` over whatever must be seen together."""
+    """Objects of one cluster; hold `lock` over whatever must be seen together."""
 
     def __init__(self) -> None:
-        self.changed = threading.RLock()
+        self.lock = threading.RLock()
         self.version = 1
-        self._changed: dict[tuple[str, str], threading.Condition] = {}
+        # Each kind has its own: hundreds of watches wait on one cluster, and few are of what has changed.
+        self._changes: defaultdict[tuple[str, str], threading.Condition] = defaultdict(
+            lambda: threading.Condition(self.lock)
+        )
         self._objects: dict[tuple[str, str], dict[str, dict[str, Object]]] = {}
         self._log: dict[tuple[str, str], deque[_Entry]] = {}
         self._forgotten: dict[tuple[str, str], int] = {}
@@ -74,19 +77,19 @@ class Shelf:
 
     def get(self, key: Key) -> Object | None:
         """Returns the stored object itself, which nobody may change in place."""
-        with self.changed:
+        with self.lock:
             return self._objects.get(key[:2], {}).get(key.namespace, {}).get(key.name)
 
     def all(self, group: str, kind: str, namespace: str | None = None) -> list[Object]:
         """Returns the stored objects of a kind themselves, in order of namespace and name."""
-        with self.changed:
+        with self.lock:
             spaces = self._objects.get((group, kind), {})
             names = sorted(spaces) if namespace is None else [namespace]
             return [obj for n in names for _, obj in sorted(spaces.get(n, {}).items())]
 
     def everything(self) -> Iterator[tuple[Key, Object]]:
         """Yields everything there is at this moment."""
-        with self.changed:
+        with self.lock:
             found = [
                 (Key(group, kind, namespace, name), obj)
                 for (group, kind), spaces in self._objects.items()
@@ -97,7 +100,7 @@ class Shelf:
 
     def put(self, key: Key, obj: Object) -> Object:
         """Stores an object under the next version and returns a copy."""
-        with self.changed:
+        with self.lock:
             spaces = self._objects.setdefault(key[:2], {})
             before = spaces.get(key.namespace, {}).get(key.name)
             self.version += 1
@@ -108,7 +111,7 @@ class Shelf:
 
     def drop(self, key: Key) -> Object:
         """Takes an object away and returns it as it was, with the version of its deletion."""
-        with self.changed:
+        with self.lock:
             before = self._objects[key[:2]][key.namespace].pop(key.name)
             self.version += 1
             last = copied(before)
@@ -121,28 +124,24 @@ class Shelf:
         if len(log) == LOG_MAX:
             self._forgotten[key[:2]] = log[0].version
         log.append(_Entry(self.version, before, after, last))
-        self._change_of(key[:2]).notify_all()
+        self._changes[key[:2]].notify_all()
 
     def wait(self, group: str, kind: str, version: int, timeout_s: float) -> None:
         """Waits until something may have happened to a kind after a version, or a time is up."""
-        with self.changed:
+        with self.lock:
             log = self._log.get((group, kind))
             latest = max(self._oldest(group, kind), log[-1].version if log else 0)
             if latest <= version:
-                self._change_of((group, kind)).wait(timeout_s)
+                self._changes[group, kind].wait(timeout_s)
 
     def wake(self) -> None:
         """Ends every wait."""
-        with self.changed:
-            for change in self._changed.values():
+        with self.lock:
+            for change in self._changes.values():
                 change.notify_all()
 
     def _oldest(self, group: str, kind: str) -> int:
         return max(self._forgotten_all, self._forgotten.get((group, kind), 0))
-
-    def _change_of(self, of: tuple[str, str]) -> threading.Condition:
-        """Each kind has its own: hundreds of watches wait on one cluster, and few are of what has changed."""
-        return self._changed.setdefault(of, threading.Condition(self.changed))
 
     def since(
         self, group: str, kind: str, version: int, selection: Selection
@@ -154,7 +153,7 @@ class Shelf:
         Raises:
             Answer: 410, some of them are forgotten.
         """
-        with self.changed:
+        with self.lock:
             oldest = self._oldest(group, kind)
             if version < oldest:
                 raise answers.expired(version, oldest)
@@ -169,7 +168,7 @@ class Shelf:
 
     def forget(self) -> None:
         """Forgets all changes so far, so that every watch from before them is too old."""
-        with self.changed:
+        with self.lock:
             self._log.clear()
             self._forgotten_all = self.version
             self.wake()

@@ -30,7 +30,7 @@ class Store:
         self._clock = clock
         self._uids = uids
         self._shelf = Shelf()
-        self.changed = self._shelf.changed
+        self.lock = self._shelf.lock
         self._owners: dict[Key, dict[str, ownership.Fields]] = {}
         self._times: dict[Key, dict[str, str]] = {}
         self._named = 0
@@ -69,7 +69,7 @@ class Store:
     ) -> tuple[list[Object], int]:
         """Returns copies of objects of a kind in order of name, and the version they are of."""
         selection = Selection(namespace, labels, fields)
-        with self.changed:
+        with self.lock:
             found = self.peek(kind, namespace)
             return [copied(obj) for obj in found if selection.has(obj)], self.version
 
@@ -106,7 +106,7 @@ class Store:
         self, obj: Object, manager: str, *, dry_run: bool = False, strict: bool = False
     ) -> Object:
         """Creates an object; `strict` refuses unknown fields instead of dropping them."""
-        with self.changed:
+        with self.lock:
             kind = self._kind(obj)
             if strict:
                 check_fields(kind, obj)
@@ -134,7 +134,7 @@ class Store:
         strict: bool = False,
     ) -> Object:
         """Replaces an object, or only its status."""
-        with self.changed:
+        with self.lock:
             kind = self._kind(obj)
             if strict:
                 check_fields(kind, obj)
@@ -161,7 +161,7 @@ class Store:
         strict: bool = False,
     ) -> Object:
         """Server-side apply."""
-        with self.changed:
+        with self.lock:
             kind = self._kind(obj)
             if strict:
                 check_fields(kind, obj)
@@ -191,7 +191,7 @@ class Store:
         orphan: bool = False,
     ) -> Object:
         """Deletes an object and, unless they are orphaned, what it owns."""
-        with self.changed:
+        with self.lock:
             key = _key(kind, namespace, name)
             found = self._shelf.get(key)
             if found is None:

@@ -65,7 +65,7 @@ class Workloads:
 
     def step(self) -> None:
         """Moves everything on to the present moment; at rest that is nothing, and costs next to nothing."""
-        with self._store.changed:
+        with self._store.lock:
             if self._is_at_rest():
                 return
             before = self._store.version

@@ -273,7 +273,7 @@ def _report(
         "finished_at": rfc3339(SystemClock().now()),
         "repo": world.repo_url,
         "commits": [_commit(world, row) for row in world.log()],
-        "incident": _incident(show, world),
+        "incident": _incident(show),
         "timeline": [
             {
                 "at": rfc3339(event.at),
@@ -307,7 +307,7 @@ def _commit(world: DemoWorld, row: dict[str, str]) -> Document:
     }
 
 
-def _incident(show: _Show, world: DemoWorld) -> Document | None:
+def _incident(show: _Show) -> Document | None:
     rejected = show.events(EventKind.REJECTED)
     pushed = show.events(EventKind.REVERT_PUSHED)
     if not rejected:
@@ -318,7 +318,6 @@ def _incident(show: _Show, world: DemoWorld) -> Document | None:
     pushed_at = pushed[0].at if pushed else None
     reverted = sorted(rejection.environments)
     first = rejection.first_failure_at
-    del world
     return {
         "service": SERVICE,
         "environment": rejection.environments[0],

@@ -280,8 +280,8 @@ def _overtaken(races: Races) -> None:
 
 
 def _protected(races: Races) -> None:
-    races.protected(restarts=1)
-    races.protected(restarts=0, point=Point.DURING_REFUSED)
+    races.protected(restarts=2)
+    races.protected(restarts=1, point=Point.DURING_REFUSED)
 
 
 RACES: dict[str, Callable[[Races], None]] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from reconciler.simulated.faults import HalfPage, Hang, Reset, Rule, answering
+from reconciler.simulated.http_front import LOOK_S
 from tests.system.envrepo import digest, policy
 from tests.system.simulated import Simulated, simulated
 
@@ -20,7 +21,7 @@ BAD = "prod-2"
 
 READS = ("get", "watch")
 
-CUT_S = 1.5
+CUT_S = LOOK_S + 0.5
 """Longer than a watch takes to notice."""
 
 QUICK = policy(soak_s=0.3, drift="correct")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core.judging import is_healthy
 from reconciler.model.facts import Cell, Member
@@ -36,8 +36,32 @@ class Reach:
         return tuple(member for member in self.members if member not in self.left_out)
 
 
+def in_force(cell: Cell, rollout: Rollout) -> Rollout:
+    """Returns a roll-out under the rules that count now: each number the stricter of its own and HEAD's.
+
+    A policy that became stricter counts at once, a looser one only for later roll-outs. Waves stay:
+    clusters that were given the revision together cannot be told apart afterwards.
+    """
+    own, now = rollout.policy, cell.ask.policy
+    if now is None:
+        return rollout
+    rules = replace(
+        own,
+        soak_s=max(own.soak_s, now.soak_s),
+        watch_for_s=max(own.watch_for_s, now.watch_for_s),
+        progress_deadline_s=min(own.progress_deadline_s, now.progress_deadline_s),
+        wave_soak_s=max(own.between_s, now.between_s),
+        max_concurrent=min(filter(None, (own.max_concurrent, now.max_concurrent)), default=None),
+        quorum=max(own.quorum, now.quorum),
+        skip_after_s=None
+        if own.skip_after_s is None or now.skip_after_s is None
+        else max(own.skip_after_s, now.skip_after_s),
+    )
+    return replace(rollout, policy=rules)
+
+
 def reach(cell: Cell, rollout: Rollout) -> Reach:
-    """Returns how far a roll-out may come now."""
+    """Returns how far a roll-out may come now, under the rules that it carries (`in_force`)."""
     policy, revision = rollout.policy, rollout.revision
     spare = _spare(policy)
     reached: list[Member] = []

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import badness, is_healthy
-from reconciler.core.reach import Reach, has_begun, may_begin, reach
+from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
-from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
 from reconciler.model.release import Part, Revision
@@ -25,10 +23,9 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
 
     One that is held as the platform's keeps nobody from going back to what is proven here.
     """
-    rules = _strictest(view, rollout)
-    failed = reject_if_bad(
-        view, rollout.revision, view.cell.members, deadline_s=rules.progress_deadline_s
-    )
+    rollout = in_force(view.cell, rollout)
+    deadline_s = rollout.policy.progress_deadline_s
+    failed = reject_if_bad(view, rollout.revision, view.cell.members, deadline_s=deadline_s)
     if isinstance(failed, Reject):
         return (failed,)
     next_step = (
@@ -39,30 +36,7 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     )
     if next_step is not None:
         return (next_step,)
-    return _advance(view, replace(rollout, policy=rules))
-
-
-def _strictest(view: CellView, rollout: Rollout) -> EnvironmentPolicy:
-    """Returns the roll-out's own rules, each number the stricter of it and HEAD's.
-
-    A policy that became stricter counts at once, a looser one only for later roll-outs. Waves stay:
-    clusters that were given the revision together cannot be told apart afterwards.
-    """
-    own, now = rollout.policy, view.cell.ask.policy
-    if now is None:
-        return own
-    return replace(
-        own,
-        soak_s=max(own.soak_s, now.soak_s),
-        watch_for_s=max(own.watch_for_s, now.watch_for_s),
-        progress_deadline_s=min(own.progress_deadline_s, now.progress_deadline_s),
-        wave_soak_s=max(own.between_s, now.between_s),
-        max_concurrent=min(filter(None, (own.max_concurrent, now.max_concurrent)), default=None),
-        quorum=max(own.quorum, now.quorum),
-        skip_after_s=None
-        if own.skip_after_s is None or now.skip_after_s is None
-        else max(own.skip_after_s, now.skip_after_s),
-    )
+    return _advance(view, rollout)
 
 
 def reject_if_bad(

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core import gates
 from reconciler.core.phase import owed_revert, phase_of
-from reconciler.core.reach import reach
+from reconciler.core.reach import in_force, reach
 from reconciler.core.rejections import standing
 from reconciler.core.reporting.documents import (
     Document,
@@ -21,6 +21,7 @@ from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Severity, Snapshot
 from reconciler.model.facts import Cell, Member
 from reconciler.model.fleet import Mode
+from reconciler.model.records import Rollout
 from reconciler.model.times import rfc3339
 from reconciler.model.view import Planned, View
 
@@ -166,15 +167,20 @@ def _since(cell: Cell) -> str | None:
     return rfc3339(record.proofs[0].proven_at) if record.proofs else None
 
 
-def _wave(cell: Cell) -> Document | None:
+def _rollout(cell: Cell) -> Rollout | None:
     rollout = cell.record.rollout if cell.record else None
+    return in_force(cell, rollout) if rollout is not None else None
+
+
+def _wave(cell: Cell) -> Document | None:
+    rollout = _rollout(cell)
     if rollout is None:
         return None
     return {"index": reach(cell, rollout).wave, "of": len(rollout.policy.waves)}
 
 
 def _soak_left_s(cell: Cell) -> float | None:
-    rollout = cell.record.rollout if cell.record else None
+    rollout = _rollout(cell)
     if rollout is None:
         return None
     on = [m for m in cell.members if m.is_on(rollout.revision.id)]

@@ -28,6 +28,7 @@ from tests.fakes.facts import (
     ask,
     cell,
     entry,
+    policy,
     proof,
     record,
     rejection,
@@ -211,6 +212,18 @@ def test_a_cell_is_as_it_is_since(given: Cell, since: str | None) -> None:
             {"index": 2, "of": 2},
             0.0,
             id="the second is next",
+        ),
+        pytest.param(
+            cell(
+                PROD,
+                ROLLING,
+                ask(V2, PROD, policy=policy(PROD, soak_s=90.0)),
+                on={"prod-2": V1, "prod-3": V1},
+                members={"prod-1": {"healthy_s": 70.0}},
+            ),
+            {"index": 1, "of": 2},
+            20.0,
+            id="the policy has become stricter",
         ),
         pytest.param(
             cell(

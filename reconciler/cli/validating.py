@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from reconciler.adapters.git.local import JoinedHistory, local_history
+from reconciler.adapters.git.local import JoinedHistory, folder_history, local_history
 from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.cli.opening import is_configured, repository, settings_from, settings_options
 from reconciler.cli.output import Document, emit, end, fail, output_option
@@ -34,7 +34,8 @@ _RANGE = re.compile(r"(?P<base>[^./][^:]*?)\.\.(?P<revision>[^./][^:]*)?\Z")
 def validate(what: str, output: str, **flags: Any) -> None:
     """Check an env repo, before it is merged.
 
-    PATH is a folder, which need not be committed. REV is a commit, branch or tag of the repo in the
+    PATH is a folder, which need not be committed; a commit that a pin names is looked for in the
+    repository around it, all of whose history must be there. REV is a commit, branch or tag of the repo in the
     settings or, where they name none, of the repository around this folder. BASE..REV also refuses
     pins that ask, newly since BASE, for what is quarantined where they stand.
     """
@@ -76,7 +77,9 @@ class _Opened:
 
 def _opened(what: str, flags: dict[str, Any]) -> _Opened:
     if _is_folder(what):
-        return _Opened(FolderFiles(Path(what)), WORKING_FOLDER, root=flags.get("path") or "")
+        # What a revert has pinned to a commit is looked for in the repository around the folder.
+        files = FolderFiles(Path(what), folder_history(Path(what)))
+        return _Opened(files, WORKING_FOLDER, root=flags.get("path") or "")
     ranged = _RANGE.match(what)
     base, revision = (ranged["base"], ranged["revision"] or "HEAD") if ranged else (None, what)
     history, root, head = _history(flags)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.errors import InvalidInput
 from reconciler.model.names import BlobId, CommitId
@@ -19,26 +20,45 @@ FILE_BYTES_MAX = 2 * 1024 * 1024
 """What is taken of one file from Git, too: more is no configuration."""
 
 
+class Commits(Protocol):
+    """Commits of the repository that a folder is in, for pins whose `source` names one."""
+
+    def resolve(self, revision: str) -> CommitId | None:
+        """Returns the commit that a name means, or None."""
+        ...
+
+    def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
+        """Returns every file below a folder."""
+        ...
+
+    def blob(self, blob: BlobId) -> bytes:
+        """Returns a blob's content."""
+        ...
+
+
 class FolderFiles:
     """The files below a folder; a link is shown as one and never followed.
 
     Args:
         folder: Its root.
+        commits: Of the repository that it is in, with paths from the folder on; None where it is in none.
 
     Raises:
         InvalidInput: It is no folder, or holds too much.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commits: Commits | None = None) -> None:
         if not folder.is_dir():
             why = "there is no such folder"
             raise InvalidInput(str(folder), "it cannot be read", why, "give a folder or a commit")
+        self._commits = commits
         self._paths: dict[BlobId, tuple[Path, str]] = {}
         self._entries = tuple(sorted(self._walk(folder), key=lambda entry: entry.path))
 
     def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
-        """Returns every file below a folder."""
-        del commit
+        """Returns every file below a folder, of what is not committed yet or of a commit."""
+        if commit != WORKING_FOLDER and self._commits is not None:
+            return self._commits.tree(commit, path)
         prefix = f"{path.strip('/')}/" if path.strip("/") else ""
         return tuple(
             TreeEntry(e.path.removeprefix(prefix), e.mode, e.blob)
@@ -47,11 +67,15 @@ class FolderFiles:
         )
 
     def resolve(self, revision: str) -> CommitId | None:
-        """Returns the folder's own stand-in for any commit."""
-        return WORKING_FOLDER if revision == WORKING_FOLDER else None
+        """Returns a commit of the repository, or what stands for the folder's own."""
+        if revision == WORKING_FOLDER:
+            return WORKING_FOLDER
+        return self._commits.resolve(revision) if self._commits is not None else None
 
     def blob(self, blob: BlobId) -> bytes:
         """Returns a file's content."""
+        if blob not in self._paths and self._commits is not None:
+            return self._commits.blob(blob)
         path, name = self._paths[blob]
         try:
             with path.open("rb") as file:

@@ -44,6 +44,7 @@ class Trial:
         # No digest of this leaves the process, so any key will do.
         key = secrets.token_bytes(KEY_BYTES)
         renderer = Renderer(history, builder, clock=clock, key=lambda: key)
+        self._history = history
         self._reading = reading
         self._snapshot: Snapshot = reading.snapshot
         self._asker = Asker(reading.snapshot, Sources(history, root), renderer)
@@ -111,6 +112,12 @@ class Trial:
         return Fault(path, place.line, place.column, "Quarantined", what, why, fix, field)
 
     def _render(self, path: str, pin: Pin) -> None:
+        if pin.source and self._history.resolve(pin.source) is None:
+            why = f"its `source` {pin.source} is no commit of the repository that is looked at"
+            fix = (
+                "fetch the whole history, which a shallow clone does not hold, or correct `source`"
+            )
+            raise InvalidInput(path, "it cannot be rendered", why, fix)
         revision = self._asker.revision(pin, pin.source or self._snapshot.commit)
         if revision is None:
             why = f"{pin.source or 'HEAD'} holds no services/{pin.service}"

@@ -62,14 +62,44 @@ class LocalHistory(MirrorHistory):
         return CommitId(str(found.id))
 
 
+class FolderHistory(LocalHistory):
+    """The same for one folder of the repository: its trees begin there.
+
+    Args:
+        repository: As for LocalHistory.
+        folder: The folder, in the working folder of that repository.
+    """
+
+    def __init__(self, repository: Path, folder: Path) -> None:
+        super().__init__(repository)
+        self._start = folder
+
+    def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
+        """Returns every file below a folder."""
+        root = self._mirror.repository().workdir
+        at = self._start.resolve().relative_to(Path(root).resolve()) if root else Path()
+        return super().tree(commit, (at / path).as_posix() if at != Path() else path)
+
+
 def local_history(start: Path) -> LocalHistory | None:
     """Returns the history of the repository that holds a folder, or None where there is none."""
+    found = _around(start)
+    return LocalHistory(found) if found is not None else None
+
+
+def folder_history(folder: Path) -> FolderHistory | None:
+    """Returns a folder's own history in the repository that holds it, or None where there is none."""
+    found = _around(folder)
+    return FolderHistory(found, folder) if found is not None else None
+
+
+def _around(start: Path) -> Path | None:
     confine_libgit2(home=start)
     try:
         found = pygit2.discover_repository(str(start))
     except (KeyError, ValueError, pygit2.GitError):
         return None
-    return LocalHistory(Path(found)) if found else None
+    return Path(found) if found else None
 
 
 def person() -> tuple[str, str] | None:

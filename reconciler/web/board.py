@@ -174,7 +174,9 @@ class _News:
         former, silent_s = b"", 0.0
         self.streams += 1
         try:
-            while not await request.is_disconnected():
+            # Only a served one ends; the page asks for another stream by itself.
+            is_ending = getattr(request.app.state, "is_ending", lambda: False)
+            while not is_ending() and not await request.is_disconnected():
                 now = self.digest()
                 if now != former:
                     former, silent_s = now, 0.0

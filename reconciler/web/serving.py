@@ -14,6 +14,8 @@ from reconciler.errors import InvalidInput
 
 START_S_MAX = 10.0
 STOP_S_MAX = 5.0
+STREAMS_S_MAX = 3
+"""A stream looks once a second whether it is to end (`state.is_ending`); what does not is cut off then."""
 
 
 class Served:
@@ -30,9 +32,13 @@ class Served:
     def __init__(self, application: Starlette, address: str) -> None:
         self._socket = _bound(address)
         config = uvicorn.Config(
-            application, log_config=None, lifespan="off", timeout_graceful_shutdown=1
+            application,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=STREAMS_S_MAX,
         )
         self._server = uvicorn.Server(config)
+        application.state.is_ending = lambda: self._server.should_exit
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )

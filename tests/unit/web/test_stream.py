@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -59,6 +60,17 @@ def test_a_page_is_told_at_once_and_whenever_a_turn_has_seen_something_else(
             watched.turned(head={**watched.document["head"], "fetched_at": "2026-11-25T03:00:00Z"})
             assert line(stream) == ": still here"
             watched.turned(mode=mode)
+
+
+def test_a_stream_ends_with_the_server_and_nothing_is_told_of_it(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = board(lambda: watched.document, lambda name: {}, lambda: watched.turn)
+    with Served(application, "127.0.0.1:0") as served:
+        stream = urllib.request.urlopen(f"{served.url}/events", timeout=WITHIN_S)
+        assert line(stream) == "event: changed"
+    assert b"".join(stream).strip() == b"data: {}"
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 def test_a_page_too_many_is_told_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ from reconciler.schema.files import (
     ReleaseFile,
     SelectorFile,
     ServiceFile,
+    Waves,
 )
 
 
@@ -145,7 +146,7 @@ def _path(file: PolicyFile) -> Path:
 
 def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
     return EnvironmentRules(
-        waves(file),
+        waves(file.waves),
         EnvironmentPolicy(
             soak_s=file.soak_s,
             watch_for_s=file.watch_for_s,
@@ -161,13 +162,13 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
     )
 
 
-def waves(file: EnvironmentPolicyFile) -> tuple[Wave, ...]:
+def waves(asked: Waves) -> tuple[Wave, ...]:
     """Returns an environment's waves, as they are asked for."""
-    if file.waves == "each":
+    if asked == "each":
         return (OneByOne(),)
-    if file.waves == "all":
+    if asked == "all":
         return (Growing(100, is_share=True),)
-    return tuple(_wave(wave) for wave in file.waves)
+    return tuple(_wave(wave) for wave in asked)
 
 
 def _wave(wave: list[str] | SelectorFile | int | str) -> Wave:

@@ -222,6 +222,12 @@ WaveFile = Annotated[
 ]
 """Names of clusters, a label selector, or how many clusters, or what share of all, have it after this wave."""
 
+Waves = Annotated[
+    Annotated[list[WaveFile], Tag("tree")] | Annotated[Literal["all", "each"], Tag("word")],
+    Discriminator(_form),
+]
+"""All of an environment's, in order, or a word for what is usual."""
+
 
 class SkipFile(_File):
     """A cluster that does not answer is not waited for any longer."""
@@ -246,10 +252,7 @@ class EnvironmentPolicyFile(_File):
     """Seconds after proof in which a failure is still rolled back by itself."""
     progress_deadline_s: Seconds
     """Seconds a wave may take to become current; then a person is told."""
-    waves: Annotated[
-        Annotated[list[WaveFile], Tag("tree")] | Annotated[Literal["all", "each"], Tag("word")],
-        Discriminator(_form),
-    ]
+    waves: Waves
     """What changes together, in order: `all`, `each` after the other, or waves such as `[[prod-1], 10%, 50%, 100%]`."""
     drift: Literal["report", "correct"]
     """Whether a hand edit is told, or put right."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler.model.env_repo import Fault
-from reconciler.schema.yaml_text import FAULTS_MAX, BadText, Document, Path, dotted, parse
+from reconciler.schema.yaml_text import BadText, Document, Path, dotted, parse
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,17 +32,25 @@ def read_file(path: str, octets: bytes, model: type[Model]) -> tuple[Model, Docu
         BadText: With every fault of it.
     """
     document = parse(path, octets)
+    faults, broken = list(document.faults), list[Path]()
     try:
-        return model.model_validate(document.tree), document
+        read = model.model_validate(document.tree)
     except ValidationError as error:
-        faults = [_fault(path, document, detail) for detail in error.errors(include_url=False)]
-        raise BadText(sorted(set(faults))[:FAULTS_MAX]) from None
+        for detail in error.errors(include_url=False):
+            at = _real(document, tuple(detail["loc"]), str(detail["type"]))
+            # What nobody knows the meaning of is no second fault of its file.
+            if document.is_known(at):
+                faults.append(_fault(path, document, at, detail))
+                broken.append(at)
+    else:
+        if not faults:
+            return read, document
+    raise BadText(sorted(set(faults)), document.with_broken(broken))
 
 
-def _fault(path: str, document: Document, detail: object) -> Fault:
+def _fault(path: str, document: Document, at: Path, detail: object) -> Fault:
     assert isinstance(detail, dict)
     kind = str(detail["type"])
-    at = _real(document, tuple(detail["loc"]), kind)
     place = document.place(at)
     return Fault(
         path,

@@ -30,6 +30,7 @@ from reconciler.model.names import (
 from reconciler.model.policy import Policy
 from reconciler.model.release import TreeEntry
 from reconciler.schema import building, checks
+from reconciler.schema.across import Found, across
 from reconciler.schema.files import FleetFile, PinFile, PolicyFile, QuarantineFile, ServiceFile
 from reconciler.schema.reading import read_file
 from reconciler.schema.shipped import builtin_policies
@@ -105,7 +106,7 @@ class Parsed:
         self._kept.move_to_end(key)
         kept = self._kept[key]
         if isinstance(kept, BadText):
-            raise BadText(kept.faults)
+            raise BadText(kept.faults, kept.document)
         model_, document = kept
         return model_, document
 
@@ -195,35 +196,43 @@ class _Reader:
     def read(self) -> Reading:
         self._refuse_links()
         fleet = self._fleet()
-        policies = self._policies(fleet) if fleet is not None else {}
+        policies = self._policies(fleet)
         sources = self._sources()
         services = self._services(sources)
         pins = self._pins()
         quarantine = self._quarantine()
-        if fleet is not None:
-            found = checks.Found(fleet, policies, services, sources, pins, quarantine)
-            for fault in checks.across(found, self._documents):
-                self._note(fault)
-        reading = self._reading
+        found = Found(
+            fleet=fleet,
+            policies=policies,
+            services=services,
+            sources=sources,
+            pins=pins,
+            quarantine=quarantine,
+            documents=self._documents,
+            broken=self._errors(),
+        )
+        self._note_all(across(found))
+        reading, errors = self._reading, self._errors()
+        self._broken = {path: checks.limited(faults) for path, faults in self._broken.items()}
         reading.faults.extend(fault for faults in self._broken.values() for fault in faults)
         reading.faults.sort()
-        fatal = any(
-            path in (FLEET, *FOLDERS) or path.startswith("policies/") for path in self._errors()
-        )
-        if fleet is None or fatal:
+        if fleet is None or any(
+            path in (FLEET, *FOLDERS) or path.startswith("policies/") for path in errors
+        ):
             return reading
-        errors = self._errors()
         reading.snapshot = Snapshot(
             commit=self._commit,
             fleet=fleet,
             policies=policies,
             services={n: s for n, s in services.items() if _service_path(n) not in errors},
             sources=sources,
-            pins={k: p for k, p in pins.items() if _pin_path(*k) not in errors},
+            pins={k: p for k, p in pins.items() if p is not None and _pin_path(*k) not in errors},
             quarantine={
-                n: q for n, q in quarantine.items() if f"quarantine/{n}.yaml" not in errors
+                name: entries
+                for name, entries in quarantine.items()
+                if entries is not None and f"quarantine/{name}.yaml" not in errors
             },
-            broken={path: tuple(sorted(self._broken[path])) for path in errors},
+            broken={path: tuple(self._broken[path]) for path in errors},
             warnings=tuple(f for f in reading.faults if f.path not in errors),
             files=reading.files,
         )
@@ -249,17 +258,18 @@ class _Reader:
     def _note(self, fault: Fault) -> None:
         self._broken.setdefault(fault.path, []).append(fault)
 
-    def _open(self, path: str, model: type[BaseModel]) -> tuple[Any, Document] | None:
+    def _open(self, path: str, model: type[BaseModel]) -> tuple[Any, Document | None]:
+        """Returns a file's model, None where it has a fault, and what could be read of its text."""
         self._reading.files += 1
+        opened: tuple[Any, Document | None]
         try:
             opened = self._parsed.read(self._files, path, self._entries[path], model)
         except BadText as bad:
-            for fault in bad.faults:
-                self._note(fault)
-            return None
-        self._documents[path] = opened[1]
-        for name in getattr(opened[0], "unsupported", tuple)():
-            self._note(checks.not_supported(path, opened[1], (name,)))
+            self._note_all(bad.faults)
+            opened = None, bad.document
+        if opened[1] is not None:
+            self._documents[path] = opened[1]
+            self._note_all(checks.later(path, opened[1], model))
         return opened
 
     def _fleet(self) -> Fleet | None:
@@ -267,21 +277,25 @@ class _Reader:
             why, fix = "it is not there", "add it; without it nothing has a place to run"
             self._note(Fault(FLEET, 0, 0, "MissingFile", "the fleet is unknown", why, fix))
             return None
-        opened = self._open(FLEET, FleetFile)
-        return None if opened is None else building.fleet(opened[0])
+        model, document = self._open(FLEET, FleetFile)
+        if document is not None:
+            self._note_all(checks.fleet(FLEET, document))
+        return None if model is None else building.fleet(model)
 
-    def _policies(self, fleet: Fleet) -> dict[PolicyName, Policy]:
+    def _policies(self, fleet: Fleet | None) -> dict[PolicyName, Policy]:
         found: dict[PolicyName, Policy] = {}
         for path in self._below("policies/"):
-            opened = self._open(path, PolicyFile)
-            if opened is not None:
+            model, document = self._open(path, PolicyFile)
+            if document is not None:
+                self._note_all(checks.policy(path, document, fleet))
+            if model is not None:
                 name = PolicyName(_stem(path))
-                self._note_all(checks.policy(path, opened[0], opened[1], fleet))
-                found[name] = building.policy(name, opened[0])
-        for name, octets in builtin_policies().items():
-            model, document = read_file(f"policies/{name}", octets, PolicyFile)
+                found[name] = building.policy(name, model)
+        for name, octets in builtin_policies().items() if fleet is not None else ():
+            path = f"policies/{name}"
+            model, document = read_file(path, octets, PolicyFile)
             # A shipped policy fits only fleets with its environments; it is there where it fits.
-            if not checks.policy(f"policies/{name}", model, document, fleet):
+            if not any(checks.policy(path, document, fleet)):
                 found[name] = building.policy(name, model)
         return found
 
@@ -309,14 +323,15 @@ class _Reader:
                 what = f"service {name} is unknown"
                 self._note(Fault(path, 0, 0, "MissingFile", what, why, fix))
                 continue
-            opened = self._open(path, ServiceFile)
-            if opened is not None:
-                self._note_all(checks.name(path, name))
-                found[name] = building.service(name, opened[0])
+            self._note_all(checks.name(path, name))
+            model, _ = self._open(path, ServiceFile)
+            if model is not None:
+                found[name] = building.service(name, model)
         return found
 
-    def _pins(self) -> dict[tuple[EnvironmentName, ServiceName], Pin]:
-        found: dict[tuple[EnvironmentName, ServiceName], Pin] = {}
+    def _pins(self) -> dict[tuple[EnvironmentName, ServiceName], Pin | None]:
+        """Returns every pin there is; None for one that has a fault."""
+        found: dict[tuple[EnvironmentName, ServiceName], Pin | None] = {}
         for path in self._below("environments/"):
             parts = path.split("/")
             if len(parts) != 3 or not path.endswith(".yaml"):
@@ -324,23 +339,22 @@ class _Reader:
                     continue
                 self._note(checks.stray(path, "environments/<environment>/<service>.yaml"))
                 continue
-            opened = self._open(path, PinFile)
-            if opened is None:
-                continue
-            model, document = opened
             environment, service = EnvironmentName(parts[1]), ServiceName(_stem(path))
             self._note_all(checks.name(path, service))
-            self._note_all(checks.pin(path, model, document))
-            found[(environment, service)] = building.pin(environment, service, model)
+            model, document = self._open(path, PinFile)
+            if document is not None:
+                self._note_all(checks.pin(path, document))
+            pin = None if model is None else building.pin(environment, service, model)
+            found[(environment, service)] = pin
         return found
 
-    def _quarantine(self) -> dict[ServiceName, tuple[QuarantineEntry, ...]]:
-        found: dict[ServiceName, tuple[QuarantineEntry, ...]] = {}
+    def _quarantine(self) -> dict[ServiceName, tuple[QuarantineEntry, ...] | None]:
+        """Returns every quarantine there is; None for one that has a fault."""
+        found: dict[ServiceName, tuple[QuarantineEntry, ...] | None] = {}
         for path in self._below("quarantine/"):
-            opened = self._open(path, QuarantineFile)
-            if opened is not None:
-                service = ServiceName(_stem(path))
-                found[service] = building.quarantine(service, opened[0])
+            model, _ = self._open(path, QuarantineFile)
+            service = ServiceName(_stem(path))
+            found[service] = None if model is None else building.quarantine(service, model)
         return found
 
     def _below(self, folder: str) -> list[str]:

@@ -7,8 +7,8 @@ alone crashes on deep nesting and lets a repeated key pass, so the events are lo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -22,8 +22,6 @@ DEPTH_MAX = 32
 """Values for charts are the deepest, and those rarely pass ten."""
 
 NODES_MAX = 20_000
-FAULTS_MAX = 50
-"""More from one file are no help; the first ones are the cause."""
 
 QUOTED = frozenset({"'", '"', "|", ">"})
 """The styles of a scalar that is text, whatever it looks like."""
@@ -66,12 +64,62 @@ class Document:
         tree: Mappings, lists, strings, numbers, booleans and None.
         keys: Where the key of each path stands.
         values: Where the value of each path stands.
+        faults: What is wrong with its text, although it could be read.
+        broken: What has a fault: nobody knows what is meant there, or below.
+        around: Whatever has something broken at it or below it.
     """
 
     text: str
     tree: Any
     keys: dict[Path, Span]
     values: dict[Path, Span]
+    faults: tuple[Fault, ...] = ()
+    broken: frozenset[Path] = frozenset()
+    around: frozenset[Path] = frozenset()
+
+    def with_broken(self, paths: Iterable[Path]) -> Document:
+        """Returns it with more that nobody knows the meaning of."""
+        broken = self.broken.union(paths)
+        around = frozenset(path[:end] for path in broken for end in range(len(path) + 1))
+        return replace(self, broken=broken, around=around)
+
+    def is_known(self, path: Path) -> bool:
+        """Whether neither what stands at a path nor anything around it is broken."""
+        return not any(path[:end] in self.broken for end in range(len(path) + 1))
+
+    def is_whole(self, path: Path) -> bool:
+        """Whether nothing is broken at a path, around it or below it."""
+        return path not in self.around and self.is_known(path)
+
+    def part(self, *path: str | int) -> Any:
+        """Returns what stands at a path; None where nothing does, and where it is broken."""
+        if path not in self.values or not self.is_known(path):
+            return None
+        found = self.tree
+        for step in path:
+            found = found[step]
+        return found
+
+    def text_at(self, *path: str | int) -> str | None:
+        """Returns the text at a path; None where there is none, and where it is broken."""
+        found = self.part(*path)
+        return found if isinstance(found, str) else None
+
+    def texts_at(self, *path: str | int) -> dict[int, str]:
+        """Returns those entries of a list that are text, and not broken, by their place in it."""
+        found = {index: self.text_at(*path, index) for index in range(self.length(*path))}
+        return {index: text for index, text in found.items() if text is not None}
+
+    def length(self, *path: str | int) -> int:
+        """Returns how many entries a list has; nothing else has any."""
+        found = self.part(*path)
+        return len(found) if isinstance(found, list) else 0
+
+    def mapping(self, *path: str | int) -> dict[str, Any]:
+        """Returns those entries of a mapping that are not broken; nothing else has any."""
+        found = self.part(*path)
+        entries = found.items() if isinstance(found, dict) else ()
+        return {key: value for key, value in entries if (*path, key) not in self.broken}
 
     def place(self, path: Path) -> Span:
         """Returns where a path stands, or the nearest thing around it."""
@@ -83,22 +131,30 @@ class Document:
 
 
 class BadText(Exception):
-    """A text that is no document of ours; carries every fault found."""
+    """A text that is no document of ours; carries every fault found.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    Args:
+        faults: At least one.
+        document: What could be read all the same, what has a fault being `broken`; None: nothing.
+    """
+
+    def __init__(self, faults: list[Fault], document: Document | None = None) -> None:
         super().__init__(faults)
         self.faults = faults
+        self.document = document
 
 
 def parse(path: str, octets: bytes) -> Document:
     """Parses one file.
+
+    What is wrong with single keys and values of it stands in the document's `faults`.
 
     Args:
         path: Names it in faults.
         octets: Its content.
 
     Raises:
-        BadText: With every fault.
+        BadText: It cannot be read at all.
     """
     text = _decoded(path, octets)
     try:
@@ -117,9 +173,9 @@ def parse(path: str, octets: bytes) -> Document:
         raise BadText([_fault(path, (0, 0), "EmptyFile", why, fix)])
     building = _Building(path)
     tree = building.build(node, ())
-    if building.faults:
-        raise BadText(building.faults[:FAULTS_MAX])
-    return Document(text, tree, building.keys, building.values)
+    faults = tuple(building.faults)
+    document = Document(text, tree, building.keys, building.values, faults)
+    return document.with_broken(building.broken) if faults else document
 
 
 def _decoded(path: str, octets: bytes) -> str:
@@ -174,6 +230,7 @@ class _Building:
     def __init__(self, path: str) -> None:
         self._path = path
         self.faults: list[Fault] = []
+        self.broken: list[Path] = []
         self.keys: dict[Path, Span] = {}
         self.values: dict[Path, Span] = {}
 
@@ -221,6 +278,7 @@ class _Building:
     def _add(self, node: yaml.Node, at: Path, code: str, why: str, fix: str) -> None:
         place = (node.start_mark.line + 1, node.start_mark.column + 1)
         self.faults.append(_fault(self._path, place, code, why, fix, dotted(at)))
+        self.broken.append(at)
 
 
 def dotted(path: Path) -> str:

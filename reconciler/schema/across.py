@@ -1,0 +1,162 @@
+"""What the files of an env repo say of each other: every name must be somebody's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.model.env_repo import Fault, Service, Severity
+from reconciler.model.fleet import Fleet
+from reconciler.model.names import EnvironmentName, PolicyName, ServiceName
+from reconciler.model.policy import Policy
+from reconciler.schema.checks import not_supported, placed
+from reconciler.schema.yaml_text import Document, Path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that was read.
+
+    Attributes:
+        fleet: None where it is broken, so that nothing is compared with it.
+        policies: Those without a fault of their own, the shipped ones that fit among them.
+        services: Those whose service.yaml has no fault of its own.
+        sources: Every service that has a folder.
+        pins: Whose there are, broken or not.
+        quarantine: Whose there is, broken or not.
+        documents: The text of each file that could be read, by its path.
+        broken: The paths of files with faults of their own.
+    """
+
+    fleet: Fleet | None
+    policies: Mapping[PolicyName, Policy]
+    services: Mapping[ServiceName, Service]
+    sources: Collection[ServiceName]
+    pins: Collection[tuple[EnvironmentName, ServiceName]]
+    quarantine: Collection[ServiceName]
+    documents: Mapping[str, Document]
+    broken: Collection[str]
+
+
+def across(found: Found) -> Iterator[Fault]:
+    """Checks names across all files; what depends on a broken one is left out."""
+    yield from _services(found)
+    yield from _pins(found)
+    for service in found.quarantine:
+        if service not in found.sources:
+            path = f"quarantine/{service}.yaml"
+            why = f"there is no services/{service}"
+            fix = "delete it once nobody can bring the service back"
+            what = "it holds nothing"
+            yield Fault(path, 0, 0, "UnknownService", what, why, fix, severity=Severity.WARNING)
+
+
+def _services(found: Found) -> Iterator[Fault]:
+    waits_for: dict[str, list[str]] = {}
+    for service in found.sources:
+        document = found.documents.get(_service_path(service))
+        if document is not None:
+            waits_for[service] = list(document.texts_at("depends_on").values())
+    for name in waits_for:
+        path = _service_path(name)
+        yield from _service(path, found.documents[path], found)
+        cycle = _cycle(name, waits_for)
+        if cycle:
+            why = f"services wait for each other: {' -> '.join(cycle)}"
+            at, fix = ("depends_on",), "take one of these out"
+            yield placed(path, found.documents[path], at, "DependencyCycle", why, fix)
+
+
+def _service(path: str, document: Document, found: Found) -> Iterator[Fault]:
+    def fault(at: Path, code: str, why: str, fix: str) -> Fault:
+        return placed(path, document, at, code, why, fix)
+
+    policy = document.text_at("policy")
+    if policy is not None and _is_unknown(policy, found):
+        known = ", ".join(sorted(found.policies)) or "none"
+        why = f"there is no policy {policy} that fits this fleet; there is {known}"
+        yield fault(("policy",), "UnknownPolicy", why, "name one of these, or add it")
+    for index, other in document.texts_at("depends_on").items():
+        if other not in found.sources:
+            why = f"there is no service {other}"
+            yield fault(("depends_on", index), "UnknownService", why, "take it out")
+    for environment in document.mapping("namespaces"):
+        fleet = found.fleet
+        if fleet is not None and fleet.environment(EnvironmentName(environment)) is None:
+            why = f"fleet.yaml has no environment {environment}"
+            yield fault(("namespaces", environment), "UnknownEnvironment", why, "take it out")
+    at: Path = ("placement",)
+    is_asked = at in document.values and document.is_whole(at)
+    if is_asked and not any(document.mapping(*at).values()):
+        why = "it asks for no label, and every cluster meets it"
+        yield fault(at, "EmptyPlacement", why, "name a label, or take it out")
+    if document.text_at("source") == "helm":
+        yield not_supported(path, document, ("source",))
+
+
+def _is_unknown(policy: str, found: Found) -> bool:
+    """Whether no file has such a policy, be it a broken one; which shipped ones fit says the fleet."""
+    if policy.startswith("builtin:") and found.fleet is None:
+        return False
+    return (
+        PolicyName(policy) not in found.policies and f"policies/{policy}.yaml" not in found.broken
+    )
+
+
+def _cycle(start: str, waits_for: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """Returns a chain of dependencies from a service back to itself, or nothing."""
+    waiting: list[tuple[str, ...]] = [(start,)]
+    seen: set[str] = set()
+    while waiting:
+        chain = waiting.pop()
+        for other in waits_for.get(chain[-1], ()):
+            if other == start:
+                return (*chain, other)
+            if other not in seen:
+                seen.add(other)
+                waiting.append((*chain, other))
+    return ()
+
+
+def _pins(found: Found) -> Iterator[Fault]:
+    for environment, service in found.pins:
+        path = f"environments/{environment}/{service}.yaml"
+        known = found.fleet.environment(environment) if found.fleet is not None else None
+        if found.fleet is not None and known is None:
+            why = f"fleet.yaml has no environment {environment}"
+            fix = "add it there, or move the pin"
+            yield Fault(path, 0, 0, "UnknownEnvironment", "it is for nobody", why, fix)
+            continue
+        if service not in found.sources:
+            why, fix = f"there is no services/{service}", "add it, or correct the pin's name"
+            yield Fault(path, 0, 0, "UnknownService", "it pins nothing", why, fix)
+            continue
+        yield from _for_nobody(path, environment, found.services.get(service), found)
+        document = found.documents.get(path)
+        clusters = {str(c.name) for c in known.clusters} if known is not None else None
+        for cluster in document.mapping("clusters") if document is not None else ():
+            if clusters is not None and document is not None and cluster not in clusters:
+                at: Path = ("clusters", cluster)
+                why, fix = f"{environment} has no cluster {cluster}", "take it out"
+                yield placed(path, document, at, "UnknownCluster", why, fix)
+
+
+def _for_nobody(
+    path: str, environment: EnvironmentName, service: Service | None, found: Found
+) -> Iterator[Fault]:
+    """Checks that a pin's service is promoted to where the pin stands, and has a cluster there."""
+    if service is None or found.fleet is None:
+        return
+    policy = found.policies.get(service.policy)
+    if policy is not None and environment not in policy.path.names():
+        why = f"{environment} is not on the path of policy {policy.name}"
+        fix = "move the pin, or choose another policy"
+        yield Fault(path, 0, 0, "NotOnPath", "it is for nobody", why, fix)
+    if not found.fleet.placed(service.placement, environment):
+        why = f"no cluster of {environment} has the labels that its `placement` asks for"
+        fix = "label a cluster in fleet.yaml, change the placement, or delete the pin"
+        yield Fault(path, 0, 0, "NotPlaced", "it is for nobody", why, fix)
+
+
+def _service_path(service: str) -> str:
+    return f"services/{service}/service.yaml"

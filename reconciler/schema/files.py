@@ -41,8 +41,8 @@ class _File(BaseModel):
     LATER: ClassVar[tuple[str, ...]] = ()
 
     def unsupported(self) -> tuple[str, ...]:
-        """Returns the fields in use that this version only parses."""
-        return tuple(name for name in self.LATER if getattr(self, name) is not None)
+        """Returns the fields that stand there, be it with nothing, and are only parsed."""
+        return tuple(name for name in self.LATER if name in self.model_fields_set)
 
 
 class ClusterFile(_File):

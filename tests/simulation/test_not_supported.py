@@ -44,6 +44,13 @@ def cases() -> list[Case]:
     for state in ("joining", "draining"):
         fleet = FLEET.replace("{name: prod-3}", f"{{name: prod-3, state: {state}}}")
         found.append(("fleet.yaml", fleet, "environments[2].clusters[2].state", EVERYWHERE))
+    # A field that stands there with nothing is in use, too.
+    found.append(("fleet.yaml", FLEET + "freezes:\n", "freezes", EVERYWHERE))
+    found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
+    found.append((PIN, pin("1.0.0") + "approved: null\n", "approved", STAGING))
+    found.append(("policies/line.yaml", LINE + "newer_commits: ~\n", "newer_commits", EVERYWHERE))
+    approval = LINE.replace(STAGING_RULES, f"{STAGING_RULES} approval: ,")
+    found.append(("policies/line.yaml", approval, "environments.staging.approval", STAGING))
     for field in ServiceFile.LATER:
         text = f"{SERVICE}{field}: {{a: 1}}\n"
         found.append(("services/web/service.yaml", text, field, EVERYWHERE))

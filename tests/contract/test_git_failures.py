@@ -11,12 +11,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import pygit2
 import pytest
+from pygit2.remotes import PushUpdate
 
 from reconciler.adapters.git import exchange
 from reconciler.adapters.git.access import GitAccess
+from reconciler.adapters.git.callbacks import ExchangeCallbacks
+from reconciler.adapters.git.exchange_process import Exchange
 from reconciler.adapters.git.repository import open_repository
 from reconciler.errors import (
     Denied,
@@ -313,3 +320,35 @@ def test_no_push_is_ever_forced(pushable: ServedWorld) -> None:
     theirs = pushable.people.commit({"z": b"1"})
     assert pushable.repo.push(commit, "main").outcome is PushOutcome.MOVED
     assert pushable.people.tip() == theirs
+
+
+def test_a_push_asks_for_no_force_and_looks_at_what_it_replaces_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the two is enough by itself, so that no server can show that one of them is gone."""
+    asked: list[str] = []
+    sent: list[str] = []
+    with served_world(Way.LOCAL, tmp_path) as world:
+        commit = one_commit(world)
+        theirs = world.people.commit({"z": b"1"})
+        world.repo.fetch()
+
+        def push(remote: pygit2.Remote, specs: list[str], callbacks: ExchangeCallbacks) -> None:
+            del remote
+            asked.extend(specs)
+            update = SimpleNamespace(src=pygit2.Oid(hex=theirs), dst=pygit2.Oid(hex=commit))
+            callbacks.push_negotiation([cast("PushUpdate", update)])
+            sent.extend(specs)
+
+        monkeypatch.setattr(pygit2.Remote, "push", push)
+        mirror = world.served.access.mirror_dir
+        request = exchange.request_for(
+            world.served.access,
+            operation=exchange.Operation.PUSH,
+            mirror=mirror,
+            home=mirror.with_name("home"),
+        )
+        answer = Exchange(replace(request, commit=commit)).push()
+    assert asked == [f"{commit}:refs/heads/main"]
+    assert sent == []
+    assert answer["outcome"] == PushOutcome.MOVED

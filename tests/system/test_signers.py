@@ -16,6 +16,7 @@ from tests.system.simulated import SERVICE, Simulated, simulated
 pytestmark = [pytest.mark.git_server]
 
 GOOD, BAD = "1.0.0", "1.1.0"
+ROBOT = {"author_name": "Röbot of the shop", "author_email": "robot@shop.example.com"}
 QUICK = policy(soak_s=0.3)
 
 
@@ -26,7 +27,7 @@ def test_only_who_may_sign_changes_the_rules_and_the_daemon_may_still_quarantine
     allowed = tmp_path / "allowed_signers"
     allowed.write_text(f"kim@example.com {key.with_suffix('.pub').read_text()}")
     with simulated(tmp_path / "daemon") as made:
-        made.daemon.settings["repo"]["allowed_signers_file"] = str(allowed)
+        made.daemon.settings["repo"] |= {"allowed_signers_file": str(allowed), **ROBOT}
         repository = made.served.repository
         files = {**env_repo([SERVICE], SERVICE, policy_text=QUICK), **made.pins(GOOD)}
         repository.commit(files)
@@ -55,6 +56,9 @@ def test_only_who_may_sign_changes_the_rules_and_the_daemon_may_still_quarantine
             lambda: made.daemon.status()["head"]["accepted"] == made.head(),
             "the revert is followed",
         )
+        who = repository.git("log", "-1", "--format=%an <%ae>, %cn <%ce>", made.reverts()[0].commit)
+        robot = "{author_name} <{author_email}>".format_map(ROBOT)
+        assert who == f"{robot}, {robot}", "it is by the author in the settings"
         assert repository.read(f"quarantine/{SERVICE}.yaml")
         assert digest(GOOD) in repository.read(f"environments/prod/{SERVICE}.yaml")
 

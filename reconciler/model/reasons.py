@@ -29,6 +29,7 @@ class Reason(StrEnum):
     SOURCE_UNKNOWN = "SourceUnknown"
     HISTORY_REWRITTEN = "HistoryRewritten"
     HOME_UNREACHABLE = "HomeUnreachable"
+    ACTION_FAILED = "ActionFailed"
     NOT_LEADING = "NotLeading"
     CLUSTER_UNREACHABLE = "ClusterUnreachable"
     CLUSTER_UNKNOWN = "ClusterUnknown"
@@ -70,6 +71,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.HISTORY_REWRITTEN: "`repo.accept_history` names the new HEAD, if it is meant; "
     "the word is used up by one rewrite.",
     Reason.HOME_UNREACHABLE: "The home cluster answers.",
+    Reason.ACTION_FAILED: "It is tried again; the message says what stands in its way.",
     Reason.NOT_LEADING: "This daemon leads again; the one that leads does the work meanwhile.",
     Reason.CLUSTER_UNREACHABLE: "The cluster answers.",
     Reason.CLUSTER_UNKNOWN: "A moment: the cluster is being read.",

@@ -107,22 +107,11 @@ class Actor:
     def act(self, action: Action, asker: Asker | None) -> bool:
         """Carries out one action; returns whether a record changed.
 
-        An action that fails is told and left: the next turn plans it again from what then stands.
+        Raises:
+            ReconcilerError: It could not be done, and nothing of it was.
         """
         claim = self._leadership().claim
-        if claim is None:
-            return False
-        try:
-            return self._act(action, asker, claim)
-        except ReconcilerError as error:
-            _log.warning(
-                "action-failed",
-                action=type(action).__name__,
-                service=action.service,
-                environment=action.environment,
-                error=str(error),
-            )
-            return False
+        return claim is not None and self._act(action, asker, claim)
 
     def observe(self, action: Action, asker: Asker | None) -> None:
         """Says once what would be done; only what is live is in fact compared, which writes nothing."""

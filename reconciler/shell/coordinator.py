@@ -11,6 +11,7 @@ import structlog
 
 from reconciler.core.fuses import plan_fleet
 from reconciler.core.plan import plan_service
+from reconciler.errors import ReconcilerError
 from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import FleetSummary
@@ -44,7 +45,11 @@ class Act(Protocol):
     """Carries out one action; returns whether a record changed, so that planning goes on at once."""
 
     def __call__(self, action: Action, asker: Asker | None) -> bool:
-        """Carries out an action; without Git there is no asker."""
+        """Carries out an action; without Git there is no asker.
+
+        Raises:
+            ReconcilerError: It could not be done.
+        """
         ...
 
 
@@ -233,11 +238,28 @@ class Coordinator:
             return False
         changed = False
         for action in planned.actions:
-            changed = self._act(action, asker) or changed
+            changed = self._done(action, asker) or changed
             if leadership.leads and not self._leadership().leads:
                 # What else was planned while we led is planned again.
                 return True
         return changed
+
+    def _done(self, action: Action, asker: Asker | None) -> bool:
+        """Does one thing; what fails is told and left: the next turn plans it again from what then stands."""
+        try:
+            return self._act(action, asker)
+        except ReconcilerError as error:
+            _log.warning(
+                "action-failed",
+                action=type(action).__name__,
+                service=action.service,
+                environment=action.environment,
+                error=str(error),
+            )
+            hold = Hold(action.service, action.environment, Reason.ACTION_FAILED, str(error))
+            planned = self._planned[action.service]
+            self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
+            return self._act(hold, asker)
 
     def _note_due(self, service: ServiceName) -> None:
         waits = [

@@ -249,7 +249,8 @@ def test_what_moves_forward_needs_the_home_and_is_told_of_only_once_it_is_writte
     error: ReconcilerError, action: Action, acting: Acting
 ) -> None:
     acting.memory.meet = _refuse(error)
-    assert acting.act(action) == [False]
+    with pytest.raises(type(error)):
+        acting.act(action)
     assert not acting.memory.waiting and not acting.events
 
 

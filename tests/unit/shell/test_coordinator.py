@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reconciler.core.phase import Phase, phase_of
+from reconciler.errors import Denied, ReconcilerError
 from reconciler.model.actions import Action, Admit, Deliver, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ServiceName
@@ -71,13 +73,14 @@ class Saved:
 
 
 class Turning:
-    """A coordinator whose lease is not renewed any more, and whose home answers late."""
+    """A coordinator whose lease is not renewed any more, and whose home answers late, or refuses."""
 
-    def __init__(self, answers_in_s: float) -> None:
+    def __init__(self, answers_in_s: float, refuses: ReconcilerError | None = None) -> None:
         self.clock = VirtualClock()
         self.acted: list[Action] = []
         self.views: list[View] = []
         self._answers_in_s = answers_in_s
+        self._refuses = refuses
         self.coordinator = Coordinator(
             clock=self.clock,
             daemon_mode=lambda: Mode.ENFORCE,
@@ -102,6 +105,8 @@ class Turning:
         self.acted.append(action)
         if isinstance(action, Admit):
             self.clock.advance(self._answers_in_s)
+            if self._refuses is not None:
+                raise self._refuses
         return False
 
     def forward(self) -> list[str]:
@@ -127,3 +132,16 @@ def test_the_view_says_that_it_leads_no_more() -> None:
     turning = Turning(answers_in_s=DEADLINE_S)
     turning.coordinator.step()
     assert turning.views[-1].fleet.halted
+
+
+def test_what_could_not_be_done_is_told_where_it_was_to_be_done_and_the_rest_is_done() -> None:
+    refusal = Denied("PromotionRecord/web.dev on dev-1", "cannot be replaced", "HTTP 403")
+    turning = Turning(answers_in_s=0.0, refuses=refusal)
+    turning.coordinator.step()
+    assert turning.forward() == ["Admit GatesOpen", "Deliver prod-2 2.0.0", "Deliver prod-3 2.0.0"]
+    planned = turning.views[-1].services[WEB]
+    (hold,) = (a for a in planned.of(DEV) if isinstance(a, Hold))
+    assert (hold.reason, hold.message) == ("ActionFailed", str(refusal))
+    assert hold in turning.acted, "it is an event, too"
+    assert not any("ActionFailed" in str(a.reason) for a in planned.of(PROD))
+    assert phase_of(CELLS[0], planned.of(DEV)) is Phase.HELD

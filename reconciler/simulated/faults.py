@@ -20,6 +20,10 @@ class HalfPage(Exception):
     """The answer breaks off, with an orderly end of the connection."""
 
 
+class OnePage(Exception):
+    """Of a list comes a first page of one object, and never another."""
+
+
 class Reset(Exception):
     """The answer breaks off by a reset, as a firewall or a dying proxy makes it."""
 

@@ -19,7 +19,16 @@ import yaml
 from reconciler.simulated import answers
 from reconciler.simulated.answers import Answer
 from reconciler.simulated.api import Api
-from reconciler.simulated.faults import Drip, HalfPage, Hang, Refuse, Reset, WireFaults
+from reconciler.simulated.faults import (
+    Drip,
+    HalfPage,
+    Hang,
+    OnePage,
+    Refuse,
+    Reset,
+    WireFaults,
+    answering,
+)
 from reconciler.simulated.requests import Request, Target
 from reconciler.simulated.shelf import Object
 from reconciler.simulated.store import Store
@@ -212,7 +221,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, request: Request) -> None:
         verb = "watch" if request.is_watch else request.verb
-        self.server_of.faults.meet(verb, request.steps)
+        try:
+            self.server_of.faults.meet(verb, request.steps)
+        except OnePage:
+            if "continue" in request.query:
+                raise answering(500, "InternalError") from None
+            if "limit" in request.query:
+                request.query["limit"] = "1"
         if request.path in ("/readyz", "/healthz", "/livez"):
             self._raw(b"ok", "text/plain")
         elif request.verb == "get" and request.is_watch:

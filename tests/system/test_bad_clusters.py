@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from reconciler.simulated.faults import HalfPage, Hang, Reset, Rule, answering
+from reconciler.simulated.faults import HalfPage, Hang, OnePage, Reset, Rule, answering
 from reconciler.simulated.http_front import LOOK_S
 from tests.system.envrepo import digest, policy
-from tests.system.simulated import Simulated, simulated
+from tests.system.installation import HOME
+from tests.system.simulated import SERVICE, Simulated, simulated
 
 pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("bad-clusters")]
 
@@ -89,6 +90,23 @@ ROWS = {
     "a reset in mid-answer": Row(Reset, ("get",), words="Connection reset", reachable=0),
 }
 
+HOME_ROWS = {
+    "401": Row(answering(401, "Unauthorized"), words="HTTP 401"),
+    "403 on our records": Row(
+        answering(403, "Forbidden"), resource="promotionrecords", words="HTTP 403"
+    ),
+    "409 on our records": Row(
+        answering(409, "Conflict"), ("update",), "promotionrecords", words="HTTP 409"
+    ),
+    "429": Row(answering(429, "TooManyRequests", seconds=1), words="HTTP 429"),
+    "500": Row(answering(500, "InternalError"), words="HTTP 500"),
+    "half a page": Row(HalfPage, ("get",), words="broke off"),
+}
+"""What the home answers, to everything or to what is asked of our records in it."""
+
+QUIET_S = 3.0
+"""Several turns of the daemon; a lease that is not renewed is over by then."""
+
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
@@ -105,17 +123,24 @@ def told(fleet: Simulated) -> str:
     return json.dumps([*cells, *document["errors"]])
 
 
+def meet(fleet: Simulated, name: str, row: Row) -> list[str]:
+    """Lets a cluster answer as a row says, and its watches end; returns what has met it, as it does."""
+    faults = fleet.faults[name]
+    met: list[str] = []
+    faults.rules.append(row.rule(met))
+    fleet.clusters[name].store.forget()  # A watch that is cut must list again.
+    faults.is_cut = True
+    time.sleep(CUT_S)
+    faults.is_cut = False
+    return met
+
+
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 def test_a_bad_cluster_is_told_and_holds_nobody_else(row: Row, fleet: Simulated) -> None:
     version = f"1.{list(ROWS.values()).index(row) + 1}.0"
     faults, daemon = fleet.faults[BAD], fleet.daemon
     before, uids = fleet.held()[BAD], fleet.uids()
-    met: list[str] = []
-    faults.rules.append(row.rule(met))
-    fleet.clusters[BAD].store.forget()  # A watch that is cut must list again.
-    faults.is_cut = True
-    time.sleep(CUT_S)
-    faults.is_cut = False
+    met = meet(fleet, BAD, row)
     try:
         fleet.merge(fleet.pins(version))
         daemon.until(lambda: fleet.image("prod-1") == digest(version), "the others go on")
@@ -139,3 +164,74 @@ def test_a_bad_cluster_is_told_and_holds_nobody_else(row: Row, fleet: Simulated)
         lambda: BAD not in json.dumps(daemon.status()["errors"]), "nothing is told any more"
     )
     assert fleet.reverts() == []
+
+
+def stays(fleet: Simulated, before: dict[str, str]) -> None:
+    """Checks that what people run stays as it was, for a while in which it would change."""
+    until_s = time.monotonic() + QUIET_S
+    while time.monotonic() < until_s:
+        assert fleet.held() == before
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("row", HOME_ROWS.values(), ids=HOME_ROWS.keys())
+def test_a_bad_home_stops_what_goes_forward_and_takes_nothing_back(
+    row: Row, fleet: Simulated
+) -> None:
+    version = f"2.{list(HOME_ROWS.values()).index(row)}.0"
+    daemon, before, uids = fleet.daemon, fleet.held(), fleet.uids()
+    met = meet(fleet, HOME, row)
+    try:
+        head = fleet.merge(fleet.pins(version))
+        daemon.until(lambda: row.words in json.dumps(daemon.status()), "it is told")
+        daemon.until(lambda: daemon.status()["head"]["commit"] == head, "the commit is seen")
+        stays(fleet, before)
+        assert met, "the fault was met"
+        assert fleet.head() == head and fleet.own_branches() == []
+    finally:
+        fleet.faults[HOME].rules.clear()
+    fleet.wait_proven("prod", version)
+    assert fleet.uids() == uids, "nothing was deleted and made anew"
+    assert fleet.reverts() == [] and daemon.is_running
+
+
+def test_records_of_which_only_the_first_page_can_be_had_are_unknown_to_a_new_daemon(
+    fleet: Simulated,
+) -> None:
+    daemon, before, uids = fleet.daemon, fleet.held(), fleet.uids()
+    met: list[str] = []
+    daemon.stop()
+    fleet.faults[HOME].rules.append(Row(OnePage, ("get",), "promotionrecords").rule(met))
+    try:
+        head = fleet.merge(fleet.pins("3.0.0"))
+        daemon.start()
+        daemon.until(
+            lambda: {c["reason"] for c in daemon.status()["cells"]} == {"HomeUnreachable"},
+            "it is told",
+        )
+        assert {c["phase"] for c in daemon.status()["cells"]} == {"Unknown"}
+        assert any("HTTP 500" in one["error"] for one in daemon.logged("watch-failed"))
+        stays(fleet, before)
+        assert met and fleet.head() == head
+    finally:
+        fleet.faults[HOME].rules.clear()
+    fleet.wait_proven("prod", "3.0.0")
+    assert fleet.uids() == uids and fleet.reverts() == []
+
+
+def test_pods_of_which_only_the_first_page_can_be_had_prove_nothing(fleet: Simulated) -> None:
+    daemon, uids = fleet.daemon, fleet.uids()
+    met: list[str] = []
+    daemon.stop()
+    fleet.faults[BAD].rules.append(Row(OnePage, ("get",), "pods").rule(met))
+    try:
+        fleet.merge(fleet.pins("3.1.0"))
+        daemon.start()
+        daemon.until(lambda: fleet.image("prod-1") == digest("3.1.0"), "the others go on")
+        daemon.until(lambda: daemon.reason(SERVICE, "prod") == "ClusterUnknown", "it is told")
+        time.sleep(QUIET_S)
+        assert met and not fleet.is_proven("prod", "3.1.0")
+    finally:
+        fleet.faults[BAD].rules.clear()
+    fleet.wait_proven("prod", "3.1.0")
+    assert fleet.uids() == uids and fleet.reverts() == []

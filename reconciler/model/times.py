@@ -12,9 +12,12 @@ def from_rfc3339(text: str) -> datetime:
     """Reads what `rfc3339` wrote, or any RFC 3339 time.
 
     Raises:
-        ValueError: It is no such time, or has no zone.
+        ValueError: It is no such time, has no zone, or is out of range in UTC.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no zone")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is in no year that UTC has") from error

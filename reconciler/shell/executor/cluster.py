@@ -106,7 +106,7 @@ class ClusterExecutor:
         self._records = KnownRecords(read_service_record, cluster=name)
         self._service_records = ServiceRecords(api, namespace, self._records)
         stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
-        self._live = LiveObjects(start_watch, self._note_live, self._note_fresh)
+        self._live = LiveObjects(name, start_watch, self._note_live, self._note_fresh)
         self._looks = Looks(
             self._live,
             stored,

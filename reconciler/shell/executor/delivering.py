@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.core.suspending import suspended
 from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError
 from reconciler.model.names import RenderDigest
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
@@ -23,7 +24,6 @@ from reconciler.shell.executor.live import LiveObjects
 from reconciler.shell.executor.orders import Order
 from reconciler.shell.executor.records import ServiceRecords, asked_for, current, is_applied
 from reconciler.shell.executor.stored import StoredObjects
-from reconciler.shell.executor.suspending import suspended
 
 NOTHING_TO_APPLY = "NothingToApply"
 SUSPENDED = "Suspended"

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from reconciler.core.suspending import suspended
 from reconciler.errors import ReconcilerError
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
@@ -24,7 +25,6 @@ from reconciler.shell.executor.records import Fenced, ServiceRecords, current, i
 from reconciler.shell.executor.repairing import Repairs
 from reconciler.shell.executor.retries import LONGEST_S, Retries
 from reconciler.shell.executor.stored import StoredObjects
-from reconciler.shell.executor.suspending import suspended
 from reconciler.shell.executor.telling import Teller
 from reconciler.shell.executor.unsticking import delete_stuck, stuck_below
 

@@ -9,6 +9,7 @@ from typing import Generic
 
 import structlog
 
+from reconciler.core.suspending import UNTIL, suspended
 from reconciler.errors import InvalidInput
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
@@ -16,7 +17,7 @@ from reconciler.model.records import Record
 from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.records import named_cell
 from reconciler.shell.executor.orders import CellKey
-from reconciler.shell.executor.suspending import UNTIL, suspended
+from reconciler.shell.executor.suspending import tell_suspension
 
 KEPT = ("annotations", "labels")
 """Of an object's metadata, what others write."""
@@ -156,6 +157,8 @@ class KnownRecords(Generic[Record]):
 
     def _put(self, record: Record, obj: KubeObject) -> None:
         key = (record.service, record.environment)
+        was = self._metadata.get(key)
+        tell_suspension(obj, None if was is None else {**obj, "metadata": was}, **self._where)
         self._records[key] = record
         self._metadata[key] = obj["metadata"]
         self._environments.setdefault(key[0], set()).add(key[1])

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL
-from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import Change, WatchEvent
 from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.executor.suspending import tell_suspension
 
 Kind = tuple[str, str]
 """apiVersion and kind."""
@@ -54,6 +55,7 @@ class LiveObjects:
     Written to by the watches and read by the executor, each in a thread of its own.
 
     Args:
+        cluster: Its name.
         start: Starts a watch.
         on_change: Told of each cell whose objects changed.
         on_fresh: Called when a kind has been listed, or is heard of again after a gap.
@@ -61,10 +63,12 @@ class LiveObjects:
 
     def __init__(
         self,
+        cluster: ClusterName,
         start: StartWatch,
         on_change: Callable[[CellKey], None],
         on_fresh: Callable[[], None],
     ) -> None:
+        self._cluster = cluster
         self._start = start
         self._on_change = on_change
         self._on_fresh = on_fresh
@@ -153,6 +157,7 @@ class LiveObjects:
 
     def _put(self, obj: KubeObject) -> None:
         ref = ObjectRef.of(obj)
+        tell_suspension(obj, self._objects.get(ref), cluster=self._cluster)
         self._drop(ref)
         self._objects[ref] = obj
         self._by_uid[_uid(obj)] = obj
@@ -193,8 +198,9 @@ def cell_of(obj: KubeObject) -> CellKey | None:
 
 
 def _slim(obj: KubeObject) -> KubeObject:
-    """Pods and ReplicaSets are many, and nobody asks who manages their fields."""
-    if (obj.get("apiVersion"), obj.get("kind")) not in LOOKED_THROUGH:
+    """Pods and ReplicaSets are many, and of those that controllers make nobody asks who wrote what."""
+    is_made = (obj.get("apiVersion"), obj.get("kind")) in LOOKED_THROUGH and cell_of(obj) is None
+    if not is_made:
         return obj
     metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
     return {**obj, "metadata": metadata}

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from reconciler.core.assembly import deletion_layers
 from reconciler.core.pruning import PrunePlan, plan_prune
+from reconciler.core.suspending import suspended
 from reconciler.errors import ReconcilerError
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
@@ -21,7 +22,6 @@ from reconciler.shell.executor.inventory import Inventories, Inventory
 from reconciler.shell.executor.live import LiveObjects, cell_of
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.executor.stored import StoredObjects
-from reconciler.shell.executor.suspending import suspended
 
 WINDOW = timedelta(hours=1)
 """In which no more may go than in one revision."""

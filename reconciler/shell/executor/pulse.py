@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reconciler.core.suspending import suspended
 from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeReader
-from reconciler.shell.executor.suspending import suspended
+from reconciler.shell.executor.suspending import tell_suspension
 
 BEAT_S = 5.0
 """Between two reads; what was not answered for this long is called unreachable."""
@@ -53,6 +54,7 @@ class Pulse:
         self._prepare = prepare
         self._prepared = False
         self._uid = ""
+        self._found: KubeObject | None = None
         self.is_reachable = False
         self.was_asked = False
         self.suspended = ""
@@ -82,6 +84,9 @@ class Pulse:
             self._lost(error)
             return BEAT_WHILE_DOWN_S
         self.last_answer_s = self._clock.monotonic_s()
+        if found is not None:
+            tell_suspension(found, self._found, cluster=self._cluster)
+        self._found = found
         stopped = suspended(found, self._clock.now())
         changed = not self.is_reachable or stopped != self.suspended
         was_down = not self.is_reachable

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core.handing_over import keeping_replicas
+from reconciler.core.suspending import suspended
 from reconciler.errors import ReconcilerError
 from reconciler.model.drift import FieldDifference
 from reconciler.model.events import EventKind
@@ -16,7 +17,6 @@ from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import CannotApply, apply_one
 from reconciler.shell.executor.cells import CellState, Drifted
 from reconciler.shell.executor.live import LiveObjects
-from reconciler.shell.executor.suspending import suspended
 from reconciler.shell.executor.telling import Teller
 
 CORRECTIONS_MAX, CORRECTIONS_WINDOW_S = 5, 60.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -13,10 +12,9 @@ from reconciler.errors import AdmissionDenied, Denied, Refused, Throttled, Unrea
 from reconciler.model.events import EventKind
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import EnvironmentName, ServiceName
-from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.objects import ObjectRef
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
-from reconciler.model.times import rfc3339
 from reconciler.ports.kube import Propagation
 from reconciler.shell.executor.orders import CellKey, Claim, Leadership
 from reconciler.shell.executor.soaking import Soak
@@ -233,43 +231,6 @@ def test_an_order_is_forgotten_in_observe_mode(work: AtWork) -> None:
     work.observes = False
     work.pass_(10)
     assert work.cluster.audit == []
-
-
-def suspend(work: AtWork, obj: KubeObject, seconds: float) -> None:
-    text = rfc3339(work.clock.now() + timedelta(seconds=seconds))
-    notes = {"reconciler.dev/suspend-until": text, "reconciler.dev/suspend-reason": "an incident"}
-    work.edit(obj, annotations=notes)
-
-
-def test_a_suspended_record_stops_its_cell_and_ends_by_time_alone(work: AtWork) -> None:
-    work.delivered("1", config_map(x="1"))
-    record = work.kube.get(
-        ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", NAMESPACE, "web.dev")
-    )
-    assert record is not None
-    suspend(work, record, 60)
-    work.pass_(2)
-    assert "an incident" in work.member().suspended
-    work.cluster.audit.clear()
-    work.deliver("2", config_map(x="2"))
-    work.pass_(50)
-    assert work.cluster.audit == []
-    work.told.clear()
-    work.pass_(20)
-    assert work.member().suspended == ""
-    assert KEY in work.told
-
-
-def test_a_suspended_object_is_not_delivered_to_nor_anything_beside_it(work: AtWork) -> None:
-    work.delivered("1", config_map(x="1"), config_map("other", x="1"))
-    suspend(work, config_map(), 30)
-    work.pass_(1)
-    work.deliver("2", config_map(x="2"), config_map("other", x="2"))
-    work.pass_(20)
-    for name in ("web", "other"):
-        assert work.get(config_map(name))["data"] == {"x": "1"}  # type: ignore[index]
-    assert "an incident" in work.member().health.message
-    assert work.until(lambda: work.member().is_on(revision("2").id), 60)
 
 
 # What the server refuses.

@@ -116,6 +116,18 @@ def test_a_suspension_ends_by_time_alone(home: Home) -> None:
     assert home.records.suspended(KEY) == ""
 
 
+@pytest.mark.parametrize("text", ["2026-06-01T00:00:00Z", "for ever"])
+def test_a_suspension_ends_four_hours_after_it_was_written_whatever_it_says(
+    text: str, home: Home
+) -> None:
+    home.clock.advance(24 * 3600)
+    home.annotate(**{"reconciler.dev/suspend-until": text})
+    home.clock.advance(4 * 3600 - 1)
+    assert home.records.suspended(KEY)
+    home.clock.advance(1)
+    assert home.records.suspended(KEY) == ""
+
+
 def test_what_people_note_on_a_record_stays_when_it_is_written(home: Home) -> None:
     home.annotate(note="see the ticket")
     known = home.records.get(KEY)

@@ -137,6 +137,7 @@ class World:
         mode: The daemon's.
         drift: What its policy says of drift.
         seed: Orders what is due together.
+        pace: How fast the clusters' Pods are.
         on_view: Given what every turn has seen and decided.
     """
 
@@ -146,6 +147,7 @@ class World:
         mode: Mode = Mode.ENFORCE,
         drift: str = "report",
         seed: int = 1,
+        pace: Pace = Pace(),  # noqa: B008  # a frozen value
         on_view: Callable[[View], None] = lambda view: None,
     ) -> None:
         self.clock = VirtualClock()
@@ -155,7 +157,7 @@ class World:
         self.fates: dict[tuple[str, str], Fate] = {}
         self.clusters = {
             name: SimulatedCluster(
-                name, clock=self.clock, pace=Pace(), fates_of=_fates(name, self.fates)
+                name, clock=self.clock, pace=pace, fates_of=_fates(name, self.fates)
             )
             for names in CLUSTERS.values()
             for name in names

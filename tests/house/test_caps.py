@@ -18,7 +18,7 @@ OVER: dict[str, int] = {
     "tests/contract/test_kube_api.py": 419,
     "tests/simulation/test_main_job.py": 429,
     "tests/unit/core/test_gates.py": 504,
-    "tests/unit/core/test_health.py": 722,
+    "tests/unit/core/test_health.py": 624,
     "tests/unit/core/test_rolling.py": 499,
     "tests/unit/core/test_settled.py": 430,
     "tests/unit/shell/test_executor.py": 478,

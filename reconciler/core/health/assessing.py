@@ -78,18 +78,33 @@ def _general(obj: KubeObject, status: dict[str, Any] | None) -> Result:
     for type_, sense in (("Stalled", failed), ("Reconciling", progressing)):
         found = condition(status, type_)
         if found.get("status") == "True":
-            return sense(str(found.get("reason") or type_), str(found.get("message") or ""))
+            return _said(obj, found, sense)
     for type_ in ("Ready", "Available"):
         found = condition(status, type_)
-        if not found:
-            continue
-        if found.get("status") == "True":
-            return current()
-        reason, message = str(found.get("reason") or type_), str(found.get("message") or "")
-        if found.get("status") == "False":
-            return progressing(reason, message)
-        return unknown(reason, message or f"its condition {type_} is unknown")
+        if found:
+            return _said(obj, found, _SENSES.get(str(found.get("status")), unknown))
     return unknown(NO_RULE, f"no rule reads the status of {obj['kind']}")
+
+
+def _said(obj: KubeObject, found: dict[str, Any], sense: Callable[[str, str], Result]) -> Result:
+    """Returns what the condition that decides says, unless it speaks of an earlier generation.
+
+    Source: `metav1.Condition.observedGeneration`; kinds such as those of Gateway API have no other.
+    """
+    seen, generation = found.get("observedGeneration"), obj["metadata"].get("generation")
+    if seen is not None and generation is not None and int(seen) < int(generation):
+        return progressing("NotObserved", f"its condition {found['type']} is of before the change")
+    said = f"its condition {found['type']} is {found.get('status')}"
+    return sense(str(found.get("reason") or found["type"]), str(found.get("message") or said))
+
+
+def _is_met(reason: str, message: str) -> Result:
+    del reason, message
+    return current()
+
+
+_SENSES = {"True": _is_met, "False": progressing}
+"""What else a condition that should be met may say is unknown."""
 
 
 def _configuration(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.core.health import assess
 from reconciler.model.health import Cause, HealthStatus
+from tests.fakes.objects import obj
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT, PROGRESS, FAILED, UNKNOWN, TERMINATING = (
@@ -18,11 +19,6 @@ CURRENT, PROGRESS, FAILED, UNKNOWN, TERMINATING = (
     HealthStatus.UNKNOWN,
     HealthStatus.TERMINATING,
 )
-
-
-def obj(kind: str, api_version: str = "apps/v1", **parts: Any) -> dict[str, Any]:
-    meta = {"name": "a", "namespace": "n", "uid": "u", **parts.pop("metadata", {})}
-    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **parts}
 
 
 def deployment(**status: Any) -> dict[str, Any]:
@@ -182,93 +178,6 @@ BUSY = {**WELL, "updatedReplicas": 1}
             "BackoffLimitExceeded",
         ),
         ("a Job runs", obj("Job", "batch/v1", status={"active": 1}), PROGRESS, "Running"),
-        (
-            "a claim is bound",
-            obj("PersistentVolumeClaim", "v1", status={"phase": "Bound"}),
-            CURRENT,
-            "",
-        ),
-        (
-            "a claim waits",
-            obj("PersistentVolumeClaim", "v1", status={"phase": "Pending"}),
-            PROGRESS,
-            "NotBound",
-        ),
-        (
-            "a balancer has no address",
-            obj("Service", "v1", spec={"type": "LoadBalancer"}),
-            PROGRESS,
-            "NoLoadBalancer",
-        ),
-        ("a service is inside", obj("Service", "v1", spec={"type": "ClusterIP"}), CURRENT, ""),
-        ("configuration is there", obj("ConfigMap", "v1", data={}), CURRENT, ""),
-        (
-            "a definition is served",
-            obj(
-                "CustomResourceDefinition",
-                "apiextensions.k8s.io/v1",
-                status={"conditions": [{"type": "Established", "status": "True"}]},
-            ),
-            CURRENT,
-            "",
-        ),
-        (
-            "a definition's names are taken",
-            obj(
-                "CustomResourceDefinition",
-                "apiextensions.k8s.io/v1",
-                status={
-                    "conditions": [
-                        {"type": "NamesAccepted", "status": "False", "reason": "Conflict"}
-                    ]
-                },
-            ),
-            FAILED,
-            "Conflict",
-        ),
-        (
-            "a custom object is ready",
-            obj(
-                "Thing",
-                "example.com/v1",
-                status={"conditions": [{"type": "Ready", "status": "True"}]},
-            ),
-            CURRENT,
-            "",
-        ),
-        (
-            "a custom object is not ready",
-            obj(
-                "Thing",
-                "example.com/v1",
-                status={"conditions": [{"type": "Ready", "status": "False", "reason": "Wait"}]},
-            ),
-            PROGRESS,
-            "Wait",
-        ),
-        (
-            "a custom object is stalled",
-            obj(
-                "Thing",
-                "example.com/v1",
-                status={"conditions": [{"type": "Stalled", "status": "True", "reason": "Stuck"}]},
-            ),
-            FAILED,
-            "Stuck",
-        ),
-        (
-            "a custom object has a status nobody knows",
-            obj("Thing", "example.com/v1", status={"state": "fine"}),
-            UNKNOWN,
-            "NoHealthRule",
-        ),
-        (
-            "a custom object's status is still empty",
-            obj("Thing", "example.com/v1", status={}),
-            PROGRESS,
-            "NoStatus",
-        ),
-        ("a custom object has no status at all", obj("Thing", "example.com/v1"), CURRENT, ""),
         ("a word", "word", UNKNOWN, "Malformed"),
         ("a status that is a list", obj("Deployment", status=[]), UNKNOWN, "Malformed"),
         (

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.simulated.answers import bad_request, invalid
+from reconciler.simulated.answers import bad_request, invalid, not_typed
+from reconciler.simulated.fields import METADATA, undeclared, within
 from reconciler.simulated.kinds import Kind
 from reconciler.simulated.schemas import faults, unknown
 from reconciler.simulated.trees import copied
@@ -137,17 +138,38 @@ def _default_pod(spec: Any) -> None:
 
 
 def check_fields(kind: Kind, obj: Object) -> None:
-    """Refuses fields that a custom kind does not have, where the client asked to be told.
+    """Refuses fields that a kind does not have, where the client asked to be told.
 
     Raises:
         Answer: 400 with the fields.
     """
-    if kind.definition is None:
-        return
-    found = list(unknown(_schema(kind), {k: v for k, v in obj.items() if k not in _OWN}, ""))
+    found = list(_undeclared(kind, obj))
     if found:
         words = ", ".join(f'unknown field "{field}"' for field in found)
         raise bad_request(f"strict decoding error: {words}")
+
+
+def check_patch(kind: Kind, obj: Object) -> None:
+    """Refuses an apply that names a field which its kind does not have; nobody has to ask for that.
+
+    Raises:
+        Answer: 500 with the first such field.
+    """
+    for field in _undeclared(kind, obj):
+        meta = obj["metadata"]
+        raise not_typed(
+            f"{meta.get('namespace', '')}/{meta.get('name')}; "
+            f"{kind.group}/{kind.version}, Kind={kind.kind}",
+            f".{field}: field not declared in schema",
+        )
+
+
+def _undeclared(kind: Kind, obj: Object) -> Iterator[str]:
+    if kind.definition is None:
+        yield from undeclared(kind.api_version, kind.kind, obj)
+        return
+    yield from within(METADATA, obj.get("metadata"), "metadata")
+    yield from unknown(_schema(kind), {k: v for k, v in obj.items() if k not in _OWN}, "")
 
 
 def admit(kind: Kind, new: Object, was: Object | None) -> None:

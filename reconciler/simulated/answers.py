@@ -80,6 +80,17 @@ def bad_request(message: str) -> Answer:
     return Answer(400, "BadRequest", message)
 
 
+NOT_TYPED = "failed to create typed patch object"
+
+
+def not_typed(subject: str, why: str) -> Answer:
+    """An apply is not of the form that its kind has; a real server calls that an error of its own.
+
+    Source: `managedfields/internal/structuredmerge.go` of k8s.io/apimachinery v0.37.2, `Apply`.
+    """
+    return Answer(500, "", f"{NOT_TYPED} ({subject}): {why}")
+
+
 def expired(version: int, oldest: int) -> Answer:
     """A watch starts before what is remembered."""
     return Answer(410, "Expired", f"too old resource version: {version} ({oldest})")

@@ -152,9 +152,7 @@ class Api:
             obj = {**body, "metadata": metadata}
             with store.lock:
                 is_new = not store.has(target.kind, target.namespace, target.name)
-                stored = store.apply(
-                    obj, request.manager, force=force, dry_run=dry_run, strict=request.strict
-                )
+                stored = store.apply(obj, request.manager, force=force, dry_run=dry_run)
             return Reply(stored, 201 if is_new else 200)
         with store.lock:
             was = store.get(target.kind, target.namespace, target.name)

@@ -266,7 +266,7 @@ class _Handler(BaseHTTPRequestHandler):
     # Answers.
 
     def _refuse(self, answer: Answer) -> None:
-        if not answer.reason:
+        if answer.code == 404 and not answer.reason:
             self._raw(f"{answer.message}\n".encode(), "text/plain; charset=utf-8", answer.code)
             return
         seconds = answer.details.get("retryAfterSeconds")

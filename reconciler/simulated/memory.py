@@ -19,7 +19,7 @@ from reconciler.errors import (
 )
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import Change, KindInfo, Listing, Propagation, WatchEvent
-from reconciler.simulated.answers import Answer
+from reconciler.simulated.answers import NOT_TYPED, Answer
 from reconciler.simulated.kinds import Kind
 from reconciler.simulated.shelf import Object
 from reconciler.simulated.store import Store
@@ -121,9 +121,7 @@ class MemoryKube:
         return self._write(
             "dry-run" if dry_run else "apply",
             obj,
-            lambda: self._store.apply(
-                dict(obj), self._manager, force=force, dry_run=dry_run, strict=True
-            ),
+            lambda: self._store.apply(dict(obj), self._manager, force=force, dry_run=dry_run),
         )
 
     def create(self, obj: KubeObject) -> KubeObject:
@@ -214,6 +212,8 @@ def translated(subject: str, answer: Answer) -> ReconcilerError:
         case 429:
             details: dict[str, Any] = answer.details
             return Throttled(subject, what, why, retry_after_s=details.get("retryAfterSeconds"))
+        case 500 if why.startswith(NOT_TYPED):
+            return Refused(subject, what, why)
         case code if code >= 500:
             return Unreachable(subject, what, why)
         case _:

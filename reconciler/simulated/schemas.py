@@ -34,6 +34,8 @@ def faults(schema: Object, value: Any, was: Any, path: str) -> Iterator[Cause]:
         was: The former value, for rules about changes; None where there was none.
         path: Of the value, for people.
     """
+    if value is None and schema.get("nullable"):
+        return
     wanted = _TYPES.get(str(schema.get("type")))
     is_bool = isinstance(value, bool) and wanted is not bool
     if wanted is not None and (not isinstance(value, wanted) or is_bool):
@@ -71,13 +73,41 @@ def _bounds(schema: Object, value: Any, path: str) -> Iterator[Cause]:
     if "enum" in schema and value not in schema["enum"]:
         yield path, f'Unsupported value: "{value}"'
     if isinstance(value, str):
-        if len(value) > schema.get("maxLength", len(value)):
-            yield path, f"Too long: may not be more than {schema['maxLength']} bytes"
+        yield from _size(schema, len(value), path, "Length")
         if "pattern" in schema and not re.search(schema["pattern"], value):
             yield path, f"Invalid value: {path} in body should match '{schema['pattern']}'"
-    elif isinstance(value, int | float) and value < schema.get("minimum", value):
-        least = schema["minimum"]
-        yield path, f"Invalid value: {path} in body should be greater than or equal to {least}"
+    elif isinstance(value, list):
+        yield from _size(schema, len(value), path, "Items")
+    elif isinstance(value, dict):
+        yield from _size(schema, len(value), path, "Properties")
+    elif isinstance(value, int | float):
+        yield from _number(schema, value, path)
+
+
+def _size(schema: Object, size: int, path: str, of: str) -> Iterator[Cause]:
+    least, most = schema.get(f"min{of}", size), schema.get(f"max{of}", size)
+    is_text = of == "Length"
+    if size < least:
+        how = (
+            f"be at least {least} chars long" if is_text else f"have at least {least} {of.lower()}"
+        )
+        yield path, f"Invalid value: {path} in body should {how}"
+    if size > most:
+        many = f"Too many: {size}: must have at most {most} items"
+        yield path, f"Too long: may not be more than {most} bytes" if is_text else many
+
+
+def _number(schema: Object, value: float, path: str) -> Iterator[Cause]:
+    least, most = schema.get("minimum", value), schema.get("maximum", value)
+    if value < least or (schema.get("exclusiveMinimum") and value == least):
+        words = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
+        yield path, f"Invalid value: {path} in body should be {words} {least}"
+    if value > most or (schema.get("exclusiveMaximum") and value == most):
+        words = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
+        yield path, f"Invalid value: {path} in body should be {words} {most}"
+    step = schema.get("multipleOf")
+    if step and value % step:
+        yield path, f"Invalid value: {path} in body should be a multiple of {step}"
 
 
 def _members(schema: Object, value: Object, was: Object, path: str) -> Iterator[Cause]:

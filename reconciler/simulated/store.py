@@ -10,7 +10,7 @@ from datetime import datetime
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
 from reconciler.simulated import answers, ownership
-from reconciler.simulated.admission import admit, check_fields, defaulted, number
+from reconciler.simulated.admission import admit, check_fields, check_patch, defaulted, number
 from reconciler.simulated.ending import Endings, is_doomed
 from reconciler.simulated.kinds import BUILT_IN, Kind, kinds_of
 from reconciler.simulated.selecting import Selection
@@ -158,13 +158,11 @@ class Store:
         *,
         force: bool,
         dry_run: bool = False,
-        strict: bool = False,
     ) -> Object:
         """Server-side apply."""
         with self.lock:
             kind = self._kind(obj)
-            if strict:
-                check_fields(kind, obj)
+            check_patch(kind, obj)
             key = self._key_of(kind, obj)
             was = self._shelf.get(key)
             desired = _without_status(kind, obj)

@@ -58,6 +58,7 @@ SOON_S = 3.0
         (answering(429, "TooManyRequests"), Throttled),
         (answering(500, "InternalError"), Unreachable),
         (answering(500, "InternalError", "failed calling webhook: timed out"), Unreachable),
+        (answering(500, "", "failed to create typed patch object (a/b): .c: what"), Refused),
         (answering(503, "ServiceUnavailable"), Unreachable),
         (answering(503, "ServiceUnavailable", seconds=3), Throttled),
         (answering(504, "Timeout"), Unreachable),
@@ -67,8 +68,6 @@ SOON_S = 3.0
 def test_every_refusal_has_its_error(
     answer: Exception, error: type[Exception], tmp_path: Path
 ) -> None:
-    if not getattr(answer, "reason", ""):
-        answer = answering(400, "BadRequest", getattr(answer, "message", ""))
     with meeting(tmp_path, answer) as made:
         for ask in (listing(made), watching(made)):
             with pytest.raises(error) as caught:

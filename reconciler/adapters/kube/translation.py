@@ -27,6 +27,12 @@ from reconciler.errors import (
     Unreachable,
 )
 
+_NOT_TYPED = "failed to create typed patch object"
+"""What an API server says, as an error of its own, of an apply with a field that its kind does not have.
+
+Source: `managedfields/internal/structuredmerge.go` of k8s.io/apimachinery v0.37.2, `Apply`.
+"""
+
 WHY_CHARS_MAX = 500
 """Enough for an admission message that a person can act on; a hostile one cannot fill the log."""
 
@@ -189,6 +195,8 @@ def from_status(
             return Expired(subject, what, why)
         case 429 | 503 if code == 429 or retry_after_s is not None:
             return Throttled(subject, what, why, retry_after_s=retry_after_s)
+        case 500 if str(status.get("message")).startswith(_NOT_TYPED):
+            return Refused(subject, what, why, "correct the manifest")
         case _ if 400 <= code < 500 and code != 408 and status:
             return Refused(subject, what, why)
         case _:

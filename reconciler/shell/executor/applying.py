@@ -30,6 +30,8 @@ OWNED_BY_ANOTHER = "OwnedByAnother"
 KIND_NOT_SERVED = "KindNotServed"
 WRONG_SCOPE = "WrongScope"
 
+DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+
 
 class CannotApply(Exception):
     """An object that the server does not take as it is; trying again by itself changes nothing.
@@ -82,11 +84,20 @@ def apply_all(
         TransientError: No answer; what was applied stays.
     """
     applied: list[Applied] = []
+    redefined: set[tuple[str, str]] = set()
     for layer in layers(objects):
         for obj in layer:
-            stored = apply_one(api, obj, key=key, force=force, known=known)
+            ref = ObjectRef.of(obj)
+            was = known(ref)
+            try:
+                stored = apply_one(api, obj, key=key, force=force, known=known)
+            except CannotApply as refusal:
+                is_new = refusal.reason == APPLY_REFUSED and (ref.group, ref.kind) in redefined
+                raise _just_defined(ref, refusal.error) if is_new else refusal from None
             on_stored(stored)
-            applied.append(_applied(ObjectRef.of(obj), stored))
+            applied.append(_applied(ref, stored))
+            if (ref.group, ref.kind) == DEFINITION and _version(was) != _version(stored):
+                redefined.add((stored["spec"]["group"], stored["spec"]["names"]["kind"]))
     return tuple(applied)
 
 
@@ -142,6 +153,16 @@ def _not_served(ref: ObjectRef) -> Unreachable:
         f"the cluster does not serve {ref.kind} of {ref.api_version}",
         "install its CRD, or wait for it",
     )
+
+
+def _just_defined(ref: ObjectRef, error: ReconcilerError) -> Unreachable:
+    """A server judges by the former definition for a moment; when it is tried again, nothing changes that."""
+    why = f"its definition has just changed, and may not count yet: {error.why}"
+    return Unreachable(str(ref), "it cannot be applied yet", why)
+
+
+def _version(obj: KubeObject | None) -> object:
+    return None if obj is None else obj["metadata"].get("resourceVersion")
 
 
 def _check_owner(ref: ObjectRef, seen: KubeObject | None, key: CellKey) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from reconciler.errors import Expired, OperatorError, ReconcilerError, TransientError
+from reconciler.errors import Expired, NotServed, OperatorError, ReconcilerError, TransientError
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import Change, KubeReader, WatchEvent
@@ -150,7 +150,11 @@ class KindWatch:
             self._tell(error)
             self.denied = self._error
             self.doubt()
-            return DENIED_S
+            if not isinstance(error, NotServed):
+                return DENIED_S
+            # Its definition may come in the release that brings its first object.
+            self._failures = self._counted(self._failures, watched_s)
+            return min(DENIED_S, self._back_off(self._failures))
         except TransientError as error:
             self._failures = self._counted(self._failures, watched_s)
             self._tell(error)

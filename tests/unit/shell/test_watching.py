@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from reconciler.errors import Denied, Expired, Throttled, Unreachable
+from reconciler.errors import Denied, Expired, NotServed, Throttled, Unreachable
 from reconciler.model.objects import KubeObject
 from reconciler.ports.kube import Change, Listing, WatchEvent
 from reconciler.shell.runner import VirtualClock
@@ -192,6 +192,19 @@ def test_what_may_not_be_watched_is_not_known_any_more_until_it_was_listed_again
     made.api.refusal = Denied("Pod on a", "cannot be listed", "the server says so")
     made.watch.step()
     assert not is_fresh(made) and "cannot be listed" in made.watch.denied
+    made.api.refusal = None
+    made.watch.step()
+    assert is_fresh(made) and not made.watch.denied
+
+
+def test_a_kind_whose_definition_is_still_to_come_is_asked_for_again_soon_and_then_less_often(
+    made: Watched,
+) -> None:
+    made.api.refusal = NotServed("Thing on a", "cannot be listed", "it is not served")
+    waits = [made.watch.step() for _ in range(12)]
+    assert waits[0] <= RETRY_FIRST_S * 1.5
+    assert waits[-1] == DENIED_S
+    assert not is_fresh(made) and made.watch.denied
     made.api.refusal = None
     made.watch.step()
     assert is_fresh(made) and not made.watch.denied

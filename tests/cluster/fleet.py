@@ -71,16 +71,17 @@ class Fleet(Installation):
         return is_rolled_out(self.deployment(cluster), digest)
 
     def writes(self, cluster: str) -> list[dict[str, Any]]:
-        """Returns the daemon's writes to this installation's namespaces, by the cluster's own audit.
+        """Returns the daemon's writes to what is this installation's, by the cluster's own audit.
 
-        A dry run is none: the API server keeps nothing of it.
+        That is what bears its name, or lies in a namespace that does. A dry run is none: the API
+        server keeps nothing of it.
         """
-        mine = {self.name, self.namespace}
         return [
             entry
             for entry in self.planes[cluster].writes(self._user)
             if "dryRun=All" not in entry["requestURI"]
-            and {entry["objectRef"].get("namespace"), entry["objectRef"].get("name")} & mine
+            and self.name
+            in f"{entry['objectRef'].get('namespace')} {entry['objectRef'].get('name')}"
         ]
 
     def clean_up(self) -> None:

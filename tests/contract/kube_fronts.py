@@ -40,6 +40,7 @@ class Front:
         api: The cluster as the daemon sees it.
         somebody_replaces: Writes an object as another manager.
         forget_history: Makes every watch from before now too old, where that can be done.
+        forget_lists: Makes every list that is being read in pages too old to go on with.
         step: Lets the controllers work, where they do not by themselves.
         kubeconfig: For kubectl; None where there is nothing to connect to.
     """
@@ -47,6 +48,7 @@ class Front:
     api: KubeApi
     somebody_replaces: Callable[[KubeObject], None]
     forget_history: Callable[[], None]
+    forget_lists: Callable[[], None]
     step: Callable[[], None]
     kubeconfig: Path | None
 
@@ -60,6 +62,7 @@ def memory(folder: Path) -> Iterator[Front]:
         cluster.client(),
         lambda obj: _store(cluster, obj),
         cluster.store.forget,
+        lambda: None,
         cluster.step,
         None,
     )
@@ -74,6 +77,7 @@ def http(folder: Path) -> Iterator[Front]:
             made.api,
             lambda obj: _store(cluster, obj),
             cluster.store.forget,
+            made.server.api.forget_lists,
             cluster.step,
             made.kubeconfig,
         )
@@ -100,7 +104,12 @@ def real(plane: ControlPlane, folder: Path) -> Front:
         plane.stop_server()
         plane.start_server()
 
-    return Front(api, replace, restart, lambda: None, path)
+    def compact() -> None:
+        # It remembers lists itself, and asks etcd only for what is older than its start.
+        plane.compact()
+        restart()
+
+    return Front(api, replace, restart, compact, lambda: None, path)
 
 
 def kubectl(kubeconfig: Path | None, *arguments: str, text: str = "") -> str:

@@ -11,7 +11,7 @@ from reconciler.errors import Conflict, Refused, TransientError
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.shell.executor.applying import apply_all
-from tests.contract.kube_fronts import SOMEBODY, Front
+from tests.contract.kube_fronts import SOMEBODY, Front, kubectl
 from tests.contract.kube_objects import (
     Object,
     config_map,
@@ -59,6 +59,27 @@ def test_another_managers_field_is_a_conflict_unless_forced(front: Front, space:
     assert SOMEBODY in str(caught.value)
     now = front.api.apply(deployment(space, replicas=3), force=True, dry_run=False)
     assert now["spec"]["replicas"] == 3
+
+
+def test_of_two_who_apply_the_later_takes_a_field_only_by_force(front: Front, space: str) -> None:
+    if front.kubeconfig is None:
+        return
+    ours, theirs = config_map(space, x="1"), config_map(space, x="2", theirs="3")
+    apply = ("apply", "--server-side", "-f", "-")
+    front.api.apply(ours, force=False, dry_run=False)
+    with pytest.raises(AssertionError) as refused:
+        kubectl(front.kubeconfig, *apply, text=json.dumps(theirs))
+    assert 'conflict with "reconciler": .data.x' in str(refused.value)
+    found = front.api.get(ref(ours))
+    assert found is not None and found["data"] == {"x": "1"}
+    kubectl(front.kubeconfig, *apply, "--force-conflicts", text=json.dumps(theirs))
+    found = front.api.get(ref(ours))
+    assert found is not None and found["data"] == {"x": "2", "theirs": "3"}
+    with pytest.raises(Conflict) as caught:
+        front.api.apply(ours, force=False, dry_run=False)
+    assert 'conflict with "kubectl"' in str(caught.value) and ".data.x" in str(caught.value)
+    now = front.api.apply(ours, force=True, dry_run=False)
+    assert now["data"] == {"x": "1", "theirs": "3"}
 
 
 def test_two_managers_who_agree_share_a_field_and_neither_removes_it_alone(

@@ -12,6 +12,7 @@ import pytest
 from reconciler.core.recording import empty
 from reconciler.errors import Refused
 from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.objects import KubeObject
 from reconciler.model.records import ServiceRecord
 from reconciler.schema.records import (
     promotion_record_object,
@@ -58,10 +59,23 @@ def installed(front: Front) -> Front:
     return front
 
 
+def replaced(front: Front, obj: KubeObject) -> KubeObject:
+    return front.api.replace(obj, subresource=None)
+
+
+def applied(front: Front, obj: KubeObject) -> KubeObject:
+    """Whoever applies may force fields from others, but not past the rule."""
+    metadata = {name: obj["metadata"][name] for name in ("name", "namespace")}
+    return front.api.apply({**obj, "metadata": metadata}, force=True, dry_run=False)
+
+
 MADE = pytest.mark.parametrize("made", [record, promotion_record], ids=KINDS)
+WRITE = pytest.mark.parametrize("write", [replaced, applied])
+Write = Callable[[Front, KubeObject], KubeObject]
 
 
 @MADE
+@WRITE
 @pytest.mark.parametrize(
     "changes",
     [
@@ -71,24 +85,25 @@ MADE = pytest.mark.parametrize("made", [record, promotion_record], ids=KINDS)
     ],
 )
 def test_a_record_refuses_who_was_replaced(
-    changes: Object, made: Callable[[str], Object], installed: Front, space: str
+    changes: Object, write: Write, made: Callable[[str], Object], installed: Front, space: str
 ) -> None:
     stored = installed.api.create(made(space))
     with pytest.raises(Refused) as caught:
-        installed.api.replace({**stored, "spec": {**stored["spec"], **changes}}, subresource=None)
+        write(installed, {**stored, "spec": {**stored["spec"], **changes}})
     assert "epoch" in str(caught.value)
     now = installed.api.get(ref(stored))
     assert now is not None and now["spec"] == stored["spec"]
 
 
 @MADE
+@WRITE
 def test_a_record_takes_its_holder_and_whoever_has_a_higher_epoch(
-    made: Callable[[str], Object], installed: Front, space: str
+    write: Write, made: Callable[[str], Object], installed: Front, space: str
 ) -> None:
     stored = installed.api.create(made(space))
     for changes in ({"installation": "mine"}, {"epoch": 3, "holder": "another"}):
         wanted = {**stored["spec"], **changes}
-        stored = installed.api.replace({**stored, "spec": wanted}, subresource=None)
+        stored = write(installed, {**stored, "spec": wanted})
         assert stored["spec"] == wanted
 
 
@@ -115,11 +130,26 @@ def test_a_status_is_written_apart_and_bumps_no_generation(installed: Front, spa
     assert again["status"] == now["status"]
 
 
-def test_a_status_cannot_change_a_spec(installed: Front, space: str) -> None:
-    stored = installed.api.create(record(space))
-    other = {**stored["spec"], "epoch": 1}
+@MADE
+def test_a_status_cannot_change_a_spec(
+    made: Callable[[str], Object], installed: Front, space: str
+) -> None:
+    stored = installed.api.create(made(space))
+    other = {**stored["spec"], "epoch": 3}
     now = installed.api.replace({**stored, "spec": other, "status": {}}, subresource="status")
-    assert now["spec"]["epoch"] == 2
+    assert now["spec"] == stored["spec"]
+
+
+@WRITE
+def test_a_spec_cannot_change_a_status(write: Write, installed: Front, space: str) -> None:
+    stored = installed.api.create(record(space))
+    made = ServiceRecord(WEB, DEV, revision(), "web", observed_generation=1)
+    status = service_record_status(made)
+    stored = installed.api.replace({**stored, "status": status}, subresource="status")
+    other = {**stored["status"], "observedGeneration": 9, "message": "another"}
+    changed = {**stored, "spec": {**stored["spec"], "epoch": 3}, "status": other}
+    now = write(installed, changed)
+    assert (now["spec"]["epoch"], now["status"]) == (3, stored["status"])
 
 
 # What people see with kubectl.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from reconciler.model.objects import KubeObject
 from tests.controlplane.cluster import DAEMON, ControlPlane
 from tests.gitservers.served import Served, Way, serve
+from tests.system.daemon import DaemonProcess
 from tests.system.installation import HOME, Installation
 
 API = "/apis/reconciler.dev/v1alpha1"
@@ -70,15 +72,25 @@ class Fleet(Installation):
         """Whether a cluster's Deployment asks for a digest, and every Pod of it is current and ready."""
         return is_rolled_out(self.deployment(cluster), digest)
 
-    def writes(self, cluster: str) -> list[dict[str, Any]]:
-        """Returns the daemon's writes to what is this installation's, by the cluster's own audit.
+    def another_daemon(self, folder: Path, user: str) -> DaemonProcess:
+        """Returns a second daemon of the same installation, not started, that connects as another user."""
+        folder.mkdir()
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(json.dumps(_merged(self.planes, user)))
+        kubeconfig.chmod(0o600)
+        own = {"state_dir", "listen", "probes_listen"}
+        shared = {key: value for key, value in self.daemon.settings.items() if key not in own}
+        return DaemonProcess(folder, {**shared, "kubeconfig": str(kubeconfig)})
+
+    def writes(self, cluster: str, user: str = "") -> list[dict[str, Any]]:
+        """Returns the daemon's writes, or another user's, to what is this installation's, by the cluster's own audit.
 
         That is what bears its name, or lies in a namespace that does. A dry run is none: the API
         server keeps nothing of it.
         """
         return [
             entry
-            for entry in self.planes[cluster].writes(self._user)
+            for entry in self.planes[cluster].writes(user or self._user)
             if "dryRun=All" not in entry["requestURI"]
             and self.name
             in f"{entry['objectRef'].get('namespace')} {entry['objectRef'].get('name')}"

@@ -32,6 +32,9 @@ READY_S = 90.0
 DAEMON = "reconciler"
 """The user that the daemon under test connects as."""
 
+STANDBY = "standby"
+"""The user that a second daemon beside it connects as."""
+
 LIMITED = "limited"
 """A user that may do nothing but what a test's role allows."""
 
@@ -132,7 +135,7 @@ class ControlPlane:
         self._etcd = etcd
         self._fates = dict(fates or {})
         self._port = free_port()
-        self._tokens = {user: secrets.token_hex(16) for user in ("admin", DAEMON, LIMITED)}
+        self._tokens = {user: secrets.token_hex(16) for user in ("admin", DAEMON, STANDBY, LIMITED)}
         self._programs: dict[str, Process] = {}
         self._server: Process | None = None
         self.url = f"https://127.0.0.1:{self._port}"
@@ -238,7 +241,10 @@ class ControlPlane:
     def _write_files(self) -> None:
         rows = [
             f"{self._tokens['admin']},admin,admin,system:masters",
-            f'{self._tokens[DAEMON]},{DAEMON},{DAEMON},"system:masters,reconcilers"',
+            *(
+                f'{self._tokens[user]},{user},{user},"system:masters,reconcilers"'
+                for user in (DAEMON, STANDBY)
+            ),
             f"{self._tokens[LIMITED]},{LIMITED},{LIMITED},reconcilers",
         ]
         (self._folder / "tokens.csv").write_text("\n".join(rows) + "\n")

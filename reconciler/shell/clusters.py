@@ -206,7 +206,12 @@ class Clusters:
         def step() -> float:
             pulse = self.pulses.get(cluster)
             if pulse is not None and pulse.is_reachable:
-                return watch.step()
+                was = watch.denied
+                wait_s = watch.step()
+                if watch.denied != was:
+                    # Nothing else is heard of it, and what a person sees is as of the last turn.
+                    self._heard.touch_all()
+                return wait_s
             # One question at a time is enough for a cluster that does not answer.
             watch.doubt()
             return ASLEEP_S

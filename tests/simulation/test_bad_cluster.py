@@ -17,6 +17,7 @@ from reconciler.errors import (
 )
 from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
+from reconciler.model.view import View
 from reconciler.ports.kube import Propagation
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.fakes.world import World, pins
@@ -54,6 +55,17 @@ CASES = {
     "a webhook denies": meeting(AdmissionDenied(*THEIRS), "apply", "Deployment"),
     "lists break off": meeting(Unreachable(*THEIRS), "list"),
 }
+
+
+def test_what_may_not_be_watched_any_more_is_told_at_once() -> None:
+    views: list[View] = []
+    world = World(on_view=views.append)
+    world.git.merge(pins(GOOD))
+    assert world.until(lambda: world.proven("prod", GOOD))
+    world.pass_(60)
+    assert not views[-1].denied
+    world.clusters[BAD].faults.before = CASES["it forbids one kind"]
+    assert world.until(lambda: set(views[-1].denied) == {BAD}, 2)
 
 
 @pytest.mark.parametrize("meet", CASES.values(), ids=CASES.keys())

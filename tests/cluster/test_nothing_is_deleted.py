@@ -9,11 +9,24 @@ from typing import Any
 import pytest
 
 from tests.cluster.fleet import Fleet, fleet, holds_for
+from tests.conftest import CRASHES_IN_STAGING
 from tests.controlplane.cluster import LIMITED, ControlPlane
 from tests.system.envrepo import CLUSTERS, digest
+from tests.system.installation import HOME
 
-GOOD, NEXT = "1.0.0", "1.1.0"
+GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
 QUIET_S = 4.0
+
+LOOKED_AT = (
+    *("pods", "replicasets", "deployments", "services", "configmaps", "secrets"),
+    *("servicerecords", "promotionrecords", "customresourcedefinitions"),
+)
+"""What a daemon may have to list; a role cannot name what it does not allow."""
+
+SERVICES = ("services", "Service")
+CONFIG_MAPS = ("configmaps", "ConfigMap")
+SERVICE_RECORDS = ("servicerecords", "ServiceRecord")
+PROMOTION_RECORDS = ("promotionrecords", "PromotionRecord")
 
 
 def folder_gone(fleet: Fleet) -> None:
@@ -74,12 +87,12 @@ def test_a_right_that_is_taken_away_deletes_nothing(
     planes: dict[str, ControlPlane], tmp_path: Path
 ) -> None:
     for plane in planes.values():
-        _may_list_deployments(plane, is_allowed=True)
+        _may_list_all_but(plane)
     with fleet(planes, tmp_path, user=LIMITED) as made:
         made.start_with(GOOD)
         made.daemon.kill()
         for plane in planes.values():
-            _may_list_deployments(plane, is_allowed=False)
+            _may_list_all_but(plane, "deployments")
         before = {cluster: len(made.writes(cluster)) for cluster in CLUSTERS}
         made.daemon.start()
         made.daemon.until(
@@ -93,8 +106,50 @@ def test_a_right_that_is_taken_away_deletes_nothing(
             assert [e for e in since if e["verb"] == "delete"] == []
         assert made.reverts() == []
         for plane in planes.values():
-            _may_list_deployments(plane, is_allowed=True)
+            _may_list_all_but(plane)
         made.wait_proven("prod", NEXT)
+
+
+def test_a_kind_that_may_not_be_listed_is_told_and_deletes_nothing(
+    planes: dict[str, ControlPlane], tmp_path: Path
+) -> None:
+    for plane in planes.values():
+        _may_list_all_but(plane)
+    with fleet(planes, tmp_path, user=LIMITED) as made:
+        made.start_with(GOOD)
+        before = {cluster: len(made.writes(cluster)) for cluster in CLUSTERS}
+        for denied in (
+            {"dev-1": SERVICES, "staging-1": CONFIG_MAPS, "prod-2": SERVICE_RECORDS},
+            {HOME: PROMOTION_RECORDS},
+        ):
+            made.daemon.stop()
+            for cluster, plane in planes.items():
+                _may_list_all_but(plane, *denied.get(cluster, ())[:1])
+            made.daemon.start()
+            told = {f"cluster {c}": f"{kind} on {c}" for c, (_, kind) in denied.items()}
+            made.daemon.until(lambda told=told: _denied(made) == told, "status tells of all")  # type: ignore[misc]
+            made.merge(made.pins(BAD, marker=CRASHES_IN_STAGING), "release 1.2.0")
+            holds_for(QUIET_S, lambda: all(_is_whole(made, cluster) for cluster in CLUSTERS))
+        # Stored objects are read one by one: the way back needs no list of them.
+        made.daemon.stop()
+        for plane in planes.values():
+            _may_list_all_but(plane, "secrets")
+        made.daemon.start()
+        made.daemon.until(made.reverts, "the revert is on the branch")
+        made.daemon.until(lambda: _is_whole(made, "staging-1"), "staging is back")
+        for cluster in CLUSTERS:
+            since = made.writes(cluster)[before[cluster] :]
+            assert [e for e in since if e["verb"] in ("delete", "deletecollection")] == []
+
+
+def _denied(fleet: Fleet) -> dict[str, str]:
+    """Returns what status says that may not be listed, by cluster."""
+    errors = fleet.daemon.status()["errors"]
+    return {
+        error["object"]: error["why"].partition(": cannot be listed: HTTP 403")[0]
+        for error in errors
+        if error["what"] == "not all of it may be watched"
+    }
 
 
 def _said(fleet: Fleet) -> str:
@@ -114,22 +169,15 @@ def _is_unknown(fleet: Fleet) -> bool:
     return cell is not None and cell["clusters"][0]["health"] == "Unknown"
 
 
-def _may_list_deployments(plane: ControlPlane, *, is_allowed: bool) -> None:
-    """Gives the limited user every right but, where it is taken away, to list and watch Deployments."""
+def _may_list_all_but(plane: ControlPlane, *denied: str) -> None:
+    """Gives the limited user every right but to list and watch some resources."""
     verbs = ["get", "create", "patch", "update", "delete"]
-    every = ["get", "list", "watch", *verbs[1:]]
+    groups = ("", "apps", "coordination.k8s.io", "reconciler.dev", "apiextensions.k8s.io")
+    looks = [name for name in LOOKED_AT if name not in denied]
     rules: list[dict[str, Any]] = [
-        {"apiGroups": [group], "resources": ["*"], "verbs": every}
-        for group in ("", "coordination.k8s.io", "reconciler.dev", "apiextensions.k8s.io")
+        {"apiGroups": groups, "resources": ["*"], "verbs": verbs},
+        {"apiGroups": groups, "resources": looks, "verbs": ["list", "watch"]},
     ]
-    rules.append({"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": every})
-    rules.append(
-        {
-            "apiGroups": ["apps"],
-            "resources": ["deployments"],
-            "verbs": every if is_allowed else verbs,
-        }
-    )
     group = "/apis/rbac.authorization.k8s.io/v1"
     role = {"metadata": {"name": "limited"}, "rules": rules}
     binding = {

@@ -197,7 +197,7 @@ class Coordinator:
             return head.error, head.halted
         leadership = self._leadership()
         if not leadership.leads:
-            return leadership.message or "another daemon leads", Reason.NOT_LEADING
+            return leadership.message or "the lease has not been renewed", Reason.NOT_LEADING
         return "", None
 
     def _note_halt(self) -> None:

@@ -29,7 +29,7 @@ class Lease:
         duration_s: After which others may take over.
         renew_deadline_s: Without a renewal for so long we no longer lead.
         retry_s: Between renewals.
-        on_change: Called when leading begins or ends.
+        on_change: Called when a term of ours begins or ends.
         on_event: Told of the same.
     """
 
@@ -60,7 +60,7 @@ class Lease:
         self._epoch: int | None = None
         self._observed: str | None = None
         self._observed_s = 0.0
-        self._was_leading = False
+        self._told_term: int | None = None
         self.message = "the lease has not been read yet"
 
     @property
@@ -87,11 +87,12 @@ class Lease:
             self.message = f"another daemon took the lease: {error.why}"
         except ReconcilerError as error:
             self.message = str(error)
-        leads = self.leads
-        if leads != self._was_leading:
-            self._was_leading = leads
-            kind = EventKind.LEADING if leads else EventKind.LEADING_LOST
-            message = f"{self.holder} leads" if leads else self.message
+        # Not only whether: between two steps we may have stopped leading, and begun a new term.
+        term = self.epoch if self.leads else None
+        if term != self._told_term:
+            self._told_term = term
+            kind = EventKind.LEADING_LOST if term is None else EventKind.LEADING
+            message = self.message if term is None else f"{self.holder} leads"
             self._on_event(Event(self._clock.now(), kind, kind.value, message))
             self._on_change()
         return self._retry_s

@@ -7,6 +7,9 @@ from reconciler.model.fleet import Mode
 from tests.fakes.world import World, pins
 from tests.simulation.test_main_job import BAD, GOOD, forget, proven_world
 
+AT_ONCE_S = 10
+"""Everything is planned again by time alone only every 30."""
+
 
 def test_observe_mode_writes_nothing_at_all() -> None:
     world = World(mode=Mode.OBSERVE)
@@ -32,6 +35,9 @@ def test_the_mode_may_change_while_it_runs_and_counts_at_once() -> None:
     world.git.merge(pins(BAD))
     world.pass_(60)
     assert not [w for c in world.clusters.values() for w in c.audit]
+    admitted = len(world.told(EventKind.ADMITTED))
+    world.settings = world.settings.model_copy(update={"mode": Mode.ENFORCE})
+    assert world.until(lambda: len(world.told(EventKind.ADMITTED)) > admitted, AT_ONCE_S)
 
 
 def test_observe_mode_compares_what_is_live_and_says_that_it_would_adopt_it() -> None:

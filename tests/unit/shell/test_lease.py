@@ -98,6 +98,8 @@ def test_a_leader_that_comes_back_late_begins_a_new_term() -> None:
     two.clock.advance(100)
     two.one.step()
     assert leads(two.one) and two.one.epoch == 2
+    # Who waited since the deadline has nothing else to wake them.
+    assert [event.kind for event in two.events] == [EventKind.LEADING, EventKind.LEADING]
 
 
 def test_two_of_one_name_are_never_of_one_term() -> None:

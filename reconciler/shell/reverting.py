@@ -19,7 +19,7 @@ import structlog
 from reconciler.core.recording import with_revert
 from reconciler.core.rejections import is_written
 from reconciler.core.reverting import RevertPlan, commit_message, plan_revert
-from reconciler.errors import OperatorError, ReconcilerError, Unreachable
+from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
@@ -29,7 +29,7 @@ from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceNam
 from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
-from reconciler.ports.git import History, PushOutcome, Remote
+from reconciler.ports.git import History, PushOutcome, PushResult, Remote
 from reconciler.schema.edit import add_entry, set_release
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
@@ -215,7 +215,7 @@ class Reverter:
         commit = self._commit(snapshot, action, plan)
         if not action.direct:
             return self._push_branch(action, commit, "a fuse is blown; a person is asked")
-        result = self._remote.push(commit, self._branch)
+        result = self._send(commit, self._branch)
         match result.outcome:
             case PushOutcome.LANDED:
                 self._tell(EventKind.REVERT_PUSHED, action, commit, self._branch)
@@ -233,7 +233,7 @@ class Reverter:
     def _push_branch(self, action: CommitRevert, commit: CommitId, why: str) -> RevertProgress:
         """Puts the commit on the failure's own branch; one that is there already is left as it is."""
         branch = _branch_for(action)
-        result = self._remote.push(commit, branch)
+        result = self._send(commit, branch)
         if result.outcome not in (PushOutcome.LANDED, PushOutcome.MOVED):
             raise OperatorError(
                 f"branch {branch}",
@@ -243,6 +243,18 @@ class Reverter:
             )
         self._tell(EventKind.REVERT_REFUSED, action, commit, branch, why)
         return RevertProgress(None, branch, self._clock.now())
+
+    def _send(self, commit: CommitId, branch: str) -> PushResult:
+        """Pushes, unless what came before hung until Git writes were ours no more.
+
+        Raises:
+            TransientError: They are not.
+        """
+        if not self._may_push():
+            raise TransientError(
+                branch, "nothing is pushed", "this daemon leads or enforces no more"
+            )
+        return self._remote.push(commit, branch)
 
     def _known(self, action: CommitRevert) -> RevertProgress | None:
         """Returns what is recorded of this commit; None when the rejection is recorded no more."""

@@ -346,15 +346,6 @@ def test_a_remote_that_refuses_every_branch_is_not_asked_without_a_pause(
     assert len(incident.made("revert")) == 1
 
 
-def test_while_we_do_not_lead_nothing_is_pushed(incident: Incident) -> None:
-    incident.may_push = False
-    incident.step()
-    assert incident.git.branches["main"] == incident.bad_commit
-    incident.may_push = True
-    incident.pass_()
-    assert len(incident.made("revert")) == 1
-
-
 def test_a_service_that_is_only_observed_is_not_written_for(incident: Incident) -> None:
     service = env_repo()["services/web/service.yaml"] + "mode: observe\n"
     head = incident.git.merge({"services/web/service.yaml": service})

@@ -126,6 +126,7 @@ class Engine:
             on_change=self._touch,
             on_fresh=self._touch_all,
             answers=lambda: self.home_answers,
+            may_write=self._may_write_cell,
             clock=ports.clock,
         )
         self._sources = Sources(ports.history, settings.repo.path)
@@ -341,10 +342,8 @@ class Engine:
     def _leadership(self) -> Leadership:
         if not self._may_write():
             return Leadership(None, leads=True)
-        epoch = self.lease.epoch
-        claim = None
-        if epoch is not None:
-            claim = Claim(epoch, self.lease.holder, self._settings.installation)
+        epoch, name = self.lease.epoch, self._settings.installation
+        claim = None if epoch is None else Claim(epoch, self.lease.holder, name)
         return Leadership(claim, self.lease.leads, self.lease.message)
 
     def _amend(self, key: CellKey, change: Callable[[PromotionRecord], PromotionRecord]) -> None:

@@ -48,6 +48,8 @@ class PromotionRecords:
         on_fresh: Called when they have been listed, or are heard of again after a gap.
         answers: Whether the home answers. While it does not, a write is not even tried: a home that
             hangs would hold up the roll-backs of every other cluster for as long as a request may take.
+        may_write: Whether anything may be written for a cell now. What was decided while it might
+            waits until it may again.
         clock: By which a suspension ends.
     """
 
@@ -59,10 +61,12 @@ class PromotionRecords:
         on_change: Callable[[Key], None],
         on_fresh: Callable[[], None],
         answers: Callable[[], bool],
+        may_write: Callable[[Key], bool],
         clock: Clock,
     ) -> None:
         self._api = api
         self._answers = answers
+        self._may_write = may_write
         self._namespace = namespace
         self._clock = clock
         self._on_change = on_change
@@ -175,7 +179,7 @@ class PromotionRecords:
         """Writes what the home has not taken yet; returns whether nothing is left."""
         with self._lock:
             waiting = tuple(self._unsaved)
-        for key in waiting:
+        for key in filter(self._may_write, waiting):
             try:
                 with self._writing:
                     self._retry(key)

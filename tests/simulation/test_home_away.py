@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.model.events import EventKind
+from reconciler.model.fleet import Mode
 from reconciler.model.objects import ObjectRef
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.fakes.world import CLUSTERS, World, pin, pins
@@ -106,6 +107,22 @@ def test_what_fails_while_the_home_is_away_goes_back_and_is_brought_home_later(
     assert world.until(lambda: replicas(world, "prod-2") == 2, 3)
     assert len(world.told(EventKind.ADMITTED)) == admitted
     world.clusters[HOME].faults.is_down = False
+    settles(world)
+
+
+def test_what_is_to_be_brought_home_waits_there_too_while_it_only_observes(world: World) -> None:
+    given_to_staging(world)
+    world.clusters[HOME].faults.is_down = True
+    assert world.until(lambda: world.image(STAGING) == image(GOOD), 30)
+    world.settings = world.settings.model_copy(update={"mode": Mode.OBSERVE})
+    world.pass_(5)
+    for cluster in world.clusters.values():
+        cluster.audit.clear()
+    world.clusters[HOME].faults.is_down = False
+    world.pass_(60)
+    assert not [w for c in world.clusters.values() for w in c.audit]
+    assert reverts(world) == 0
+    world.settings = world.settings.model_copy(update={"mode": Mode.ENFORCE})
     settles(world)
 
 

@@ -43,6 +43,7 @@ class Home:
             on_change=self.changed.append,
             on_fresh=lambda: None,
             answers=lambda: True,
+            may_write=lambda key: True,
             clock=self.clock,
         )
 

@@ -43,6 +43,7 @@ class Home:
             on_change=lambda key: None,
             on_fresh=lambda: None,
             answers=lambda: self.answers,
+            may_write=lambda key: True,
             clock=self.clock,
         )
         self.first = self.records.save(replace(empty(*KEY), epoch=1, holder="me"))
@@ -67,6 +68,7 @@ class Home:
             on_change=lambda key: None,
             on_fresh=lambda: None,
             answers=lambda: True,
+            may_write=lambda key: True,
             clock=self.clock,
         )
 

@@ -123,10 +123,10 @@ class DaemonProcess:
         """Waits until it says that it serves."""
         self.until(lambda: self._answers("/readyz"), "it is ready", READY_S)
 
-    def stop(self) -> int:
-        """Asks it to end, as Kubernetes does; returns its exit code."""
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """Asks it to end, as Kubernetes does, or as a terminal; returns its exit code."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(by)
         return self._process.wait(STOP_S)
 
     def kill(self) -> None:

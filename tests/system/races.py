@@ -64,11 +64,11 @@ class Races:
         self._good = good
         self._round = 0
 
-    def killed(self, point: Point, other: Other) -> None:
-        """The server kills the daemon at a point of its push, and somebody pushes before it is back."""
+    def killed(self, point: Point, other: Other, *, by: signal.Signals = signal.SIGKILL) -> None:
+        """The server ends the daemon at a point of its push, and somebody pushes before it is back."""
         bad = self._merge_bad()
-        with self._killing(point):
-            self._on.daemon.wait_dead()
+        with self._killing(point, by):
+            assert self._on.daemon.wait_dead() == (0 if by is signal.SIGTERM else -by)
         since = self._bad_commit
         replaced = self._push_other(other)
         self._on.daemon.start()
@@ -171,13 +171,13 @@ class Races:
     # What the server does.
 
     @contextmanager
-    def _killing(self, point: Point) -> Iterator[None]:
+    def _killing(self, point: Point, by: signal.Signals = signal.SIGKILL) -> Iterator[None]:
         killed: list[int] = []
 
         def kill() -> None:
             if not killed:
                 killed.append(self._on.daemon.pid)
-                os.kill(killed[0], signal.SIGKILL)
+                os.kill(killed[0], by)
                 self._on.daemon.wait_dead()
 
         def at_refs(service: str) -> None:

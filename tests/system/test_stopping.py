@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from reconciler.simulated.faults import Hang
 from tests.cluster.fleet import holds_for
 from tests.system.envrepo import env_repo, policy
 from tests.system.installation import HOME
+from tests.system.races import Other, Point, Races
 from tests.system.simulated import NAMESPACE, SERVICE, Simulated, simulated
 
 pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("stopping")]
@@ -61,10 +63,10 @@ def _in_the_home(made: Simulated, api_version: str, kind: str, name: str) -> Kub
     return found
 
 
-def stop(made: Simulated) -> float:
+def stop(made: Simulated, by: signal.Signals = signal.SIGTERM) -> float:
     """Asks the daemon to end; returns the seconds that it took."""
     began_s = time.monotonic()
-    assert made.daemon.stop() == 0
+    assert made.daemon.stop(by) == 0
     return time.monotonic() - began_s
 
 
@@ -85,6 +87,11 @@ def test_a_stop_saves_the_soak_and_frees_the_lease_and_the_next_daemon_goes_on(
         made.daemon.until(
             lambda: soaks(made) and _soak_left_s(made) <= SOAK_S - SEEN_S, "it soaks on"
         )
+        # A person's Ctrl-C is as good.
+        saved_s = record(made).healthy_s
+        assert stop(made, signal.SIGINT) < STOP_S
+        assert holder(made) == ""
+        assert record(made).healthy_s > saved_s
 
 
 def test_a_stop_does_not_wait_for_an_answer_that_never_comes(tmp_path: Path) -> None:
@@ -104,6 +111,19 @@ def test_a_stop_does_not_wait_for_an_answer_that_never_comes(tmp_path: Path) -> 
         assert told["tasks"] == ["pulse staging-1"]
         assert holder(made) == ""
         assert record(made).healthy_s > 0
+
+
+def test_a_stop_does_not_wait_for_a_push_that_is_held_and_the_next_start_puts_it_right(
+    tmp_path: Path,
+) -> None:
+    with simulated(tmp_path, settings={"stop_timeout_s": 1}) as made:
+        made.daemon.settings["repo"]["timeout_s"] = SOAK_S
+        made.start_with(GOOD, policy(soak_s=0.3))
+        races = Races(made, GOOD)
+        for point in (Point.DURING_ACCEPTED, Point.DURING_REFUSED):
+            races.killed(point, Other.LEAVES, by=signal.SIGTERM)
+        assert [told["tasks"] for told in made.daemon.logged("stop-incomplete")] == [["revert"]] * 2
+        races.check_all()
 
 
 def _soak_left_s(made: Simulated) -> float:

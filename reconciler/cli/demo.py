@@ -15,7 +15,12 @@ from reconciler.cli.output import output_option
     help="What happens.",
 )
 @click.option("--once", is_flag=True, help="End with a report instead of staying up.")
-@click.option("--listen", default="127.0.0.1:0", help="Address of the board.")
+@click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    metavar="HOST:PORT",
+    help="Address of the board; a free port of the loopback by default.",
+)
 @output_option
 def demo(script: str, once: bool, listen: str, output: str) -> None:  # noqa: FBT001
     """Show a release move, and a bad one come back out of the clusters and out of Git."""

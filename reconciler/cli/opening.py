@@ -20,7 +20,7 @@ from reconciler.adapters.git.signatures import AllowedSigners
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
 from reconciler.adapters.render.builder import ServiceBuilder
-from reconciler.config.reading import read_settings
+from reconciler.config.reading import read_settings, variable
 from reconciler.config.settings import ClusterSettings, KubeconfigAllow, Settings
 from reconciler.errors import InvalidInput
 from reconciler.model.events import Event
@@ -50,9 +50,8 @@ _FLAGS: tuple[tuple[str, str, str], ...] = (
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the flags that every command reads its settings from."""
     for name, metavar, words in reversed(_FLAGS):
-        variable = f"RECONCILER_{name.replace('-', '_').upper()}"
         command = click.option(
-            f"--{name}", default=None, envvar=variable, metavar=metavar, help=words
+            f"--{name}", default=None, envvar=variable(name), metavar=metavar, help=words
         )(command)
     config = click.option(
         "--config",

@@ -31,6 +31,11 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 """Where each flag, and the variable RECONCILER_<FLAG>, lands in the tree of settings."""
 
 
+def variable(flag: str) -> str:
+    """Returns the environment variable of a flag, given with `-` or `_` between its words."""
+    return f"RECONCILER_{flag.replace('-', '_').upper()}"
+
+
 def read_settings(
     file: Path | None, *, environment: Mapping[str, str], flags: Mapping[str, str | None]
 ) -> Settings:
@@ -49,7 +54,7 @@ def read_settings(
     for flag, place in PLACES.items():
         value = flags.get(flag)
         if value is None:
-            value = environment.get(f"RECONCILER_{flag.upper()}")
+            value = environment.get(variable(flag))
         if value is not None:
             _put(tree, place, value)
     try:

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from reconciler.__main__ import reconciler
+from reconciler.config.reading import PLACES, variable
 from reconciler.config.settings import RELOADABLE, Settings
 from reconciler.core.reporting import blank
 from reconciler.schema.files import (
@@ -103,10 +104,18 @@ def settings_fields(
 
 
 def _settings() -> Iterator[str]:
+    ways = {".".join(place): _ways(flag) for flag, place in PLACES.items()}
     for name, field in settings_fields():
         yield f"## {name}\n"
         reloads = " Taken over while it runs." if name in RELOADABLE else ""
-        yield f"{field.description} {_default(field)}{reloads}\n"
+        yield f"{field.description} {_default(field)}{reloads}{ways.get(name, '')}\n"
+
+
+def _ways(flag: str) -> str:
+    """Says how a setting is given beside the file."""
+    flags = [opt for param in reconciler.commands["run"].params for opt in param.opts]
+    options = [f"`{opt}`" for opt in flags if opt == f"--{flag.replace('_', '-')}"]
+    return f" Also {' or '.join([*options, f'`{variable(flag)}`'])}."
 
 
 def _default(field: FieldInfo) -> str:
@@ -135,10 +144,12 @@ def _commands() -> Iterator[str]:
         yield f"## {name}\n"
         yield f"    {command.get_usage(context).removeprefix('Usage: ')}\n"
         yield " ".join((command.help or "").split()) + "\n"
-        if {param.name for param in command.params} >= COMMON:
+        named = {param.name for param in command.params}
+        told = COMMON if named >= COMMON else frozenset()
+        if told:
             yield "* The flags of the settings."
         for param in command.params:
-            if not isinstance(param, click.Option) or param.name in COMMON:
+            if not isinstance(param, click.Option) or param.name in told:
                 continue
             record = param.get_help_record(context)
             if record is not None:

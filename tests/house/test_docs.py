@@ -9,7 +9,8 @@ import click
 import pytest
 
 from reconciler.__main__ import reconciler
-from reconciler.config.reading import read_settings
+from reconciler.cli.output import Exit
+from reconciler.config.reading import PLACES, read_settings, variable
 from reconciler.core.gates import FORWARD
 from reconciler.core.phase import Phase
 from reconciler.model.events import WARNINGS, EventKind
@@ -57,6 +58,34 @@ def test_each_phase_gate_health_and_state_has_its_heading() -> None:
 def test_each_setting_and_each_command_has_its_heading() -> None:
     assert set(headings("docs/settings.md")) == {name for name, _ in settings_fields()}
     assert set(headings("docs/commands.md")) >= set(reconciler.commands)
+
+
+@pytest.mark.parametrize("name", sorted(reconciler.commands))
+def test_each_flag_has_its_line_with_its_command(name: str) -> None:
+    text = (ROOT / "docs/commands.md").read_text()
+    _, _, section = text.partition(f"\n## {name}\n")
+    own = section.partition("\n## ")[0]
+    if "* The flags of the settings." in own:
+        own += text.partition("\n## The flags of the settings\n")[2].partition("\n## ")[0]
+    for param in reconciler.commands[name].params:
+        for flag in param.opts if isinstance(param, click.Option) else ():
+            assert re.search(rf"^\* `[^`]*{flag}\b", own, re.MULTILINE), flag
+
+
+def test_each_variable_is_in_the_docs_and_they_name_no_other() -> None:
+    """Of those that are put together from a flag, the flags are asked; the others stand in the code."""
+    known = {variable(flag) for flag in PLACES}
+    for command in reconciler.commands.values():
+        known |= {str(param.envvar) for param in command.params if param.envvar}
+    for path in (ROOT / "reconciler").rglob("*.py"):
+        known |= set(re.findall(r"RECONCILER_[A-Z_]*[A-Z]", path.read_text()))
+    told = [(ROOT / page).read_text() for page in ("docs/settings.md", "docs/commands.md")]
+    assert set(re.findall(r"RECONCILER_[A-Z_]*[A-Z]", "".join(told))) == known
+
+
+def test_each_exit_code_has_its_row() -> None:
+    rows = re.findall(r"^\| (\d+) \|", (ROOT / "docs/documents.md").read_text(), re.MULTILINE)
+    assert sorted(map(int, rows)) == sorted(Exit)
 
 
 def test_every_setting_says_what_it_is() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from structlog.testing import capture_logs
 
 from reconciler.cli import logs
 from reconciler.cli.reloading import Reloading
-from reconciler.config.reading import read_settings
 from reconciler.config.settings import RELOADABLE, Settings
 from reconciler.errors import InvalidInput
 from reconciler.model.fleet import Mode
@@ -93,23 +91,3 @@ def test_a_file_that_cannot_be_read_changes_nothing_and_is_told_once() -> None:
     assert world.reloading.settings == merged({})
     world.now = merged({"mode": "enforce"})
     assert world.look()[0]
-
-
-@pytest.mark.parametrize(
-    ("file", "variable", "flag", "branch"),
-    [
-        (None, None, None, "main"),
-        ("of-the-file", None, None, "of-the-file"),
-        ("of-the-file", "of-the-environment", None, "of-the-environment"),
-        ("of-the-file", "of-the-environment", "of-the-flag", "of-the-flag"),
-        (None, None, "of-the-flag", "of-the-flag"),
-    ],
-)
-def test_a_flag_goes_before_the_environment_and_that_before_the_file(
-    file: str | None, variable: str | None, flag: str | None, branch: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "settings.yaml"
-    path.write_text(f"repo: {{url: /env{f', branch: {file}' if file else ''}}}\n")
-    environment = {"RECONCILER_BRANCH": variable} if variable else {}
-    settings = read_settings(path, environment=environment, flags={"branch": flag})
-    assert (settings.repo.branch, settings.repo.url) == (branch, "/env")

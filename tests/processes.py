@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+LISTENS = "0A"
+"""A socket's state, as Linux' include/net/tcp_states.h numbers them."""
 
 
 def children(pid: int) -> list[int]:
@@ -27,6 +32,27 @@ def _ticks(pid: int) -> Iterator[int]:
         yield from map(int, fields[11:15])
         for child in below:
             yield from _ticks(child)
+
+
+def listens_at(pid: int) -> set[str]:
+    """Returns every address, as `host:port`, at which a process waits for TCP connections."""
+    own = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            own |= set(re.findall(r"^socket:\[(\d+)\]$", str(descriptor.readlink())))
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {_address(row[1]) for row in rows if row[3] == LISTENS and row[9] in own}
+
+
+def _address(text: str) -> str:
+    host, _, port = text.partition(":")
+    # Each word of 32 bits is written as this machine's own number.
+    words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
+    return f"{ipaddress.ip_address(b''.join(words))}:{int(port, 16)}"
 
 
 def in_session(session: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,10 +53,36 @@ CONTRAST = """
 """
 
 
+UNEVEN_PX = """
+(() => {
+  const wide = [...document.querySelectorAll('thead th')].slice(1).map(h => h.offsetWidth);
+  return Math.max(...wide) - Math.min(...wide);
+})()
+"""
+
+NO_CLOCK = "window.every = window.setInterval; window.setInterval = () => 0;"
+"""What is seen to change does so since the page was told: not since it asks now and then, whatever happens."""
+
+NO_NEWS = """
+window.EventSource = class extends EventTarget {};
+window.setInterval = (what, ms) => window.every(what, ms / 100);
+"""
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    with Chromium() as started:
+    with Chromium() as started, before_pages(started, NO_CLOCK):
         yield started
+
+
+@contextmanager
+def before_pages(browser: Chromium, script: str) -> Iterator[None]:
+    """Has a script run in every page before the page's own."""
+    added = browser.call("Page.addScriptToEvaluateOnNewDocument", source=script)
+    try:
+        yield
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", **added)
 
 
 @pytest.fixture
@@ -114,19 +141,40 @@ def test_a_bad_release_is_seen_as_it_happens(
     fleet.faults["prod-2"].is_down = False
     browser.until("!document.body.innerText.includes('does not answer')")
 
-    # Its own page is followed live, too, while it goes bad.
     fleet.merge("1.10.0", Fate.CRASH, "bad")
     browser.until(f"{shown('web', 'dev')}.includes('1.10.0')")
     browser.until(
         f"/Rejected|RollingBack|RevertPending|RollingOut/.test({shown('web', 'staging')})"
     )
     keep(browser, "bad")
+    assert browser.evaluate(UNEVEN_PX) <= 2, "columns stay where they are, whatever a cell says"
     browser.until(f"{shown('web', 'staging')}.includes('Proven 1.9.0')")
     assert browser.evaluate("window.sameDocument") is True, (
         "it was changed in place, not loaded anew"
     )
     keep(browser, "back")
+
+    # Its own page is followed live, too.
+    browser.open(f"{daemon.page_url}/services/web")
+    browser.evaluate("window.sameDocument = true")
+    fleet.merge("1.11.0", Fate.READY, "good")
+    browser.until("document.body.innerText.includes('1.11.0')")
+    browser.until("document.querySelectorAll('h2 .good').length === 3")
+    assert browser.evaluate("window.sameDocument") is True
     assert browser.complaints == []
+
+
+def test_a_page_that_is_told_nothing_asks_now_and_then(
+    browser: Chromium, daemon: DaemonProcess
+) -> None:
+    def asked() -> int:
+        browser.text()  # Takes in what the browser has to say.
+        return browser.requested.count(f"{daemon.page_url}/table")
+
+    with before_pages(browser, NO_NEWS):
+        browser.open(daemon.page_url)
+        daemon.until(lambda: asked() >= 2, "it asks again")
+        assert f"{daemon.page_url}/events" not in browser.requested
 
 
 def test_a_services_page_explains_and_leads_back(browser: Chromium, daemon: DaemonProcess) -> None:

@@ -101,7 +101,8 @@ class _Show:
         self._told = 0
 
     def start(self) -> None:
-        self.say("five simulated clusters, a Git remote and the daemon are up")
+        up = "five simulated clusters, a Git remote and the daemon are up"
+        self.say(f"{up}; watch {self.world.page_url}")
         self.wait("the first releases are proven everywhere", self._all_settled)
 
     def merge(self, version: str, fate: Fate, kind: str) -> None:

@@ -1,0 +1,68 @@
+"""A demo that does not show what it should says so: in its report, to people, and by its exit code."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from reconciler.cli import demo_show
+from reconciler.cli.output import Document
+from tests.system.documents import check
+from tests.system.served import Told, cli
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture(autouse=True)
+def _own_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs in the tests' own process, whose signals are not the demo's."""
+
+    def note_none(asked: threading.Event) -> None:
+        del asked
+
+    monkeypatch.setattr(demo_show, "note_signals", note_none)
+
+
+def played(monkeypatch: pytest.MonkeyPatch, *, ok: bool, output: str) -> Told:
+    """Plays a script without a step, one of whose checks holds or not."""
+
+    def checks(show: demo_show._Show) -> list[Document]:
+        del show
+        return [
+            demo_show._check("Kept", ok=ok, message="it is not"),
+            demo_show._check("Always", ok=True),
+        ]
+
+    monkeypatch.setitem(demo_show.SCRIPTS, "good-release", checks)
+    return cli("demo", "--once", "--script", "good-release", "-o", output)
+
+
+@pytest.mark.parametrize(("ok", "code"), [(True, 0), (False, 1)])
+def test_one_check_that_does_not_hold_is_found(
+    ok: bool,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = played(monkeypatch, ok=ok, output="json")
+    check("demo", told.document)
+    assert (told.code, told.document["ok"], told.document["errors"]) == (code, ok, [])
+    rows = [(row["name"], row["ok"], row["message"]) for row in told.document["checks"]]
+    assert rows == [("Always", True, ""), ("Kept", ok, "" if ok else "it is not")]
+
+
+def test_people_are_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = played(monkeypatch, ok=False, output="text")
+    assert told.code == 1
+    assert told.out.splitlines() == ["ok  Always", "NOT Kept: it is not"]
+
+
+def test_a_step_that_does_not_happen_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_show, "STEP_LIMIT_S", 0.0)
+    told = cli("demo", "--once", "-o", "json")
+    check("demo", told.document)
+    assert (told.code, told.document["ok"]) == (1, False)
+    (row,) = told.document["checks"]
+    (error,) = told.document["errors"]
+    assert (row["name"], row["ok"]) == ("InTime", False)
+    assert "the first releases are proven everywhere" in error["what"]

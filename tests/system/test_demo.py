@@ -20,7 +20,7 @@ from typing import IO, Any
 import pytest
 
 from reconciler.adapters.render.kustomize import find_kubectl
-from tests.processes import in_session
+from tests.processes import in_session, listens_at
 from tests.system.documents import check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,6 +239,7 @@ def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
         )
         assert "web.staging" in records.stdout
         assert list(tmp_path.iterdir()), "its folder is there as long as it is up"
+        assert {at.partition(":")[0] for at in listens_at(process.pid)} == {"127.0.0.1"}
         plays_with(ready[1], ready[2], tmp_path / "clone")
         shutil.rmtree(tmp_path / "clone")
         end(process)

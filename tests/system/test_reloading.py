@@ -76,10 +76,10 @@ def test_a_roll_out_stops_where_it_is_while_only_observed_and_goes_on_after(tmp_
         made.merge(made.pins(NEXT, fate=Fate.NEVER_READY))
         made.daemon.until(lambda: made.daemon.reason(SERVICE, "dev") == "Progressing", "it is on")
         _switched(made, "observe")
-        written = _writes(made)
         made.merge(made.pins(LATER))
         would = f"would Admit: {LATER} takes the place of {NEXT}"
         made.daemon.until(lambda: made.daemon.logged("Held", message=would), "it would go on")
+        written = _writes(made)
         holds_for(QUIET_S, lambda: written == [])
         _switched(made, "enforce")
         delivered(made, LATER, AT_ONCE_S)
@@ -88,16 +88,15 @@ def test_a_roll_out_stops_where_it_is_while_only_observed_and_goes_on_after(tmp_
 def test_a_revert_that_git_has_not_taken_waits_while_only_observed(tmp_path: Path) -> None:
     with simulated(tmp_path) as made:
         made.start_with(GOOD, QUICK)
-        assert made.served.hooks is not None and made.served.http is not None
         made.served.before_refs(_gone_for_pushes)
         made.merge(made.pins(BAD[0], fate=Fate.CRASH))
         made.daemon.until(lambda: made.daemon.logged("revert-failed"), "it is not taken")
         _switched(made, "observe")
-        written = _writes(made)
         made.served.before_refs(None)
         # A new HEAD ends every wait for another try.
         head = made.merge({"README.md": b"somebody's own business"})
         made.daemon.until(lambda: made.daemon.status()["head"]["accepted"] == head, "it is seen")
+        written = _writes(made)
         holds_for(QUIET_S, lambda: (written, made.head()) == ([], head))
         _switched(made, "enforce")
         made.daemon.until(made.reverts, "it is taken back")

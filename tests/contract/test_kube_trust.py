@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -183,6 +184,49 @@ def test_in_a_pod_a_server_that_is_trusted_is_told_the_token(
         assert authority is not None
         assert listing(_in_a_pod(front, authority, tmp_path, monkeypatch))
         assert TOKEN.encode() in bytes(front.heard)
+
+
+def test_in_a_pod_a_new_token_is_used_from_the_next_request_on_and_the_former_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path, good) as (front, _, authority):
+        assert authority is not None
+        api = _in_a_pod(front, authority, tmp_path, monkeypatch)
+        assert listing(api)
+        front.heard.clear()
+        # As the kubelet does it: by a file that takes the place of the other.
+        (tmp_path / "new").write_text("the-next-token")
+        (tmp_path / "new").replace(tmp_path / "token")
+        # The server knows the former one alone, and would let it in.
+        with pytest.raises(Denied):
+            listing(api)
+        assert b"the-next-token" in bytes(front.heard)
+        assert TOKEN.encode() not in bytes(front.heard)
+
+
+def test_in_a_pod_a_token_that_is_gone_for_a_while_leaves_the_one_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _have_read_long_ago(monkeypatch)
+    with served(tmp_path, good) as (front, _, authority):
+        assert authority is not None
+        api = _in_a_pod(front, authority, tmp_path, monkeypatch)
+        for broken in (Path.unlink, lambda file: file.write_text("")):
+            broken(tmp_path / "token")
+            assert listing(api)
+        (tmp_path / "token").write_text(TOKEN)
+        assert listing(api)
+
+
+def _have_read_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the library think that the minute is over after which it would read a token again by itself."""
+    read = incluster_config.InClusterConfigLoader._read_token_file
+
+    def read_long_ago(loader: incluster_config.InClusterConfigLoader) -> None:
+        read(loader)  # type: ignore[no-untyped-call]
+        loader.token_expires_at -= timedelta(hours=1)
+
+    monkeypatch.setattr(incluster_config.InClusterConfigLoader, "_read_token_file", read_long_ago)
 
 
 def _in_a_pod(

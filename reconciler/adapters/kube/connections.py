@@ -105,8 +105,9 @@ def _from_file(path: Path, context: str, allow: Allowances, *, name: str) -> Mad
 def _from_pod(name: str) -> Made:
     configuration = _configuration()
     try:
+        # The library would read the token again by itself each minute, and fail where it is gone just then.
         config.load_incluster_config(  # type: ignore[no-untyped-call]
-            client_configuration=configuration
+            client_configuration=configuration, try_refresh_token=False
         )
     except (ConfigException, OSError) as error:
         fix = "run in a Pod, or give a kubeconfig"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -93,14 +92,3 @@ def render(values: str | None, *sets: str) -> Rendered:
         *given,
     )
     return Rendered(tuple(obj for obj in yaml.safe_load_all(text) if obj))
-
-
-def any_version(target: Path) -> Path:
-    """Copies the chart without the version that it asks for: API servers built here name none."""
-    chart = shutil.copytree(CHART, target)
-    about = chart / "Chart.yaml"
-    lines = about.read_text().splitlines()
-    kept = [line for line in lines if not line.startswith("kubeVersion:")]
-    assert len(kept) == len(lines) - 1
-    about.write_text("\n".join(kept) + "\n")
-    return chart

@@ -112,6 +112,23 @@ def _account(plane: ControlPlane, namespace: str, account: str, place: Path) -> 
     _write(place / "namespace", namespace.encode())
 
 
+def renew_token(plane: ControlPlane, namespace: str, account: str, folder: Path) -> None:
+    """Puts a new token in the place of a running Pod's, as the kubelet does long before the former ends.
+
+    Args:
+        plane: Where the Pod is.
+        namespace: Its namespace.
+        account: Its service account.
+        folder: That `daemon_of` was given.
+    """
+    former = folder / "account" / "token"
+    new = former.with_name("new")
+    new.write_text(account_token(plane, namespace, account))
+    os.chown(new, 0, former.stat().st_gid)
+    new.chmod(0o440)
+    new.replace(former)
+
+
 def _write(path: Path, octets: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(octets)

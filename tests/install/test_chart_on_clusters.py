@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,14 +17,25 @@ from tests.controlplane.cluster import ControlPlane
 from tests.gitservers.served import Way
 from tests.install.conftest import Installed
 from tests.install.contained import ContainedDaemon, require_containers
-from tests.install.helm import VALUES, Object, any_version, helm
-from tests.install.pods import account_kubeconfig, daemon_of, secret
+from tests.install.everything import objects, passing, volume
+from tests.install.helm import CHART, VALUES, Object, helm
+from tests.install.pods import account_kubeconfig, daemon_of, renew_token, secret
 from tests.system.daemon import MANY, QUICK_LEASE
-from tests.system.envrepo import digest, env_repo, policy
+from tests.system.envrepo import digest, env_repo, policy, service
 
 HOME = "dev-1"
+SHIPPED = (HOME, "prod-1")
+HELD = "staging-1"
+"""In some clusters the daemon has the rights that the chart gives by default; in the others, as in this, it may write
+to named namespaces alone."""
+
 RELEASE = "reconciler"
 GOOD, NEXT, BAD, LAST = "1.0.0", "1.1.0", "1.2.0", "1.3.0"
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
+"""Under which the API server notes which of an account's tokens a request came with."""
+
+LATER = 50
+
 LIMIT_S = 180
 """Each step takes seconds; four clusters on two busy cores are given much more."""
 
@@ -37,10 +47,12 @@ class ByChart:
     Attributes:
         made: The env repo and the clusters.
         account: The daemon's user name, the same on every cluster.
+        pod: The folder of its Pod.
     """
 
     made: Fleet
     account: str
+    pod: Path
     daemon: ContainedDaemon
 
     def requests(self, cluster: str) -> list[Object]:
@@ -55,33 +67,60 @@ def fixture_by_chart(planes: dict[str, ControlPlane], installed: Installed) -> I
     folder = Path(tempfile.mkdtemp(dir=installed.folder))
     with fleet(planes, folder / "fleet", way=Way.SSH) as made:
         for plane in planes.values():
-            plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": made.namespace}})
+            prepare(plane, made)
         members = [name for name in planes if name != HOME]
-        chart = any_version(folder / "chart")
         for name in members:
-            install(chart, planes[name], made, VALUES / "member.yaml")
+            install(planes[name], made, VALUES / "member.yaml")
         give_secrets(made, members)
-        install(chart, planes[HOME], made, values_for(made, members, folder))
-        made.merge(env_repo([made.service], made.name, policy_text=policy(drift="correct")))
+        install(planes[HOME], made, values_for(made, members, folder))
+        made.merge(env_repo_with_everything(made))
+        pod = folder / "pod"
         try:
-            with daemon_of(
-                planes[HOME], made.namespace, RELEASE, installed, folder / "pod"
-            ) as daemon:
+            with daemon_of(planes[HOME], made.namespace, RELEASE, installed, pod) as daemon:
                 account = f"system:serviceaccount:{made.namespace}:{RELEASE}"
-                worked = ByChart(made, account, daemon)
+                worked = ByChart(made, account, pod, daemon)
                 do_the_main_job(worked)
                 yield worked
         finally:
             for plane in planes.values():
                 helm("uninstall", RELEASE, *where(plane, made))
+                plane.request("DELETE", f"/api/v1/namespaces/{other_namespace(made)}")
+                plane.request("DELETE", f"/api/v1/persistentvolumes/{made.name}")
     shutil.rmtree(folder)
 
 
-def install(chart: Path, plane: ControlPlane, made: Fleet, values: Path) -> None:
+def other_namespace(made: Fleet) -> str:
+    return f"{made.name}-other"
+
+
+def prepare(plane: ControlPlane, made: Fleet) -> None:
+    """Makes what a cluster must have: a volume, and where the daemon may make no namespace, those of the service."""
+    plane.request("POST", "/api/v1/persistentvolumes", volume(made.name))
+    ahead = [made.namespace] if plane.name in SHIPPED else [made.namespace, other_namespace(made)]
+    for name in ahead:
+        plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+
+
+def install(plane: ControlPlane, made: Fleet, values: Path) -> None:
     """Installs the chart on a cluster, where other tests may have put the definitions already."""
-    held = [f"--set=rbac.writeTo={{{made.name}}}", "--set=rbac.namespaces=false"]
-    options = [f"--values={values}", *held, "--take-ownership", "--force-conflicts"]
-    helm("install", RELEASE, str(chart), *where(plane, made), *options)
+    options = [f"--values={values}", "--take-ownership", "--force-conflicts"]
+    if plane.name not in SHIPPED:
+        options.append(f"--set=rbac.writeTo={{{made.name},{other_namespace(made)}}}")
+    helm("install", RELEASE, str(CHART), *where(plane, made), *options)
+
+
+def env_repo_with_everything(made: Fleet) -> dict[str, bytes | None]:
+    """Returns an env repo whose service consists of every kind that the chart allows by default."""
+    files = env_repo([made.service], made.name, policy_text=policy(drift="correct"))
+    other, folder = other_namespace(made), f"services/{made.service}"
+    about = f"{service(made.name)}cluster_scoped: [Namespace/{other}]\n"
+    kept = objects(made.service, namespace=other, storage_class=made.name)
+    return {
+        **files,
+        f"{folder}/service.yaml": about.encode(),
+        f"{folder}/kept.yaml": kept.encode(),
+        f"{folder}/passing.yaml": passing(made.service).encode(),
+    }
 
 
 def where(plane: ControlPlane, made: Fleet) -> list[str]:
@@ -134,9 +173,11 @@ def do_the_main_job(by_chart: ByChart) -> None:
     """A pin is proven everywhere, a hand edit put right, a bad release taken back, and a later one let in."""
     made, daemon = by_chart.made, by_chart.daemon
     daemon.wait_ready()
-    for version in (GOOD, NEXT):
-        made.merge(made.pins(version), f"release {version}")
+    gone = {f"services/{made.service}/passing.yaml": None}
+    for version, change in ((GOOD, {}), (NEXT, gone)):
+        made.merge({**made.pins(version), **change}, f"release {version}")
         daemon.until(lambda v=version: made.is_proven("prod", v), f"{version} is proven", LIMIT_S)  # type: ignore[misc]
+    renew_token(made.planes[HOME], made.namespace, RELEASE, by_chart.pod)
     plane = made.planes["prod-1"]
     path = f"/apis/apps/v1/namespaces/{made.name}/deployments/{made.service}"
     plane.request("PATCH", path, {"spec": {"replicas": 5}})
@@ -184,37 +225,72 @@ def test_a_command_in_its_pod_sees_what_it_sees(by_chart: ByChart) -> None:
     assert status["errors"] == []
 
 
+def test_a_new_token_in_its_pod_is_used_and_the_former_no_more(by_chart: ByChart) -> None:
+    requests = sorted(by_chart.requests(HOME), key=lambda entry: entry["requestReceivedTimestamp"])
+    used = [str(entry["user"]["extra"][CREDENTIAL]) for entry in requests]
+    _, new = dict.fromkeys(used)
+    # Half of the main job comes after it; a thread that was just about to send the former may have done so.
+    assert used[-LATER:] == [new] * LATER
+
+
 SELDOM = {
     ("secrets", "update"): "stored objects that were damaged are written again",
     ("promotionrecords", "get"): "a record that somebody else wrote meanwhile is read again",
 }
 """Rights that the main job does not use when nothing goes wrong."""
 
+KEPT = {
+    *("configmaps", "services", "persistentvolumeclaims"),
+    *("deployments", "statefulsets", "daemonsets"),
+}
+"""Kinds of which the main job happens to take nothing away; of all others it deletes one, by the same right."""
 
-def test_every_right_in_its_own_namespace_is_one_that_it_uses(by_chart: ByChart) -> None:
+
+def test_every_right_is_one_that_it_uses(by_chart: ByChart) -> None:
     used, given = set(), set()
-    for cluster in by_chart.made.planes:
-        used |= {
-            (_resource(ref), entry["verb"])
-            for entry in by_chart.requests(cluster)
-            if (ref := entry.get("objectRef") or {}).get("namespace") == by_chart.made.namespace
-        }
-        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{by_chart.made.namespace}/roles"
-        role = by_chart.made.planes[cluster].request("GET", f"{path}/{RELEASE}")
-        given |= {
-            (resource, verb)
-            for rule in role["rules"]
-            for resource in rule["resources"]
-            for verb in rule["verbs"]
-        }
-    assert given - used == set(SELDOM)
+    for cluster, plane in by_chart.made.planes.items():
+        for entry in by_chart.requests(cluster):
+            used |= rights_for(entry, by_chart.made.namespace)
+        given |= rights_of(plane, by_chart.made.namespace)
+    seldom = {(True, *right) for right in SELDOM}
+    assert given - used == seldom | {(False, kind, "delete") for kind in KEPT}
+
+
+Right = tuple[bool, str, str]
+"""Whether it is for the daemon's own namespace, of which resource, and the verb."""
+
+
+def rights_for(entry: Object, own: str) -> set[Right]:
+    """Returns the rights that a request needed."""
+    ref = entry.get("objectRef")
+    if ref is None:
+        return set()
+    # The API server asks for both where an apply makes what was not there.
+    has_made = entry["verb"] == "patch" and (entry.get("responseStatus") or {}).get("code") == 201
+    verbs = {entry["verb"], *(["create"] if has_made else [])}
+    is_own = ref.get("namespace") == own and ref["resource"] != "namespaces"
+    return {(is_own, _resource(ref), verb) for verb in verbs}
+
+
+def rights_of(plane: ControlPlane, own: str) -> set[Right]:
+    """Returns the rights that the chart gives on a cluster."""
+    api = "/apis/rbac.authorization.k8s.io/v1"
+    of_all = [f"{api}/clusterroles/{own}:{RELEASE}", f"{api}/clusterroles/{own}:{RELEASE}:write"]
+    paths = [(True, f"{api}/namespaces/{own}/roles/{RELEASE}"), *((False, p) for p in of_all)]
+    return {
+        (is_own, resource, verb)
+        for is_own, path in paths
+        for rule in plane.request("GET", path)["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
 
 
 def _resource(ref: Object) -> str:
     return "/".join(filter(None, (ref["resource"], ref.get("subresource"))))
 
 
-@pytest.mark.parametrize("cluster", [HOME, "prod-1"])
+@pytest.mark.parametrize("cluster", [HOME, HELD])
 @pytest.mark.parametrize(
     ("verb", "group", "resource", "namespace", "name"),
     [
@@ -229,16 +305,13 @@ def _resource(ref: Object) -> str:
         ("create", "", "serviceaccounts/token", "OWN", ""),
         ("create", "", "pods", "THEIRS", ""),
         ("create", "", "pods/exec", "THEIRS", ""),
-        ("create", "apps", "deployments", "default", ""),
-        ("patch", "apps", "deployments", "kube-system", ""),
         ("update", "apps", "deployments", "THEIRS", ""),
-        ("delete", "", "pods", "default", ""),
         ("deletecollection", "apps", "deployments", "THEIRS", ""),
-        ("create", "", "namespaces", "", ""),
         ("delete", "", "namespaces", "", "THEIRS"),
         ("create", "apiextensions.k8s.io", "customresourcedefinitions", "", ""),
         ("get", "", "nodes", "", ""),
         ("delete", "reconciler.dev", "promotionrecords", "OWN", ""),
+        ("delete", "reconciler.dev", "servicerecords", "OWN", ""),
         ("delete", "coordination.k8s.io", "leases", "OWN", "reconciler"),
         ("update", "coordination.k8s.io", "leases", "kube-system", ""),
     ],
@@ -252,9 +325,34 @@ def test_it_may_not(
     namespace: str,
     name: str,
 ) -> None:
+    assert not may(by_chart, cluster, asking(by_chart, verb, group, resource, namespace, name))
+
+
+@pytest.mark.parametrize(
+    ("verb", "group", "resource", "namespace", "name"),
+    [
+        ("create", "apps", "deployments", "default", ""),
+        ("patch", "apps", "deployments", "kube-system", ""),
+        ("delete", "", "configmaps", "default", ""),
+        ("delete", "", "pods", "default", ""),
+        ("create", "", "namespaces", "", ""),
+        ("patch", "", "namespaces", "", "default"),
+    ],
+)
+def test_what_it_may_in_every_namespace_by_default_it_may_in_some_where_these_are_named(
+    by_chart: ByChart, verb: str, group: str, resource: str, namespace: str, name: str
+) -> None:
+    asked = asking(by_chart, verb, group, resource, namespace, name)
+    assert may(by_chart, HOME, asked) and not may(by_chart, HELD, asked)
+
+
+def asking(
+    by_chart: ByChart, verb: str, group: str, resource: str, namespace: str, name: str
+) -> dict[str, str]:
+    """Returns what the API server is asked about, with the places of this installation filled in."""
     places = {"OWN": by_chart.made.namespace, "THEIRS": by_chart.made.name}
     kind, _, subresource = resource.partition("/")
-    asked = {
+    return {
         "verb": verb,
         "group": group,
         "resource": kind,
@@ -262,15 +360,14 @@ def test_it_may_not(
         "namespace": places.get(namespace, namespace),
         "name": places.get(name, name),
     }
-    assert not may(by_chart, cluster, asked)
 
 
 def test_the_question_that_the_others_ask_has_a_yes_too(by_chart: ByChart) -> None:
     theirs = {"group": "apps", "resource": "deployments", "namespace": by_chart.made.name}
-    assert may(by_chart, HOME, {"verb": "patch", **theirs})
+    assert may(by_chart, HELD, {"verb": "patch", **theirs})
 
 
-def may(by_chart: ByChart, cluster: str, asked: dict[str, Any]) -> bool:
+def may(by_chart: ByChart, cluster: str, asked: dict[str, str]) -> bool:
     """Asks the API server whether the account may do something."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -22,7 +22,7 @@ from reconciler.config.reading import read_settings
 from tests.controlplane.building import require_tool
 from tests.controlplane.cluster import ControlPlane, control_planes
 from tests.install.conftest import Installed
-from tests.install.helm import ROOT, any_version
+from tests.install.helm import CHART, ROOT
 from tests.install.page import blocks
 
 PAGE = "docs/install.md"
@@ -107,7 +107,7 @@ def fixture_person(tmp_path: Path) -> Iterator[Person]:
         folder = tmp_path / "checkout"
         folder.mkdir()
         (folder / "charts").mkdir()
-        any_version(folder / "charts" / "reconciler")
+        (folder / "charts" / "reconciler").symlink_to(CHART)
         (folder / "git-token").write_text("a-token")
         yield Person(folder, planes)
 

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,9 +17,12 @@ import yaml
 from reconciler.simulated.behaviour import FATES, Fate
 from reconciler.simulated.kubelet import BACKS_OFF, ENDS, NO_CONFIG, PULL_BACKS_OFF, back_off
 from reconciler.simulated.runtime import PULL_ERRORS, REFERENCE, ROOT
-from tests.controlplane.building import require_module
+from tests.controlplane.building import HERE
 
 Stage = dict[str, Any]
+
+KWOKS_OWN = HERE / "kwok" / "stages"
+"""Copies of kwok's own files: where a kwok is given there may be no Go to fetch them with."""
 
 RESTART_EVERY_MS = 200
 """A kubelet's first two restarts come within seconds; nobody waits for that in a test."""
@@ -53,9 +55,9 @@ def stages(fates: Mapping[str, Fate] | None = None) -> str:
 
 
 def _kwoks_own() -> list[Stage]:
-    folder = require_module("kwok", "sigs.k8s.io/kwok") / "kustomize/stage"
-    files = [*_stage_files(folder / "node/fast"), *_stage_files(folder / "pod/fast")]
-    made: list[Stage] = [yaml.safe_load(file.read_text()) for file in files]
+    made: list[Stage] = [
+        yaml.safe_load(file.read_text()) for file in sorted(KWOKS_OWN.glob("*.yaml"))
+    ]
     (ends,) = [stage for stage in made if stage["metadata"]["name"] == "pod-complete"]
     # kwok's would let the Pod of a Job end well that has crashed as often as ours show.
     ends["spec"]["selector"]["matchExpressions"].append(
@@ -66,10 +68,6 @@ def _kwoks_own() -> list[Stage]:
         }
     )
     return made
-
-
-def _stage_files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.glob("*.yaml") if f.name != "kustomization.yaml")
 
 
 def _of(fate: Fate, marker: str) -> list[Stage]:

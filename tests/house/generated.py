@@ -33,6 +33,7 @@ from reconciler.schema.files import (
     ReleaseFile,
     SelectorFile,
     ServiceFile,
+    SkipFile,
 )
 from reconciler.schema.published import FOLDER, KINDS, published
 
@@ -53,6 +54,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("fleet.yaml: allow", AllowFile),
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
+    ("policies/<name>.yaml: environments.<environment>.unreachable", SkipFile),
     ("services/<service>/service.yaml", ServiceFile),
     ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),

@@ -17,7 +17,8 @@ from reconciler.model.events import WARNINGS, EventKind
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.records import ApplyState
-from tests.house.generated import settings_fields
+from reconciler.schema.published import KINDS, published
+from tests.house.generated import PARTS, settings_fields
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -91,6 +92,17 @@ def test_each_exit_code_has_its_row() -> None:
 def test_every_setting_says_what_it_is() -> None:
     for name, field in settings_fields():
         assert field.description, name
+
+
+def test_each_part_of_a_file_of_the_env_repo_has_its_table() -> None:
+    schemas = {kind: published(kind) for kind in KINDS}
+    parts = {
+        name
+        for schema in schemas.values()
+        for name, part in schema.get("$defs", {}).items()
+        if "properties" in part
+    }
+    assert parts | {model.__name__ for model in KINDS.values()} == {m.__name__ for _, m in PARTS}
 
 
 def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Every target that people are told of is there, makes what it needs first, and runs what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.system.apt import require
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CHECKS = ("ruff format --check .", "ruff check .", "mypy", "lint-imports")
+
+RUNS: dict[str, tuple[str, ...]] = {
+    "setup": (),
+    "fmt": ("ruff format .", "ruff check --fix ."),
+    "check": (*CHECKS, "tests/unit tests/property tests/house"),
+    # Between them these two leave no test out.
+    "test": ('-m "not (cluster or helm)" tests', '-m "cluster or helm" tests'),
+    "cluster-test": ("-m cluster tests",),
+    "sim": ("tests/simulation",),
+    "demo": ("reconciler demo",),
+    "bench": ("benchmarks.main_job --out docs/benchmarks.md",),
+    "docs": ("-m tests.house.generated",),
+}
+"""What each target runs once everything that it needs is there."""
+
+INSTALLS = ("locks/dev.txt", "locks/build.txt", "-e .")
+BUILDS = "tests.controlplane.building"
+BUILDING = {"test", "cluster-test", "bench"}
+
+
+VENV = "/nowhere/.venv"
+
+
+@cache
+def commands(target: str) -> list[str]:
+    """Returns what make would run for a target in a fresh clone, in order."""
+    done = subprocess.run(
+        [require("make", "make"), "--dry-run", f"VENV={VENV}", target],
+        cwd=ROOT,
+        # Whoever runs these tests by make has set what a make inside of it goes by.
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line.removeprefix(f"{VENV}/bin/") for line in done.stdout.splitlines()]
+
+
+def place(target: str, wanted: str) -> int:
+    """Returns where a target runs something first."""
+    found = [i for i, command in enumerate(commands(target)) if wanted in command]
+    assert found, f"make {target}: {wanted}"
+    return found[0]
+
+
+@pytest.mark.parametrize("target", RUNS)
+def test_a_target_makes_what_it_needs_and_then_runs_what_it_is_for(target: str) -> None:
+    needs = [*INSTALLS, *([BUILDS] if target in BUILDING else [])]
+    ready = max(place(target, need) for need in needs)
+    for run in RUNS[target]:
+        assert place(target, run) > ready
+
+
+@pytest.mark.parametrize("target", RUNS)
+def test_a_target_is_run_whatever_files_there_are(target: str) -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony is not None and target in phony[1].split()
+
+
+def test_ci_runs_the_quick_checks_and_then_everything_and_skips_nothing() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert lines[-3:] == ["export CI=true", "make check", "make test"]
+    assert "set -euo pipefail" in lines
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)

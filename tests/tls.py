@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.gitservers.certificates import Certificate
 
@@ -45,6 +46,11 @@ class TlsFront:
     def show(self, certificate: Certificate) -> None:
         """Shows another certificate from the next connection on."""
         self._tls.load_cert_chain(certificate.certificate_file, certificate.key_file)
+
+    def ask_for_one_of(self, authority: Path) -> None:
+        """Lets in who shows a certificate of an authority, and nobody else."""
+        self._tls.load_verify_locations(authority)
+        self._tls.verify_mode = ssl.CERT_REQUIRED
 
     def serve(self) -> None:
         """Takes connections until it is stopped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,6 +31,11 @@ ELSEWHERE = "DNS:prod-9.example.com"
 def good(folder: Path) -> tuple[Certificate, Path | None]:
     certificate = Authority(folder / "ca").server("server")
     return certificate, certificate.ca_file
+
+
+def named_itself(folder: Path) -> tuple[Certificate, Path | None]:
+    certificate = Authority(folder / "ca").server("server")
+    return certificate, certificate.certificate_file
 
 
 def of_another_authority(folder: Path) -> tuple[Certificate, Path | None]:
@@ -115,6 +121,16 @@ def test_a_server_that_is_trusted_is_told_the_token(tmp_path: Path) -> None:
         assert f"authorization: Bearer {TOKEN}".encode() in bytes(front.heard)
 
 
+def test_what_is_named_is_trusted_though_another_has_signed_it_as_kubectl_has_it(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path, named_itself) as (front, kubeconfig, _):
+        assert listing(opened(kubeconfig))
+        front.show(Authority(tmp_path / "other").server("server"))
+        with pytest.raises(Denied):
+            listing(opened(kubeconfig))
+
+
 @pytest.mark.parametrize(("shown", "why", "fix"), BAD, ids=[row[0].__name__ for row in BAD])
 def test_a_server_that_is_not_trusted_is_told_nothing(
     shown: Shown, why: str, fix: str, tmp_path: Path
@@ -159,6 +175,46 @@ def test_the_token_follows_once_the_server_shows_what_is_trusted(tmp_path: Path)
         tree["clusters"][0]["cluster"]["certificate-authority-data"] = named
         kubeconfig.write_text(json.dumps(tree))
         assert listing(api)
+
+
+# A certificate in the place of a token.
+
+
+def test_a_certificate_of_a_kubeconfig_is_shown_to_the_server(tmp_path: Path) -> None:
+    with served(tmp_path, good) as (front, kubeconfig, _):
+        authority = Authority(tmp_path / "clients")
+        front.ask_for_one_of(authority.ca_file)
+        with pytest.raises(Denied):
+            listing(opened(kubeconfig))
+        shown = authority.server("client")
+        show(kubeconfig, shown.certificate_file, shown.key_file)
+        assert listing(opened(kubeconfig))
+
+
+def test_a_key_that_needs_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    with served(tmp_path, good) as (_, kubeconfig, _):
+        shown = Authority(tmp_path / "clients").server("client")
+        locked = tmp_path / "locked.pem"
+        subprocess.run(
+            [
+                *("openssl", "pkey", "-in", shown.key_file, "-out", locked),
+                *("-aes256", "-passout", "pass:a-password"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        show(kubeconfig, shown.certificate_file, locked)
+        with pytest.raises(InvalidInput, match="its certificates or key cannot be read"):
+            opened(kubeconfig)
+
+
+def show(kubeconfig: Path, certificate: Path, key: Path) -> None:
+    """Puts a client's certificate into a kubeconfig."""
+    tree = json.loads(kubeconfig.read_text())
+    files = {"client-certificate-data": certificate, "client-key-data": key}
+    octets = {name: base64.b64encode(file.read_bytes()) for name, file in files.items()}
+    tree["users"][0]["user"].update({name: data.decode() for name, data in octets.items()})
+    kubeconfig.write_text(json.dumps(tree))
 
 
 # In a Pod.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kubernetes import client, config
 from kubernetes.config import ConfigException
 from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME
 from kubernetes.utils.keepalive import tcp_keepalive_socket_options
+from urllib3.util.ssl_ import create_urllib3_context
 
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.following import Followed, Made
@@ -32,6 +34,9 @@ KEEPALIVE = (10, 5, 3)
 which is sooner than a watch would miss its bookmark."""
 
 _FILES = ("client-certificate", "client-key", "tokenFile", "certificate-authority")
+
+_INTO_CONTEXT = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
+"""What the library would load again at each connection."""
 
 _RENEWING = frozenset({"exec", "auth-provider"})
 """Credentials that run out, and that the library gets anew while the file stays the same."""
@@ -129,11 +134,37 @@ def _configuration() -> client.Configuration:
 
 def _made(configuration: client.Configuration, files: tuple[Path, ...], subject: str) -> Made:
     try:
-        return Made(client.ApiClient(configuration), files)
+        api = client.ApiClient(configuration)
+        pools = api.rest_client.pool_manager.connection_pool_kw
+        pools.update(dict.fromkeys(_INTO_CONTEXT), ssl_context=_context(configuration))
+        return Made(api, files)
     except (OSError, ValueError) as error:
         # Its own text may quote a certificate or a key.
         why = f"its certificates or key cannot be read ({type(error).__name__})"
         raise InvalidInput(subject, "it cannot be used", why) from None
+
+
+def _context(configuration: client.Configuration) -> ssl.SSLContext:
+    """Returns how a server is checked: as kubectl checks it, whatever Python this runs on.
+
+    From 3.13 on Python would refuse an authority without extensions that Go does not ask for, and
+    that those of many clusters lack. To Go, and to Python from then on, whatever is named is
+    trusted, though it be signed by another.
+    """
+    context = create_urllib3_context(
+        cert_reqs=ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE,
+        verify_flags=ssl.VERIFY_X509_PARTIAL_CHAIN,
+    )
+    if configuration.ssl_ca_cert or configuration.ca_cert_data:
+        context.load_verify_locations(
+            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
+        )
+    else:
+        context.load_default_certs()
+    if configuration.cert_file:
+        # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
+        context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
+    return context
 
 
 def _absolute(path: Path, where: Mapping[str, Any], key: str) -> Path | None:

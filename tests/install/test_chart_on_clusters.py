@@ -194,6 +194,9 @@ def do_the_main_job(by_chart: ByChart) -> None:
 def test_it_has_done_its_main_job(by_chart: ByChart) -> None:
     (revert,) = by_chart.made.reverts()
     assert revert.trailers["Environments"] == "staging, prod"
+    # As docs/alerts.md says that it is found.
+    log = by_chart.made.served.repository.git("log", "--grep", "Reconciler-Action", "main")
+    assert log.startswith(f"commit {revert.commit}\n") and log.count("\ncommit ") == 0
     (corrected,) = by_chart.daemon.logged("DriftCorrected")
     assert corrected["field"] == "spec.replicas"
     for cluster in by_chart.made.planes:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.__main__ import reconciler
 from reconciler.simulated.behaviour import Fate
 from tests.house.generated import MARK
+from tests.install.page import parses
 from tests.system.served import ServedFleet, process
 
 pytestmark = pytest.mark.xdist_group("docs-run")
@@ -38,6 +40,14 @@ ELSEWHERE = {
 }
 """Commands that are run by something else, and by what."""
 
+MENTIONED = {
+    "git log --grep Reconciler-Action": "tests/install/test_chart_on_clusters.py",
+    "git config gpg.format ssh": "tests/contract/test_git_signatures.py",
+    "git commit -S": "tests/contract/test_git_signatures.py",
+    "kubectl get servicerecords -A": "tests/contract/test_kube_records.py",
+}
+"""Commands that a page speaks of in a sentence, and who runs them."""
+
 OUTPUT = ("ready:",)
 """What begins so is what a command says, and no command."""
 
@@ -55,6 +65,20 @@ def commands(page: Path) -> Iterator[str]:
         if command and not command.startswith(OUTPUT):
             yield command
 
+
+def mentions(page: Path) -> Iterator[str]:
+    """Yields each command that a page speaks of in a sentence."""
+    written = re.sub(r"```.*?```", "", page.read_text().partition(MARK)[0], flags=re.DOTALL)
+    yield from re.findall(r"`((?:reconciler|git|kubectl|helm|docker) [^`]+)`", written)
+
+
+SPOKEN_OF = [
+    (page, command)
+    for page in PAGES
+    # These speak of what once was, or might have been.
+    if page.name != "CHANGELOG.md" and page.parent.name != "adr"
+    for command in mentions(page)
+]
 
 SHOWN = [(page, command) for page in PAGES for command in commands(page)]
 OURS = [(page, command) for page, command in SHOWN if command.startswith("reconciler ")]
@@ -87,6 +111,18 @@ def test_a_command_that_is_not_ours_is_run_by_something_else(shown: tuple[Path, 
     program, _, target = command.partition(" ")
     if program == "make":
         assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("spoken_of", SPOKEN_OF, ids=name)
+def test_a_command_in_a_sentence_is_one_too(spoken_of: tuple[Path, str]) -> None:
+    _, command = spoken_of
+    program, *words = shlex.split(command)
+    if program != "reconciler":
+        assert (ROOT / MENTIONED[command]).exists(), f"{command}: who runs it?"
+    elif len(words) > 1:
+        parses(words)
+    else:
+        assert words[0] in reconciler.commands
 
 
 @pytest.mark.parametrize("shown", OURS, ids=name)

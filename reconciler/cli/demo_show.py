@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -69,7 +71,9 @@ def play(script: str, *, once: bool, listen: str, output: str) -> None:
             emit(report, output, _text)
             if once:
                 sys.exit(Exit.DONE if report["ok"] else Exit.FOUND)
-            say(_INVITATION.format(world=world))
+            # What was installed with it, kubectl too, need not be on anybody's path.
+            programs = shlex.quote(str(Path(sys.executable).parent))
+            say(_INVITATION.format(world=world, programs=programs))
             wait_until(ended)
     except ReconcilerError as error:
         fail(error, report, output)
@@ -80,6 +84,7 @@ ready: repo={world.repo_url} page={world.page_url}
 
 Clone the repo, change a pin, push, and watch the page. To look around from another terminal:
 
+    export PATH={programs}:$PATH
     export RECONCILER_REPO={world.repo_url} RECONCILER_HOME=dev-1 RECONCILER_MODE=enforce
     export RECONCILER_KUBECONFIG={world.kubeconfig} RECONCILER_STATE_DIR={world.folder}/looking
     reconciler status

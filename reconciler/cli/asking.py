@@ -13,8 +13,8 @@ from reconciler.cli.looking import Look, look
 from reconciler.cli.opening import settings_from, settings_options
 from reconciler.cli.output import Document, end, fail, output_option
 from reconciler.core import reporting
-from reconciler.core.reporting import blank
-from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.core.reporting import blank, unseen
+from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.runner import SystemClock
@@ -39,7 +39,6 @@ def status(output: str, exit_code: bool, **flags: Any) -> None:  # noqa: FBT001
         fail(error, document, output)
     now = SystemClock().now()
     document = reporting.status(seen.view, now, branch=settings.repo.branch)
-    document["errors"] += seen.late_errors()
     pending = any(cell["phase"] != "Proven" for cell in document["cells"])
     end(document, output, lambda d: texts.status(d, now), found=exit_code and pending)
 
@@ -67,7 +66,6 @@ def explain(
             raise unknown(seen, service, environment)
     except ReconcilerError as error:
         fail(error, document, output)
-    document["errors"] += seen.late_errors()
     waits = any(_waits(row) for row in document["environments"])
     end(document, output, texts.explain, found=exit_code and waits)
 
@@ -77,16 +75,23 @@ def _waits(row: Document) -> bool:
     return row["phase"] != "Proven" or any(gate["state"] != "open" for gate in row["gates"])
 
 
-def unknown(seen: Look, service: str, environment: str | None) -> InvalidInput:
-    """Returns the error for a service, or a service in an environment, that nobody knows."""
+def unknown(seen: Look, service: str, environment: str | None) -> ReconcilerError:
+    """Returns the error for a service, or a service in an environment, that nobody knows.
+
+    Names come from HEAD and from the home: while one of them was not read, nobody can say.
+    """
+    where = f"service {service}" + (f" in {environment}" if environment else "")
+    for blind in unseen(seen.view, among=()):
+        why = f"{blind['object']}: {blind['what']}: {blind['why']}"
+        return Unreachable(where, "it could not be looked up", why, blind["fix"])
     planned = seen.view.services.get(ServiceName(service))
     if planned is None:
         known = ", ".join(sorted(seen.view.services)) or "none"
         why, fix = f"the services are {known}", "name one of these"
-        return InvalidInput(f"service {service}", "it is not known", why, fix)
+        return InvalidInput(where, "it is not known", why, fix)
     there = ", ".join(cell.environment for cell in planned.facts.cells) or "none"
     why, fix = f"its environments are {there}", "name one of these"
-    return InvalidInput(f"service {service} in {environment}", "it is not known", why, fix)
+    return InvalidInput(where, "it is not known", why, fix)
 
 
 @click.command(short_help="What would be done now, or after a merge.")
@@ -104,6 +109,8 @@ def plan(revision: str | None, output: str, exit_code: bool, **flags: Any) -> No
         view = seen.view
         if revision is not None:
             commit = seen.engine.history.resolve(revision)
+            if commit is None and view.head.error:
+                raise Unreachable(revision, "it could not be looked up", view.head.error)
             if commit is None:
                 why = "neither the env repo nor the repository of this folder holds it"
                 raise InvalidInput(revision, "it cannot be planned", why, "give a commit")
@@ -112,7 +119,6 @@ def plan(revision: str | None, output: str, exit_code: bool, **flags: Any) -> No
     except ReconcilerError as error:
         fail(error, document, output)
     document = reporting.plan(view)
-    document["errors"] += seen.late_errors()
     acts = any(action["kind"] != "Hold" for action in document["actions"])
     end(document, output, texts.plan, found=exit_code and acts)
 

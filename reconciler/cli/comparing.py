@@ -15,7 +15,8 @@ from reconciler.cli.output import Document, end, error_document, fail, output_op
 from reconciler.core.diff import MASKED, differences, is_copy
 from reconciler.core.pruning import plan_prune
 from reconciler.core.reporting import blank, unseen
-from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
+from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import Cell
 from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
@@ -43,7 +44,8 @@ def diff(service: str | None, environment: str | None, output: str, **flags: Any
     for name, cell in cells:
         comparing.cell(name, cell)
     document["objects"] = sorted(comparing.objects, key=_order)
-    document["errors"] = [*unseen(seen.view, among=members), *comparing.errors]
+    unordered = [*unseen(seen.view, among=members), *comparing.errors]
+    document["errors"] = sorted(unordered, key=lambda one: str(one["object"]))
     found = any(obj["change"] != "unchanged" for obj in document["objects"])
     end(document, output, texts.diff, found=found)
 
@@ -76,6 +78,8 @@ class _Comparing:
         admitted = cell.record.admitted if cell.record else None
         revision = admitted or cell.ask.wanted
         where = f"service {service} in {cell.environment}"
+        if not cell.record_known:
+            return  # What is admitted is not known, which is an error of the whole document.
         if revision is None:
             why = cell.ask.message or "nothing is known to be wanted"
             self._fault(
@@ -171,13 +175,12 @@ def rendered(
 
     Raises:
         InvalidInput: It does not render, or there is nothing to render it from.
+        Unreachable: The env repo was not read.
     """
-    head = seen.view.head
-    if head.snapshot is None:
-        raise InvalidInput("env repo", "nothing can be rendered", head.error or "it is not known")
-    asker = seen.engine.asker_of(head.snapshot)
+    snapshot = _followed(seen)
+    asker = seen.engine.asker_of(snapshot)
     # Where it is meant to be, as the turn has seen it: a broken service.yaml hides none of them.
-    meant = (head.snapshot.fleet.cluster(member.cluster) for member in cell.members)
+    meant = (snapshot.fleet.cluster(member.cluster) for member in cell.members)
     for cluster in (named for named in meant if named is not None):
         found = asker.rendered(service, cell.environment, cluster, revision)
         if found is None and cluster.name in seen.view.unreachable:
@@ -194,6 +197,13 @@ def rendered(
         yield cluster.name, found
 
 
+def _followed(seen: Look) -> Snapshot:
+    head = seen.view.head
+    if head.snapshot is None:
+        raise Unreachable("env repo", "nothing can be rendered", head.error or "it is not known")
+    return head.snapshot
+
+
 @click.command(short_help="What HEAD's pin renders to.")
 @click.argument("service")
 @click.argument("environment")
@@ -205,6 +215,7 @@ def render(service: str, environment: str, output: str, **flags: Any) -> None:
     try:
         seen = look(settings_from(flags))
         name, cell = next(iter(_cells(seen, service, environment)))
+        _followed(seen)
         if cell.ask.wanted is None:
             where = f"service {service} in {environment}"
             raise InvalidInput(where, "it does not render", cell.ask.message)
@@ -219,6 +230,8 @@ def render(service: str, environment: str, output: str, **flags: Any) -> None:
     except ReconcilerError as error:
         fail(error, document, output)
     document["items"] = sorted(items, key=lambda item: str(item["cluster"]))
+    missing = {member.cluster for member in cell.members} - {item["cluster"] for item in items}
+    document["errors"] = unseen(seen.view, among=missing)
     end(document, output, texts.render)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from reconciler.cli.opening import open_engine
 from reconciler.config.settings import Settings
-from reconciler.core.reporting import Document
-from reconciler.core.reporting.documents import error
 from reconciler.errors import Unreachable
 from reconciler.model.actions import Examine
 from reconciler.model.fleet import Mode
@@ -32,21 +29,10 @@ class Look:
     Attributes:
         engine: Stopped; its clusters and its mirror may still be read.
         view: What its last turn saw, under the mode that a daemon with these settings has.
-        late: Clusters that answer, and could not be read whole in time.
     """
 
     engine: Engine
     view: View
-    late: tuple[ClusterName, ...] = ()
-
-    def late_errors(self, among: Collection[str] | None = None) -> list[Document]:
-        """Returns an error for each cluster that could not be read whole in time."""
-        what, why = "it could not be read whole", f"{LOOK_S:g} s were not enough"
-        return [
-            error(f"cluster {name}", what, why, "ask again; what is said of it is not known")
-            for name in self.late
-            if among is None or name in among
-        ]
 
 
 def look(settings: Settings, *, local: History | None = None, timeout_s: float = LOOK_S) -> Look:
@@ -78,10 +64,8 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
             time.sleep(POLL_S)
         if engine.view is None:
             raise Unreachable("fleet", "it could not be looked at", "nothing answered in time")
-        late = tuple(
-            sorted(n for n in engine.clusters.executors if not _is_cluster_read(engine, n))
-        )
-        return Look(engine, replace(engine.view, mode=settings.mode), late)
+        late = dict.fromkeys(_unread(engine, engine.view), f"{timeout_s:g} s were not enough")
+        return Look(engine, replace(engine.view, mode=settings.mode, late=late))
     finally:
         runner.stop(0.0)
         engine.clusters.end_watches()
@@ -100,10 +84,16 @@ def _is_read(engine: Engine) -> bool:
     # They join right after HEAD is known.
     if not all(name in clusters.pulses or name in clusters.unusable for name in head.clusters):
         return False
-    if not all(_is_cluster_read(engine, name) for name in clusters.executors):
-        return False
+    return not _unread(engine, engine.view)
+
+
+def _unread(engine: Engine, view: View) -> set[ClusterName]:
+    """Returns the clusters that answer, and have not yet been read whole."""
+    found = {name for name in engine.clusters.executors if not _is_cluster_read(engine, name)}
     is_home_read = engine.records.are_known and engine.digest_key.get() is not None
-    return is_home_read or not engine.home_answers
+    if engine.home_answers and not is_home_read and view.home is not None:
+        found.add(view.home)
+    return found
 
 
 def _is_cluster_read(engine: Engine, name: ClusterName) -> bool:

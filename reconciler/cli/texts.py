@@ -179,11 +179,15 @@ def history(document: Document) -> str:
         for item in document["items"]
     ]
     header = ["AT", "SERVICE", "ENVIRONMENT", "EVENT", "VERSION", "REASON", "COMMIT"]
+    if not rows and document["errors"]:
+        return "What has happened is not known.\n"
     return table([header, *rows]) if rows else "Nothing has happened yet.\n"
 
 
 def diff(document: Document) -> str:
     """Returns each object that differs, by cluster."""
+    if not document["objects"]:
+        return "No objects were compared."
     lines = []
     differing = [obj for obj in document["objects"] if obj["change"] != "unchanged"]
     for cluster, objects in groupby(differing, key=lambda obj: obj["cluster"]):

@@ -10,6 +10,7 @@ import click
 
 from reconciler.adapters.git.local import person
 from reconciler.adapters.git.repository import GitRepository
+from reconciler.cli.asking import unknown
 from reconciler.cli.looking import look
 from reconciler.cli.opening import repository, settings_from, settings_options
 from reconciler.cli.output import Document, end, fail, output_option
@@ -74,11 +75,17 @@ def _set_paused(*, paused: bool) -> Edit:
 
 
 def _proven_before(settings: Settings, service: str, environment: str) -> Revision:
-    planned = look(settings).view.services.get(ServiceName(service))
+    seen = look(settings)
+    planned = seen.view.services.get(ServiceName(service))
     cells = planned.facts.cells if planned else ()
     cell = next((c for c in cells if c.environment == environment), None)
     subject = f"service {service} in {environment}"
-    if cell is None or cell.record is None:
+    if cell is None:
+        raise unknown(seen, service, environment)
+    if not cell.record_known:
+        why = "its promotion record could not be read"
+        raise Unreachable(subject, "it cannot be rolled back", why, "the home must answer")
+    if cell.record is None:
         raise InvalidInput(subject, "it cannot be rolled back", "nothing is known to run there")
     leaving = cell.record.admitted or cell.ask.wanted
     target = way_back(cell, leaving) if leaving is not None else None

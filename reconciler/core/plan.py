@@ -36,7 +36,9 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     """Plans one cell; roll back first, then commit, then anything forward."""
     record = view.cell.record
     if not view.cell.record_known:
-        message = "the promotion record cannot be read: the home cluster does not answer"
+        message = (
+            "the promotion record is not known: the home does not answer, or it cannot be read"
+        )
         # Whoever must be woken is, by the cluster's own alert, and not by each cell of the fleet.
         return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message),)
     if view.cell.suspended:

@@ -57,6 +57,8 @@ class View:
     Attributes:
         unreachable: Clusters that do not answer, and why.
         denied: Clusters that answer and may not be watched in full, and why.
+        late: Clusters that answer and were not yet read whole when nobody waited any longer, and why.
+        home: The cluster that holds the promotion records; what is said of any service rests on it.
         turn_s: Seconds that the turn took.
     """
 
@@ -66,4 +68,6 @@ class View:
     services: Mapping[ServiceName, Planned] = field(default_factory=dict)
     unreachable: Mapping[ClusterName, str] = field(default_factory=dict)
     denied: Mapping[ClusterName, str] = field(default_factory=dict)
+    late: Mapping[ClusterName, str] = field(default_factory=dict)
+    home: ClusterName | None = None
     turn_s: float = 0.0

@@ -73,6 +73,7 @@ class Coordinator:
         observe: Takes the actions of what is only observed: says what would be done.
         unreachable: Clusters that do not answer, and why.
         denied: Clusters that answer and may not be watched in full, and why.
+        home: The cluster that holds the promotion records.
         publish: Given the view after every turn.
     """
 
@@ -91,6 +92,7 @@ class Coordinator:
         observe: Observe,
         unreachable: Callable[[], Mapping[ClusterName, str]],
         denied: Callable[[], Mapping[ClusterName, str]],
+        home: ClusterName,
         publish: Callable[[View], None],
     ) -> None:
         self._clock = clock
@@ -105,6 +107,7 @@ class Coordinator:
         self._observe = observe
         self._unreachable = unreachable
         self._denied = denied
+        self._home = home
         self._publish = publish
         self._lock = threading.Lock()
         self._stepping = threading.Lock()
@@ -152,7 +155,8 @@ class Coordinator:
                 dict(self._planned),
                 self._unreachable(),
                 self._denied(),
-                self._clock.monotonic_s() - began_s,
+                home=self._home,
+                turn_s=self._clock.monotonic_s() - began_s,
             )
         )
         return self._wait_s()

@@ -302,6 +302,7 @@ class Engine:
             observe=observe,
             unreachable=lambda: self.clusters.unreachable(self.heads.head.clusters),
             denied=self.clusters.denied,
+            home=self._ports.home,
             publish=publish,
         )
 
@@ -331,10 +332,8 @@ class Engine:
         """
         if not self._may_write() or self.records.suspended(key):
             return False
-        snapshot = self.heads.head.snapshot
-        return (
-            snapshot is None or self.asker_of(snapshot).mode(key[0], Mode.ENFORCE) is Mode.ENFORCE
-        )
+        asker = self._asker(self.heads.head)
+        return asker is None or asker.mode(key[0], Mode.ENFORCE) is Mode.ENFORCE
 
     def _may_write(self) -> bool:
         return self._current().mode is Mode.ENFORCE

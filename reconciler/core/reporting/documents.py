@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reconciler.model.names import ClusterName
@@ -11,6 +11,9 @@ from reconciler.model.release import Revision
 from reconciler.model.view import View
 
 Document = dict[str, Any]
+
+RECORDS_NAMED_MAX = 5
+"""Cells that one error names; all of them may be meant."""
 
 _COMMITTED: Mapping[str, Any] = {"commit": None, "branch": None, "paths": [], "pushed": False}
 
@@ -76,11 +79,11 @@ def error(object: str, what: str, why: str, fix: str) -> Document:
 
 
 def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[Document]:
-    """Returns an error for each thing that could not be looked at: clusters, and the env repo.
+    """Returns an error for each thing that could not be looked at: clusters, records, the env repo.
 
     Args:
         view: What the last turn saw.
-        among: The clusters that matter; None: all of them.
+        among: The clusters that matter, the home always being one of them; None: all of them.
     """
     found = [
         error(f"cluster {name}", what, why, fix)
@@ -95,15 +98,37 @@ def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[
                 "not all of it may be watched",
                 "grant the right; what needs it counts as unknown meanwhile",
             ),
+            (
+                view.late,
+                "it could not be read whole",
+                "ask again; what is said of it is not known",
+            ),
         )
         for name, why in clusters.items()
-        if among is None or name in among
+        if among is None or name in among or name == view.home
     ]
+    if view.home not in {*view.unreachable, *view.late}:
+        found += _unreadable_records(view)
     if view.head.error:
         kept = view.head.snapshot.commit[:12] if view.head.snapshot else None
         fix = f"{kept} is followed meanwhile" if kept else "nothing is followed meanwhile"
         found.append(error("env repo", "HEAD is not followed", view.head.error, fix))
     return sorted(found, key=lambda one: str(one["object"]))
+
+
+def _unreadable_records(view: View) -> Iterator[Document]:
+    """Yields an error when the home was read, and what is remembered of some cells was not."""
+    found = sorted(
+        f"{service} in {cell.environment}"
+        for service, planned in view.services.items()
+        for cell in planned.facts.cells
+        if not cell.record_known
+    )
+    if found:
+        more = len(found) - RECORDS_NAMED_MAX
+        named = ", ".join(found[:RECORDS_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+        fix = f"`kubectl get promotionrecords -A` on {view.home}; the log says what is wrong"
+        yield error("promotion records", "not all of them could be read", named, fix)
 
 
 def by_cell(row: Mapping[str, Any]) -> tuple[str, str]:

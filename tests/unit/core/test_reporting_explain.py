@@ -204,6 +204,17 @@ def test_a_cluster_that_does_not_matter_there_is_no_error() -> None:
     view = line(unreachable={ClusterName("prod-1"): "refused", ClusterName("dev-1"): "refused"})
     for where, objects in ((PROD, ["cluster prod-1"]), (STAGING, [])):
         assert [one["object"] for one in explain(view, NOW, WEB, where)["errors"]] == objects
+    late = line(late={ClusterName("prod-1"): "15 s were not enough"}, home=ClusterName("dev-1"))
+    for where, objects in ((PROD, ["cluster prod-1"]), (STAGING, [])):
+        assert [one["object"] for one in explain(late, NOW, WEB, where)["errors"]] == objects
+
+
+def test_the_home_matters_everywhere() -> None:
+    home = ClusterName("home-1")
+    view = line(unreachable={home: "refused"}, home=home)
+    for where in (PROD, STAGING):
+        (error,) = explain(view, NOW, WEB, where)["errors"]
+        assert error["object"] == "cluster home-1"
 
 
 def line(**changes: Any) -> View:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.core.reporting import Document, columns, status
+from reconciler.core.reporting.documents import RECORDS_NAMED_MAX
 from reconciler.core.reporting.status import BROKEN_MAX, STALE_S
 from reconciler.model.env_repo import Fault, Severity
 from reconciler.model.facts import FleetSummary
@@ -136,13 +137,27 @@ def test_what_cannot_be_looked_at_is_an_error() -> None:
         head=head(error="it hung up"),
         unreachable={prod: "refused"},
         denied={ClusterName("dev-1"): "no"},
+        late={ClusterName("a-1"): "15 s were not enough"},
     )
     found = [(one["object"], one["why"]) for one in told(view)["errors"]]
     assert found == [
+        ("cluster a-1", "15 s were not enough"),
         ("cluster dev-1", "no"),
         ("cluster prod-1", "refused"),
         ("env repo", "it hung up"),
     ]
+
+
+def test_records_that_the_home_has_and_nobody_can_read_are_one_error() -> None:
+    unread = replace(cell(DEV), record_known=False)
+    many = {f"svc{i}": (unread,) for i in range(RECORDS_NAMED_MAX)}
+    home = ClusterName("home-1")
+    (error,) = told(seen(unread, others=many, home=home))["errors"]
+    assert error["object"] == "promotion records" and "home-1" in error["fix"]
+    assert error["why"].startswith("svc0 in dev, ") and error["why"].endswith(" and 1 more")
+    (error,) = told(seen(unread, home=home, unreachable={home: "refused"}))["errors"]
+    assert error["object"] == "cluster home-1", "whose silence says why"
+    assert told(seen(cell(DEV), home=home))["errors"] == [], "there is none"
 
 
 def test_cells_are_sorted_by_name_and_columns_by_the_order_of_promotion() -> None:

@@ -8,7 +8,7 @@ from reconciler.core.phase import Phase, phase_of
 from reconciler.errors import Denied, ReconcilerError
 from reconciler.model.actions import Action, Admit, Deliver, Hold
 from reconciler.model.fleet import Mode
-from reconciler.model.names import ServiceName
+from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.view import Head, View
 from reconciler.shell.asking import Asker
 from reconciler.shell.coordinator import Coordinator
@@ -94,6 +94,7 @@ class Turning:
             observe=lambda action, asker: None,
             unreachable=dict,
             denied=dict,
+            home=ClusterName("dev-1"),
             publish=self.views.append,
         )
 

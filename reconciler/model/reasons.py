@@ -34,7 +34,6 @@ class Reason(StrEnum):
     CLUSTER_UNREACHABLE = "ClusterUnreachable"
     CLUSTER_UNKNOWN = "ClusterUnknown"
     ROLLING_BACK = "RollingBack"
-    REVERT_PENDING = "RevertPending"
     FUSE_BLOWN = "FuseBlown"
     PLATFORM_INCIDENT = "PlatformIncident"
     FAILING_AFTER_PROOF = "FailingAfterProof"
@@ -76,7 +75,6 @@ CHANGES: Mapping[Reason, str] = {
     Reason.CLUSTER_UNREACHABLE: "The cluster answers.",
     Reason.CLUSTER_UNKNOWN: "A moment: the cluster is being read.",
     Reason.ROLLING_BACK: "Every reachable cluster is back, current and ready.",
-    Reason.REVERT_PENDING: "The push succeeds, or a person merges the branch.",
     Reason.FUSE_BLOWN: "The rejections grow older than an hour, or a person raises the limit.",
     Reason.PLATFORM_INCIDENT: "The services are healthy again, or go back to releases that are proven there.",
     Reason.FAILING_AFTER_PROOF: "A newer release, or a person acts.",

@@ -83,6 +83,21 @@ def test_history_tells_the_whole_incident_by_time(fleet: ServedFleet) -> None:
         if item["environment"] == "staging" and item["revision"]["version"] != "1.11.0"
     ]
     assert staging == ["Proven", "Proven", "Rejected", "RolledBack", "RevertPushed"]
+    assert all(re.fullmatch(r"[0-9T:.-]+Z", item["at"]) for item in items)
+    rejected, rolled_back, pushed = (
+        next(i for i in items if (i["environment"], i["event"]) == ("staging", event))
+        for event in ("Rejected", "RolledBack", "RevertPushed")
+    )
+    assert (rejected["revision"]["version"], rejected["reason"]) == ("1.10.0", "CrashLoopBackOff")
+    assert rolled_back["revision"]["version"] == "1.9.0"
+    (revert,) = (row for row in fleet.log() if row["subject"].startswith("Revert web"))
+    assert pushed["commit"] == revert["commit"]
+    header, *rows = fleet.cli("history", "web").out.splitlines()
+    assert header.split()[1:] == [
+        *("SERVICE", "ENVIRONMENT", "EVENT", "VERSION", "REASON", "COMMIT")
+    ]
+    told = f"web staging RevertPushed 1.10.0 CrashLoopBackOff {revert['commit'][:12]}"
+    assert [row for row in rows if told in " ".join(row.split())]
 
 
 def test_explain_may_be_asked_of_one_environment(fleet: ServedFleet) -> None:
@@ -298,6 +313,15 @@ def test_what_is_gone_is_created_and_what_is_rendered_no_more_goes_unless_a_guar
         store.delete(claims, "web", "old")
         now = store.get(kind, "reconciler-system", "inventory-web.dev")
         store.replace({**now, "data": {"objects": json.dumps(rows)}}, "reconciler")
+
+
+def test_compared_objects_are_sorted_by_service_environment_cluster_and_name(
+    fleet: ServedFleet,
+) -> None:
+    objects = fleet.cli("diff", "-o", "json").document["objects"]
+    keys = ("service", "environment", "cluster", "kind", "namespace", "name")
+    found = [tuple(obj[key] or "" for key in keys) for obj in objects]
+    assert len(found) > 12 and found == sorted(found)
 
 
 def test_one_cluster_that_does_not_answer_is_told_and_hides_nothing(fleet: ServedFleet) -> None:

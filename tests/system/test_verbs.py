@@ -111,6 +111,7 @@ def test_a_verb_is_a_commit_under_the_persons_own_name(fleet: ServedFleet) -> No
     told = fleet.cli("resume", "store", "prod", "--reason", "it is over", "-o", "json")
     check("resume", told.document)
     assert told.document["pushed"] is True
+    assert not pinned(fleet, told.document["commit"], path).get("paused")
 
 
 def test_a_roll_back_pins_what_was_proven_before(released: Released) -> None:

@@ -101,6 +101,20 @@ def test_a_document_that_is_no_object_is_unknown_and_malformed(malformed: Any) -
     assert told.document["worst"] == "Unknown" and told.code == 1
 
 
+GOING = obj("ConfigMap", "going", metadata={"deletionTimestamp": NOW})
+LOST = obj("PersistentVolumeClaim", "data", status={"phase": "Lost"})
+BY_STATUS = {"Failed": LOST, "Unknown": 7, "Terminating": GOING, "InProgress": DEPLOYMENT}
+
+
+@pytest.mark.parametrize("worst", BY_STATUS)
+def test_the_worst_is_told_whatever_else_there_is(worst: str) -> None:
+    milder = list(BY_STATUS)[list(BY_STATUS).index(worst) :]
+    given = [CONFIG, *(BY_STATUS[status] for status in reversed(milder)), CONFIG]
+    document = health(*given, arguments=("-o", "json")).document
+    assert [o["status"] for o in document["objects"]] == ["Current", *reversed(milder), "Current"]
+    assert document["worst"] == worst
+
+
 def test_lists_are_flattened_in_place_however_deep() -> None:
     inner = {"apiVersion": "v1", "kind": "ConfigMapList", "items": [obj("ConfigMap", "b")]}
     outer = {"apiVersion": "v1", "kind": "List", "items": [obj("ConfigMap", "a"), inner]}

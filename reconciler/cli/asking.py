@@ -119,7 +119,7 @@ def plan(revision: str | None, output: str, exit_code: bool, **flags: Any) -> No
     except ReconcilerError as error:
         fail(error, document, output)
     document = reporting.plan(view)
-    acts = any(action["kind"] != "Hold" for action in document["actions"])
+    acts = any(action["kind"] not in ("Hold", "Examine") for action in document["actions"])
     end(document, output, texts.plan, found=exit_code and acts)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.cli.opening import open_engine
 from reconciler.config.settings import Settings
 from reconciler.errors import Unreachable
-from reconciler.model.actions import Examine
+from reconciler.model.actions import Examine, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName
 from reconciler.model.view import View
@@ -72,8 +72,14 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
 
 
 def _is_examining(view: View | None) -> bool:
+    """Whether anything was not compared yet; what is held was, and is compared again and again."""
     planned = view.services.values() if view is not None else ()
-    return any(isinstance(action, Examine) for one in planned for action in one.actions)
+    return any(
+        isinstance(action, Examine)
+        and not any(isinstance(other, Hold) for other in one.of(action.environment))
+        for one in planned
+        for action in one.actions
+    )
 
 
 def _is_read(engine: Engine) -> bool:

@@ -52,5 +52,8 @@ def is_settled(view: View) -> bool:
 def _is_at_rest(planned: Planned, action: Action) -> bool:
     if isinstance(action, Hold):
         return action.reason in AT_REST
+    if isinstance(action, Examine):
+        # What is held is compared again and again, and what was not compared yet is not held.
+        return any(isinstance(other, Hold) for other in planned.of(action.environment))
     # What is only observed stays where it is, once it has been looked at.
-    return planned.facts.mode is Mode.OBSERVE and not isinstance(action, Examine)
+    return planned.facts.mode is Mode.OBSERVE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from reconciler.core import gates, rolling
+from reconciler.core.comparing import differs, examinations
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Adopt, Examine, Hold
+from reconciler.model.actions import Action, Adopt, Hold
 from reconciler.model.facts import LiveState, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import RenderDigest
@@ -54,34 +55,25 @@ def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]
 
 
 def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
+    """Compares first, and again for as long as the answer holds anything up: people edit by hand."""
     members = view.cell.members
-    unknown = [m for m in members if m.live is LiveState.UNKNOWN]
-    if unknown:
-        message = f"compare what is live with {wanted.release.version}"
-        return tuple(
-            Examine(view.service, view.environment, m.cluster, wanted, "AdoptionPending", message)
-            for m in unknown
-        )
-    if all(m.live is LiveState.ABSENT for m in members):
+    live = {m.cluster: m.live(wanted.id) for m in members}
+    again = examinations(view, wanted, members)
+    if LiveState.UNKNOWN in live.values():
+        return again
+    if all(found is LiveState.ABSENT for found in live.values()):
         return _admit(view, wanted)
-    differing = [m.cluster for m in members if m.live is LiveState.DIFFERS]
+    differing = [c for c, found in live.items() if found in (LiveState.DIFFERS, LiveState.OURS)]
     if differing:
         if view.cell.ask.adopt_overwrite:
             return _admit(view, wanted)
-        message = (
-            f"what is live on {', '.join(differing)} differs from the pin; see `reconciler diff "
-            f"{view.service} {view.environment}`, then say `adopt: overwrite` in the pin"
-        )
-        return (_hold(view, Reason.ADOPTION_DIFFERS, message, page=True),)
-    ill = [
-        m
-        for m in members
-        if m.live is LiveState.EQUAL and m.health.status is not HealthStatus.CURRENT
-    ]
-    if ill:
-        what = ill[0].health.message or ill[0].health.status
-        message = f"what is live on {ill[0].cluster} equals the pin but is not healthy: {what}"
-        return (_hold(view, Reason.ADOPTION_PENDING, message),)
+        return (*again, differs(view, differing))
+    equal = [m for m in members if live[m.cluster] is LiveState.EQUAL]
+    ill = next((m for m in equal if m.health.status is not HealthStatus.CURRENT), None)
+    if ill is not None:
+        what = ill.health.message or ill.health.status
+        message = f"what is live on {ill.cluster} equals the pin but is not healthy: {what}"
+        return (*again, _hold(view, Reason.ADOPTION_PENDING, message))
     return (_adopt(view, wanted, "what is live equals the pin"),)
 
 

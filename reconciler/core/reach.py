@@ -88,6 +88,8 @@ def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
     """Returns the members that may be given the revision now, as many as may change at once."""
     # One that does not answer takes nobody's place.
     fresh = tuple(m for m in reach.members if m.known and not has_begun(m, rollout.revision))
+    # Neither does one that has something else, for as long as that is so.
+    fresh = tuple(sorted(fresh, key=lambda m: m.is_taken(rollout.revision.id)))
     most = rollout.policy.max_concurrent
     if most is None:
         return fresh

@@ -14,6 +14,7 @@ from reconciler.core.view import CellView
 from reconciler.model.facts import (
     Ask,
     Cell,
+    Compared,
     FleetSummary,
     LiveState,
     Member,
@@ -42,6 +43,7 @@ from tests.fakes.facts import (
     WEB,
     carried_out,
     entry,
+    free,
     in_line,
     policy,
     proof,
@@ -153,6 +155,10 @@ def asks(draw: st.DrawFn, at: int, known: PromotionRecord | None) -> Ask:
     )
 
 
+of_revisions = revisions.map(lambda revision: revision.id)
+ages = st.sampled_from([0.0, 100.0])
+
+
 @st.composite
 def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
     """Draws a cluster; where it was asked for something, mostly as it was planned to be."""
@@ -160,7 +166,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
     runs = draw(st.none() | st.sampled_from(_likely(of)) | revisions)
     if runs is not None:
         facts = in_line(WEB, (of,))
-        (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (given,))
+        (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (free(given, runs),))
         asked = carried_out(order)
         given = replace(given, record=draw(st.sampled_from([asked, asked, *_odd(asked)])))
     return replace(
@@ -170,7 +176,9 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
         health=draw(healths),
         healthy_s=draw(st.sampled_from([0.0, 100_000.0])),
         waiting_s=draw(st.sampled_from([0.0, 10_000.0])),
-        live=draw(st.sampled_from(LiveState)),
+        compared=draw(
+            st.none() | st.builds(Compared, of_revisions, st.sampled_from(LiveState), ages)
+        ),
         suspended="" if draw(flags) else "by hand",
     )
 

@@ -11,7 +11,7 @@ from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import KubeReader
 from reconciler.shell.executor.cells import Examined, member_health
-from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects
+from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects, cell_of
 from reconciler.shell.executor.orders import Examination
 
 
@@ -38,7 +38,8 @@ def examine(
     if not _own(there, found):
         return answer(LiveState.ABSENT)
     if len(there) < len(found) or any(_differs(desired, seen) for desired, seen in there):
-        return answer(LiveState.DIFFERS)
+        ours = all(cell_of(seen) == examination.key for _, seen in _own(there, found))
+        return answer(LiveState.OURS if ours else LiveState.DIFFERS)
     healths = [assess(seen, live.family(seen), now=now) for _, seen in there]
     return answer(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.renders import applied_everywhere
 from reconciler.model.actions import Admit, Adopt, Examine, Hold
-from reconciler.model.facts import Ask, Cell, FleetSummary, LiveState
+from reconciler.model.facts import Ask, Cell, Compared, FleetSummary, LiveState
 from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
@@ -30,9 +30,10 @@ from tests.fakes.facts import (
 )
 
 DEV_HAS_1 = cell(DEV, record(DEV))
-NOWHERE: dict[str, Any] = {"live": LiveState.ABSENT}
-SAME: dict[str, Any] = {"live": LiveState.EQUAL}
-OTHER: dict[str, Any] = {"live": LiveState.DIFFERS}
+NOWHERE: dict[str, Any] = {"compared": Compared(V1.id, LiveState.ABSENT)}
+SAME: dict[str, Any] = {"compared": Compared(V1.id, LiveState.EQUAL)}
+LOST: dict[str, Any] = {"compared": Compared(V1.id, LiveState.OURS)}
+OTHER: dict[str, Any] = {"compared": Compared(V1.id, LiveState.DIFFERS)}
 
 
 Members = dict[str, dict[str, Any]]
@@ -72,8 +73,13 @@ def everywhere(**changes: Any) -> Members:
         ),
         pytest.param(
             new({**everywhere(**SAME), "prod-3": OTHER}),
+            ["Examine AdoptionPending", "Hold AdoptionDiffers"],
+            id="one differs, and is compared again",
+        ),
+        pytest.param(
+            new({**everywhere(**SAME), "prod-3": LOST}),
             ["Hold AdoptionDiffers"],
-            id="one differs",
+            id="one has what is ours, and nobody knows why",
         ),
         pytest.param(
             new(everywhere(**OTHER), ask(V1, PROD, adopt_overwrite=True)),
@@ -118,7 +124,8 @@ def test_a_cell_without_a_record(given: Cell, actions: list[str]) -> None:
 
 
 def test_a_first_install_waits_for_the_environments_before() -> None:
-    given = new(everywhere(**NOWHERE), ask(V2, PROD))
+    nowhere = {"compared": Compared(V2.id, LiveState.ABSENT)}
+    given = new(everywhere(**nowhere), ask(V2, PROD))
     assert said(planned(DEV_HAS_1, given)) == ["Hold WaitingForProof"]
 
 
@@ -145,7 +152,7 @@ def test_the_examination_is_of_what_the_pin_asks_for() -> None:
 
 def test_a_difference_names_the_clusters_and_the_way_out() -> None:
     given = new({**everywhere(**SAME), "prod-3": OTHER})
-    (hold,) = planned(DEV_HAS_1, given)
+    _, hold = planned(DEV_HAS_1, given)
     assert isinstance(hold, Hold)
     assert hold.page
     assert "prod-3" in hold.message and "adopt: overwrite" in hold.message

@@ -35,6 +35,7 @@ from tests.fakes.facts import (
     WEB,
     ask,
     cell,
+    free,
     member,
     planned,
     policy,
@@ -325,7 +326,6 @@ def test_waves_stay_as_they_were_at_admission() -> None:
 @pytest.mark.parametrize(
     ("on", "known", "actions"),
     [
-        pytest.param({**NEW, "prod-3": None}, {}, ["Deliver prod-3 1.0.0"], id="one that joined"),
         pytest.param(
             {**NEW, "prod-3": V3},
             {"rejections": (rejection(V3, PROD),)},
@@ -377,7 +377,10 @@ def test_a_cluster_that_was_removed_while_rolling_out_holds_the_proof() -> None:
 
 def test_a_cluster_added_to_the_environment_is_no_part_of_a_running_roll_out() -> None:
     given = prod()
-    more = replace(given, members=(*given.members, member(ClusterName("prod-4"))))
+    joined = member(ClusterName("prod-4"))
+    unseen = replace(given, members=(*given.members, joined))
+    assert plan(unseen) == ["Examine AdoptionPending", "Prove Soaked"]
+    more = replace(given, members=(*given.members, free(joined, V1)))
     assert plan(more) == ["Deliver prod-4 1.0.0", "Prove Soaked"]
 
 

@@ -324,22 +324,6 @@ def test_compared_objects_are_sorted_by_service_environment_cluster_and_name(
     assert len(found) > 12 and found == sorted(found)
 
 
-def test_one_cluster_that_does_not_answer_is_told_and_hides_nothing(fleet: ServedFleet) -> None:
-    fleet.faults["prod-2"].is_down = True
-    try:
-        for command in ("status", "explain web prod", "plan", "history", "diff"):
-            told = fleet.cli(*command.split(), "-o", "json")
-            check(command.split()[0], told.document)
-            assert told.code == 3
-            (error,) = told.document["errors"]
-            assert error["object"] == "cluster prod-2" and error["why"]
-        assert len(fleet.cli("status", "-o", "json").document["cells"]) == 12
-        assert fleet.cli("explain", "web", "dev").code == 0, "it does not matter there"
-        assert "prod-2" in fleet.cli("status").err
-    finally:
-        fleet.faults["prod-2"].is_down = False
-
-
 @pytest.mark.parametrize("command", sorted(DOCUMENTS))
 def test_a_failure_keeps_to_the_same_document(command: str) -> None:
     arguments = {

@@ -64,6 +64,22 @@ def test_a_home_that_does_not_answer_is_told(homeless: ServedFleet, command: str
     assert f"cluster {HOME}" in told.err
 
 
+def test_one_cluster_that_does_not_answer_is_told_and_hides_nothing(fleet: ServedFleet) -> None:
+    fleet.faults["prod-2"].is_down = True
+    try:
+        for command in ("status", "explain web prod", "plan", "history", "diff"):
+            told = fleet.cli(*command.split(), "-o", "json")
+            check(command.split()[0], told.document)
+            assert told.code == 3
+            (error,) = told.document["errors"]
+            assert error["object"] == "cluster prod-2" and error["why"]
+        assert len(fleet.cli("status", "-o", "json").document["cells"]) == 12
+        assert fleet.cli("explain", "web", "dev").code == 0, "it does not matter there"
+        assert "prod-2" in fleet.cli("status").err
+    finally:
+        fleet.faults["prod-2"].is_down = False
+
+
 def test_records_that_may_not_be_read_are_no_empty_history(hidden: ServedFleet) -> None:
     told = could_not_look(hidden, "history")
     assert told.document["items"] == []

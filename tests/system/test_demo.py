@@ -21,7 +21,6 @@ from typing import IO, Any
 
 import pytest
 
-from reconciler.model.times import from_rfc3339
 from tests.processes import in_session, listens_at
 from tests.system.documents import check
 

@@ -11,6 +11,7 @@ from reconciler.core.comparing import LIVE_KEPT_S
 from reconciler.model.actions import Hold
 from reconciler.model.facts import Cell, Compared, LiveState, MemberHealth
 from reconciler.model.health import HealthStatus
+from reconciler.model.names import ClusterName
 from tests.fakes.facts import (
     DEV,
     PROD,
@@ -19,6 +20,8 @@ from tests.fakes.facts import (
     V2,
     ask,
     cell,
+    free,
+    member,
     planned,
     record,
     rejection,
@@ -144,3 +147,13 @@ def test_a_closed_gate_is_told_before_anything_is_compared() -> None:
 def test_the_way_back_is_done_without_a_cluster_that_was_never_given_anything() -> None:
     actions = said(planned(returning(live(LiveState.DIFFERS))))
     assert actions == ["FinishRollBack RolledBack"]
+
+
+def test_a_cluster_added_to_the_environment_is_no_part_of_a_running_roll_out() -> None:
+    known = record(PROD, V2, rollout=rollout(V2, PROD))
+    given = cell(PROD, known, ask(V2, PROD))
+    joined = member(ClusterName("prod-4"))
+    unseen = replace(given, members=(*given.members, joined))
+    assert said(planned(*BEFORE_PROD, unseen)) == ["Examine AdoptionPending", "Prove Soaked"]
+    more = replace(given, members=(*given.members, free(joined, V1)))
+    assert said(planned(*BEFORE_PROD, more)) == ["Deliver prod-4 1.0.0", "Prove Soaked"]

@@ -35,8 +35,6 @@ from tests.fakes.facts import (
     WEB,
     ask,
     cell,
-    free,
-    member,
     planned,
     policy,
     proof,
@@ -373,15 +371,6 @@ def test_a_cluster_that_was_removed_while_rolling_out_holds_the_proof() -> None:
     assert isinstance(hold, Hold)
     assert (hold.reason, hold.page) == (Reason.ORPHANED, True)
     assert "prod-3" in hold.message
-
-
-def test_a_cluster_added_to_the_environment_is_no_part_of_a_running_roll_out() -> None:
-    given = prod()
-    joined = member(ClusterName("prod-4"))
-    unseen = replace(given, members=(*given.members, joined))
-    assert plan(unseen) == ["Examine AdoptionPending", "Prove Soaked"]
-    more = replace(given, members=(*given.members, free(joined, V1)))
-    assert plan(more) == ["Deliver prod-4 1.0.0", "Prove Soaked"]
 
 
 # What is written down.

@@ -121,6 +121,10 @@ class Document:
         entries = found.items() if isinstance(found, dict) else ()
         return {key: value for key, value in entries if (*path, key) not in self.broken}
 
+    def named(self, name: str) -> Span | None:
+        """Returns where the field stands that people write like this (`dotted`), or None."""
+        return next((span for path, span in self.keys.items() if dotted(path) == name), None)
+
     def place(self, path: Path) -> Span:
         """Returns where a path stands, or the nearest thing around it."""
         for length in range(len(path), -1, -1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from reconciler.core.assembly import Unrenderable
@@ -137,15 +138,19 @@ class Trial:
                 self._found[(str(ref), owner)] = Fault(path, 0, 0, "TwoOwners", what, why, fix)
 
     def _note(self, error: ReconcilerError, path: str) -> None:
-        """Places a fault at the manifest that it names, or at the pin."""
+        """Places a fault at the manifest that it names, or at the field of the pin, or at the pin."""
         place, _, line = error.object.partition(":")
         number = int(line.partition(":")[0]) if line.partition(":")[0].isdecimal() else 0
-        where, what = path, f"{error.object}: {error.what}"
+        what, fix = f"{error.object}: {error.what}", error.fix or "correct it"
+        # What is wrong with a manifest is told once, and not for each environment.
+        fault, key = Fault(path, 0, 0, "DoesNotRender", what, error.why, fix), error.object
+        span = self._reading.documents[path].named(error.object)
         if place.startswith(("services/", "environments/")):
-            where, what = place, error.what
-        key = (where if where != path else error.object, error.why)
-        fix = error.fix or "correct it"
-        self._found[key] = Fault(where, number, 0, "DoesNotRender", what, error.why, fix)
+            fault, key = replace(fault, path=place, line=number, what=error.what), place
+        elif span is not None:
+            fault = replace(fault, line=span.line, column=span.column, field=error.object)
+            key = f"{path} {error.object}"
+        self._found[(key, error.why)] = fault
 
 
 def _asks(pin: Pin) -> tuple[object, ...]:

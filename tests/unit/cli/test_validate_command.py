@@ -133,6 +133,15 @@ def test_what_only_a_render_tells_is_a_fault(
     assert any(what in str(fault) for fault in faults), faults
 
 
+def test_a_value_that_only_a_render_tells_of_is_found_in_each_pin(repo: Path) -> None:
+    pins = [f"environments/{environment}/web.yaml" for environment in ("dev", "prod")]
+    many = {path: (repo / path).read_text() + "values:\n  replicas: many\n" for path in pins}
+    told = validate(write(repo, many))
+    found = [(f["path"], f["line"], f["column"], f["field"]) for f in told.document["faults"]]
+    lines = {path: text.count("\n") for path, text in many.items()}
+    assert found == [(path, lines[path], 3, "values.replicas") for path in pins]
+
+
 def test_two_services_that_render_one_object_are_a_fault(repo: Path) -> None:
     other = {
         path.replace("web", "api", 1) if path.startswith("services/") else path: text

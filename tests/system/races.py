@@ -107,12 +107,20 @@ class Races:
             http.drops_pushes = False
         self._check(bad, self._bad_commit, None, is_reverted=True)
 
-    def protected(self, *, restarts: int, point: Point | None = None) -> None:
-        """The branch takes no push: a person gets one branch, however often the daemon is restarted."""
+    def protected(
+        self, *, restarts: int, point: Point | None = None, refused_first: int = 0
+    ) -> None:
+        """The branch takes no push: a person gets one branch, however often the daemon is restarted.
+
+        Args:
+            restarts: Once the branch is there.
+            point: Where the daemon is killed before; None: nowhere.
+            refused_first: Pushes that are let be before; the first is to main, the second to the branch.
+        """
         self._hooks.protected = frozenset({MAIN})
         bad = self._merge_bad()
         if point is not None:
-            with self._killing(point):
+            with self._killing(point, refused_first=refused_first, is_landed=self._on.own_branches):
                 self._on.daemon.wait_dead()
             self._on.daemon.start()
         self._wait(lambda: self._branch_of(bad), "a branch for a person is recorded")
@@ -130,6 +138,36 @@ class Races:
         self._hooks.protected = frozenset()
         self._wait_recorded(bad)
         self._check_once(bad, self._bad_commit)
+        self._on.served.repository.git("update-ref", "-d", f"refs/heads/{branch}")
+
+    def replaced_and_protected(self) -> None:
+        """The branch takes no push, and the pin is replaced before ours is refused: nothing is put back."""
+        self._hooks.protected = frozenset({MAIN})
+        pushed: list[str | None] = []
+
+        def at_refs(service: str) -> None:
+            if service == PUSH and not pushed:
+                pushed.append(self._push_other(Other.REPLACES))
+
+        self._on.served.before_refs(at_refs)
+        try:
+            bad = self._merge_bad()
+            self._wait(lambda: self._branch_of(bad), "a branch for a person is recorded")
+        finally:
+            self._on.served.before_refs(None)
+        (branch,) = self._on.own_branches()
+        (made,) = self._on.made_since(self._bad_commit, branch)
+        assert made.trailers["Action"] == "quarantine"
+        files = self._on.served.repository.git("show", "--format=", "--name-only", branch).split()
+        assert files == [f"quarantine/{self._on.service}.yaml"]
+        self._merge_by_person(branch)
+        self._hooks.protected = frozenset()
+        self._wait_recorded(bad)
+        (version,) = pushed
+        assert version is not None
+        assert {self._on.pinned(e) for e in ("dev", "staging", "prod")} == {digest(version)}
+        self._on.wait_proven("prod", version)
+        self._good = version
         self._on.served.repository.git("update-ref", "-d", f"refs/heads/{branch}")
 
     def check_all(self) -> None:
@@ -171,11 +209,21 @@ class Races:
     # What the server does.
 
     @contextmanager
-    def _killing(self, point: Point, by: signal.Signals = signal.SIGKILL) -> Iterator[None]:
+    def _killing(
+        self,
+        point: Point,
+        by: signal.Signals = signal.SIGKILL,
+        *,
+        refused_first: int = 0,
+        is_landed: Callable[[], object] | None = None,
+    ) -> Iterator[None]:
         killed: list[int] = []
+        asked = 0
 
         def kill() -> None:
-            if not killed:
+            nonlocal asked
+            asked += 1
+            if not killed and asked > refused_first:
                 killed.append(self._on.daemon.pid)
                 os.kill(killed[0], by)
                 self._on.daemon.wait_dead()
@@ -201,7 +249,8 @@ class Races:
             assert killed
             if point.is_landed:
                 # The server is at it still when the daemon is gone.
-                self._wait(lambda: self._on.head() != self._bad_commit, "the push is taken")
+                taken = is_landed or (lambda: self._on.head() != self._bad_commit)
+                self._wait(taken, "the push is taken")
         finally:
             self._on.served.before_refs(None)
             self._hooks.pre_receive = self._hooks.post_receive = None
@@ -282,6 +331,10 @@ def _overtaken(races: Races) -> None:
 def _protected(races: Races) -> None:
     races.protected(restarts=2)
     races.protected(restarts=1, point=Point.DURING_REFUSED)
+    # The push to the branch: the server has it, and the daemon does not know.
+    races.protected(restarts=0, point=Point.AFTER)
+    races.protected(restarts=0, point=Point.DURING_ACCEPTED, refused_first=1)
+    races.replaced_and_protected()
 
 
 RACES: dict[str, Callable[[Races], None]] = {

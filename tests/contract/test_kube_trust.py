@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from reconciler.adapters.kube import connections
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
-from reconciler.errors import Denied, InvalidInput
+from reconciler.errors import Denied, InvalidInput, Unreachable
 from tests.contract.kube_fronts import REQUEST_S, Object, simulated
 from tests.gitservers.certificates import Authority, Certificate
 from tests.tls import TlsFront, tls_front
@@ -177,6 +177,19 @@ def test_the_token_follows_once_the_server_shows_what_is_trusted(tmp_path: Path)
         assert listing(api)
 
 
+def test_an_authority_that_is_no_certificate_is_told_before_anybody_is_asked(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path, good) as (front, kubeconfig, _):
+        tree = json.loads(kubeconfig.read_text())
+        named = base64.b64encode(b"no certificate").decode()
+        tree["clusters"][0]["cluster"]["certificate-authority-data"] = named
+        kubeconfig.write_text(json.dumps(tree))
+        with pytest.raises(InvalidInput, match="its certificates or key cannot be read"):
+            opened(kubeconfig)
+        assert front.connections == 0
+
+
 # A certificate in the place of a token.
 
 
@@ -184,7 +197,8 @@ def test_a_certificate_of_a_kubeconfig_is_shown_to_the_server(tmp_path: Path) ->
     with served(tmp_path, good) as (front, kubeconfig, _):
         authority = Authority(tmp_path / "clients")
         front.ask_for_one_of(authority.ca_file)
-        with pytest.raises(Denied):
+        # What the server says of it may be lost with the connection that it closes.
+        with pytest.raises((Denied, Unreachable)):
             listing(opened(kubeconfig))
         shown = authority.server("client")
         show(kubeconfig, shown.certificate_file, shown.key_file)

@@ -37,7 +37,8 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     record = view.cell.record
     if not view.cell.record_known:
         message = (
-            "the promotion record is not known: the home does not answer, or it cannot be read"
+            "the promotion record cannot be read: the home does not answer, forbids it, or holds "
+            "what is none"
         )
         # Whoever must be woken is, by the cluster's own alert, and not by each cell of the fleet.
         return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message),)

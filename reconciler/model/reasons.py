@@ -69,7 +69,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.SOURCE_UNKNOWN: "`source` in the pin names a commit that holds the service.",
     Reason.HISTORY_REWRITTEN: "`repo.accept_history` names the new HEAD, if it is meant; "
     "the word is used up by one rewrite.",
-    Reason.HOME_UNREACHABLE: "The home cluster answers.",
+    Reason.HOME_UNREACHABLE: "The home cluster answers, and lets the records be read.",
     Reason.ACTION_FAILED: "It is tried again; the message says what stands in its way.",
     Reason.NOT_LEADING: "This daemon leads again; the one that leads does the work meanwhile.",
     Reason.CLUSTER_UNREACHABLE: "The cluster answers.",

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cluster.audit import received_at
-from tests.cluster.fleet import Fleet, holds_for
+from tests.cluster.fleet import Fleet, fleet, holds_for
 from tests.conftest import CRASHES_IN_STAGING
-from tests.controlplane.cluster import DAEMON, STANDBY
+from tests.controlplane.cluster import DAEMON, STANDBY, ControlPlane
 from tests.system.daemon import DaemonProcess
 from tests.system.envrepo import CLUSTERS, digest
 
 GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
 QUIET_S = 3.0
+LEASE = {"duration_s": 10, "renew_deadline_s": 8, "retry_s": 0.5}
+
+
+@pytest.fixture
+def proven(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet whose daemon keeps its lease on a machine that does much else, too."""
+    with fleet(planes, tmp_path, settings={"lease": LEASE}) as made:
+        made.start_with(GOOD)
+        yield made
 
 
 def test_a_standby_takes_over_from_a_daemon_that_is_killed_and_there_are_never_two(

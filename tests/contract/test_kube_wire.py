@@ -201,21 +201,6 @@ def test_a_list_whose_second_page_fails_is_no_list(
             listing(made)()
 
 
-def test_pages_are_all_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.adapters.kube.client.PAGE_ITEMS", 3)
-    with simulated(tmp_path) as made:
-        for number in range(7):
-            made.api.create(config_map(f"map-{number}"))
-
-        def write(verb: str, steps: list[str]) -> None:
-            made.cluster.client().create(config_map(f"aaa-{time.monotonic_ns()}"))
-
-        made.faults.rules.append(write)
-        found = made.api.list("v1", "ConfigMap", namespace=None, label_selector="")
-        names = [obj["metadata"]["name"] for obj in found.items]
-        assert len(names) == len(set(names)) == 8
-
-
 def test_a_watch_that_is_cut_off_says_so_and_what_came_before_stands(tmp_path: Path) -> None:
     with simulated(tmp_path) as made:
         made.api.create(config_map("one"))

@@ -87,15 +87,19 @@ def reach(cell: Cell, rollout: Rollout) -> Reach:
 def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
     """Returns the members that may be given the revision now, as many as may change at once."""
     # One that does not answer takes nobody's place.
-    fresh = tuple(m for m in reach.members if m.known and not has_begun(m, rollout.revision))
-    # Neither does one that has something else, for as long as that is so.
-    fresh = tuple(sorted(fresh, key=lambda m: m.is_taken(rollout.revision.id)))
+    unbegun = [m for m in reach.members if m.reachable and not has_begun(m, rollout.revision)]
+    # Neither does one that has something else, for as long as that is so: it comes last.
+    known = (m for m in unbegun if m.known)
+    fresh = tuple(sorted(known, key=lambda m: m.is_taken(rollout.revision.id)))
     most = rollout.policy.max_concurrent
     if most is None:
         return fresh
     begun = (m for m in reach.waited_for() if has_begun(m, rollout.revision))
     changing = sum(not is_healthy(m, rollout.revision, for_s=0) for m in begun)
-    return fresh[: max(0, most - changing)]
+    # One that answers and is not known may be about to begin: while its record is being written,
+    # nothing that was seen there counts any more.
+    unknown = len(unbegun) - len(fresh)
+    return fresh[: max(0, most - changing - unknown)]
 
 
 def has_begun(member: Member, revision: Revision) -> bool:

@@ -59,6 +59,14 @@ def test_one_that_does_not_answer_takes_nobodys_place() -> None:
     assert said(planned(*BEFORE, given)) == ["Deliver prod-3 2.0.0"]
 
 
+def test_one_that_answers_and_is_not_known_may_be_about_to_change() -> None:
+    unknown = {"prod-2": {"synced": False}}
+    assert said(planned(*BEFORE, prod(ONE, unknown, max_concurrent=1))) == ["Hold ClusterUnknown"]
+    two = prod(ONE, unknown, max_concurrent=2)
+    assert said(planned(*BEFORE, two)) == ["Deliver prod-3 2.0.0"]
+    assert said(planned(*BEFORE, prod(ONE, unknown))) == ["Deliver prod-3 2.0.0"]
+
+
 def test_one_that_does_not_come_up_keeps_its_place_among_those_that_change() -> None:
     two = {**ONE, "prod-2": V2}
     given = prod(two, {"prod-2": LATE}, max_concurrent=1)

@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,85 +13,10 @@ from reconciler.simulated.behaviour import Fate
 from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.documents import check
-from tests.system.hostile import bomb
-from tests.system.kubeconfigs import Edit, spoiled
+from tests.system.kubeconfigs import HOSTILE, SECRET, TEXTS, spoiled
 from tests.system.served import ServedFleet, cli, process
 
 pytestmark = pytest.mark.xdist_group("bad-input-settings")
-
-SECRET = "hunter2-s3cr3t"
-
-
-def _exec(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
-    del cluster
-    user["exec"] = {
-        "apiVersion": "client.authentication.k8s.io/v1",
-        "command": "touch",
-        "args": [str(canary)],
-        "interactiveMode": "Never",
-    }
-
-
-def _auth_provider(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
-    del cluster
-    user["auth-provider"] = {
-        "name": "gcp",
-        "config": {"cmd-path": "touch", "cmd-args": str(canary)},
-    }
-
-
-def _user(**more: Any) -> Edit:
-    return lambda user, cluster, canary: user.update(more)
-
-
-def _cluster(**more: Any) -> Edit:
-    return lambda user, cluster, canary: cluster.update(more)
-
-
-def _server(address: str) -> Edit:
-    return _cluster(server=address)
-
-
-KUBECONFIGS: dict[str, tuple[Edit, str]] = {
-    "a program": (_exec, "allow.exec"),
-    "a credential provider": (_auth_provider, "allow.auth_provider"),
-    "a certificate's file": (
-        _user(**{"client-certificate": "/etc/passwd"}),
-        "allow.file_references",
-    ),
-    "a key's file": (_user(**{"client-key": "/etc/shadow"}), "allow.file_references"),
-    "a token's file": (_user(tokenFile="/etc/passwd"), "allow.file_references"),
-    "an authority's file": (
-        _cluster(**{"certificate-authority": "/etc/passwd"}),
-        "allow.file_references",
-    ),
-    "no check of the server": (
-        _cluster(**{"insecure-skip-tls-verify": True}),
-        "allow.insecure_tls",
-    ),
-    "a proxy": (_cluster(**{"proxy-url": "http://127.0.0.1:9"}), "proxy"),
-    "plain http elsewhere": (_server("http://example.com"), "plain http"),
-    "a file as a server": (_server("file:///etc/passwd"), "no http or https"),
-    "an option as a server": (_server("--kubeconfig=/etc/passwd"), "no http or https"),
-    "no server": (_server(""), "no http or https"),
-    "credentials in the address": (
-        _server(f"https://me:{SECRET}@example.com"),
-        "holds credentials",
-    ),
-}
-
-TEXTS: dict[str, bytes] = {
-    "an alias bomb": bomb(),
-    "50 KB of brackets": b"[" * 50_000,
-    "a depth of ten thousand": b"a: " + b"[" * 10_000 + b"]" * 10_000,
-    "two megabytes": b"a: " + b"x" * 2_000_000,
-    "a Python object": b"!!python/object/apply:os.system [touch /tmp/reconciler-was-here]\n",
-    "no YAML": f"users: [{{token: {SECRET}\n".encode(),
-    "UTF-16": "apiVersion: v1".encode("utf-16"),
-    "a list": b"- a\n",
-    "nothing": b"",
-    "bytes that are no text": b"\xff\xfe\xfd",
-}
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +26,11 @@ def fleet() -> Iterator[ServedFleet]:
         yield served
 
 
-@pytest.mark.parametrize("title", KUBECONFIGS)
+@pytest.mark.parametrize("title", HOSTILE)
 def test_a_cluster_whose_kubeconfig_is_refused_is_told_and_the_others_are_shown(
     title: str, fleet: ServedFleet, tmp_path: Path
 ) -> None:
-    edit, why = KUBECONFIGS[title]
+    edit, why = HOSTILE[title]
     path, canary = spoiled(fleet, "prod-3", edit, tmp_path)
     told = fleet.cli("status", "-o", "json", variables={"RECONCILER_KUBECONFIG": str(path)})
     check("status", told.document)
@@ -119,11 +43,11 @@ def test_a_cluster_whose_kubeconfig_is_refused_is_told_and_the_others_are_shown(
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("title", KUBECONFIGS)
+@pytest.mark.parametrize("title", HOSTILE)
 def test_a_home_whose_kubeconfig_is_refused_ends_the_command(
     title: str, fleet: ServedFleet, tmp_path: Path
 ) -> None:
-    edit, why = KUBECONFIGS[title]
+    edit, why = HOSTILE[title]
     path, canary = spoiled(fleet, "dev-1", edit, tmp_path)
     variables = {"RECONCILER_KUBECONFIG": str(path)}
     for command in ("status", "run --once --timeout-s 5 --listen 127.0.0.1:0"):
@@ -163,7 +87,7 @@ def test_settings_that_are_none_end_the_command(title: str, tmp_path: Path) -> N
 
 def test_the_daemon_goes_on_without_a_cluster_that_it_may_not_reach(tmp_path: Path) -> None:
     with ServedFleet() as fleet:
-        path, canary = spoiled(fleet, "prod-3", _exec, tmp_path)
+        path, canary = spoiled(fleet, "prod-3", HOSTILE["a program"][0], tmp_path)
         settings = {**settings_for(fleet), "clusters": {}, "kubeconfig": str(path)}
         settings["repo"] = {"url": fleet.repo_url, "poll_s": 0.3}
         with DaemonProcess(tmp_path / "daemon", settings) as daemon:

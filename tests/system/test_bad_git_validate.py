@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -258,6 +260,27 @@ def test_a_full_disk_is_told_and_leaves_nothing_in_the_way(
         assert validate().document["commit"] == later
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk, to fill it")
+def test_a_disk_that_is_in_fact_full_is_told_and_mended_by_more_room(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    disk = validate.folder / "state"
+    disk.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o")
+    subprocess.run([*mount, "size=1m", "none", str(disk)], check=True)
+    try:
+        with changed(served[Way.HTTP]):
+            former = validate().document["commit"]
+            later = served[Way.HTTP].repository.commit({"large": os.urandom(4 * 1024 * 1024)})
+            refused(validate(), 3, "disk space")
+            assert validate(former).document["commit"] is None, "it cannot look, and says so"
+            subprocess.run([*mount, "remount,size=32m", "none", str(disk)], check=True)
+            assert validate().document["commit"] == later
+    finally:
+        # A process that waits for the next exchange still has files there open.
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
 def test_a_full_disk_that_leaves_no_room_to_render_is_told(tmp_path: Path) -> None:
     example = str(shipped("example-repo"))
     told = process("validate", example, "-o", "json", file_bytes_max=0, folder=tmp_path)
@@ -281,6 +304,28 @@ def test_a_lock_that_was_left_over_does_not_matter(
     with changed(served[Way.HTTP]):
         later = served[Way.HTTP].repository.commit({"README.md": b"hello"})
         assert validate().document["commit"] == later
+
+
+def test_a_mirror_of_what_the_branch_was_before_it_was_rewritten_is_no_answer(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    former = validate().document["commit"]
+    with changed(served[Way.HTTP]):
+        rewritten = served[Way.HTTP].repository.commit(files(), orphan=True, message="all new")
+        assert validate().document["commit"] == rewritten != former
+
+
+def test_a_mirror_of_another_repository_or_of_none_is_no_answer(
+    validate: Validating, served: dict[Way, Served]
+) -> None:
+    assert validate().code == 0
+    validate.repo = repo_settings(served[Way.HTTPS])
+    assert validate().document["commit"] == served[Way.HTTPS].repository.tip()
+    mirror = validate.folder / "state" / "mirror.git"
+    shutil.rmtree(mirror)
+    mirror.mkdir()
+    (mirror / "HEAD").write_text("no ref at all")
+    assert validate().document["commit"] == served[Way.HTTPS].repository.tip()
 
 
 def test_programs_that_a_local_repos_configuration_names_do_not_run(

@@ -27,6 +27,8 @@ def test_a_merge_into_a_folder_is_fetched_without_waiting_for_the_next_poll(
             checkout = tmp_path / "checkout"
             checkout.mkdir()
             (checkout / ".git").symlink_to(bare)
+            # Whoever works there may have been killed at it.
+            (bare / "index.lock").write_text("")
             made.daemon.settings["repo"]["url"] = str(checkout)
         made.daemon.settings["repo"]["poll_s"] = NEVER_S
         made.start_with(GOOD, policy(soak_s=0.3))

@@ -71,3 +71,23 @@ def test_a_commit_that_is_not_at_hand_is_told_as_that(kind: str, tmp_path: Path)
     assert path == PIN
     assert "is no commit of the repository that is looked at" in why
     assert "shallow clone" in fix
+
+
+@pytest.mark.parametrize("what", ["the folder", "HEAD there", "HEAD of it as the remote"])
+def test_a_lock_that_was_left_over_in_a_checkout_is_nobodys_business(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = reverted(tmp_path / "repo", "env")
+    lock = tmp_path / "repo" / ".git" / "index.lock"
+    lock.write_text("")
+    variables = {"RECONCILER_STATE_DIR": str(tmp_path / "state"), "RECONCILER_PATH": "env"}
+    if what == "the folder":
+        assert faults(folder) == []
+    elif what == "HEAD there":
+        monkeypatch.chdir(folder)
+        assert cli("validate", "HEAD", variables=variables).code == 0
+    else:
+        monkeypatch.chdir(tmp_path)
+        told = cli("validate", "HEAD", "--repo", str(tmp_path / "repo"), variables=variables)
+        assert told.code == 0, told.out
+    assert lock.exists(), "it is not ours to take away"

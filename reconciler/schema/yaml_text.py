@@ -85,7 +85,8 @@ class Document:
 
     def is_known(self, path: Path) -> bool:
         """Whether neither what stands at a path nor anything around it is broken."""
-        return not any(path[:end] in self.broken for end in range(len(path) + 1))
+        # Nearly every file is whole, and every one is asked at each commit.
+        return not self.broken or not any(path[:end] in self.broken for end in range(len(path) + 1))
 
     def is_whole(self, path: Path) -> bool:
         """Whether nothing is broken at a path, around it or below it."""
@@ -118,8 +119,11 @@ class Document:
     def mapping(self, *path: str | int) -> dict[str, Any]:
         """Returns those entries of a mapping that are not broken; nothing else has any."""
         found = self.part(*path)
-        entries = found.items() if isinstance(found, dict) else ()
-        return {key: value for key, value in entries if (*path, key) not in self.broken}
+        if not isinstance(found, dict):
+            return {}
+        if not self.broken:
+            return found
+        return {key: value for key, value in found.items() if (*path, key) not in self.broken}
 
     def named(self, name: str) -> Span | None:
         """Returns where the field stands that people write like this (`dotted`), or None."""

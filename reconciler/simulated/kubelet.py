@@ -80,7 +80,8 @@ def status_of(
         "conditions": _ended_conditions(pod, phase, born, pace)
         if phase in _ENDED
         else _conditions(pod, statuses, born, pace),
-        "containerStatuses": statuses,
+        # A kubelet tells them in order of name, whatever their order in the Pod.
+        "containerStatuses": sorted(statuses, key=lambda s: str(s["name"])),
         "hostIP": "10.0.0.1",
         "hostIPs": [{"ip": "10.0.0.1"}],
         **({} if is_new else {"podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}),
@@ -115,8 +116,9 @@ def _ended_conditions(pod: Object, phase: str, born: datetime, pace: Pace) -> li
     why, started = {"reason": _ENDED[phase]}, _time(born)
     became = _time(born + timedelta(seconds=pace.ready_after_s))
     initialized = _condition(pod, "Initialized", started)
+    stopped = {"reason": "PodSandboxNotReady", "message": "pod sandbox is not ready"}
     return [
-        {**_condition(pod, "PodReadyToStartContainers", became), "status": "False"},
+        _condition(pod, "PodReadyToStartContainers", became, stopped),
         {**initialized, **why} if phase == "Succeeded" else initialized,
         _condition(pod, "Ready", became, why),
         _condition(pod, "ContainersReady", became, why),

@@ -93,23 +93,21 @@ class Recorded:
         return [shape(self.pod, status) for status in self.statuses]
 
 
-def recorded(fate: Fate) -> Recorded:
-    """Returns the recording of a fate."""
-    return Recorded(**json.loads((RECORDINGS / f"{fate.value}.json").read_text()))
+def recorded(fate: Fate | str) -> Recorded:
+    """Returns the recording of a fate, or of a Pod that has another name."""
+    return Recorded(**json.loads((RECORDINGS / f"{fate}.json").read_text()))
 
 
 def shape(pod: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
     """Returns a status, field for field and word for word, but for what is another at each Pod."""
-    meta = pod["metadata"]
-    image = pod["spec"]["containers"][0]["image"]
-    registry, repository, digest = re.split("[/@]", image)
-    text = json.dumps(status)
-    for one, name in (
-        (image, "<image>"),
-        (f"https://{registry}/v2/{repository}/manifests/{digest}", "<manifest>"),
-        (meta["uid"], "<uid>"),
-        (meta["name"], "<pod>"),
-    ):
+    meta, text = pod["metadata"], json.dumps(status)
+    names = [(meta["uid"], "<uid>"), (meta["name"], "<pod>")]
+    for container in pod["spec"]["containers"]:
+        image = container["image"]
+        registry, repository, digest = re.split("[/@]", image)
+        manifest = f"https://{registry}/v2/{repository}/manifests/{digest}"
+        names = [(image, "<image>"), (manifest, "<manifest>"), *names]
+    for one, name in names:
         text = text.replace(one, name)
     for pattern, name in OWN.items():
         text = re.sub(pattern, name, text)
@@ -134,6 +132,34 @@ def test_a_simulated_cluster_writes_what_a_kubelet_writes(fate: Fate) -> None:
     assert len(told) == len(wanted)
     for step, one in enumerate(told):
         assert one == wanted[step], step
+
+
+OTHERS = {
+    "left-crash": (Fate.CRASH,),
+    "left-oom": (Fate.OOM,),
+    "left-beside": (Fate.READY, Fate.CRASH),
+    "beside-ready": (Fate.READY, Fate.READY),
+    "beside-crash": (Fate.READY, Fate.CRASH),
+}
+"""Pods that are not started again, and Pods of two containers, with what becomes of each of those."""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_simulated_cluster_writes_what_a_kubelet_writes_of_other_pods(name: str) -> None:
+    record = recorded(name)
+    assert re.search(r"v1\.37\.2", record.source)
+    pod = json.loads(json.dumps(record.pod))
+    for container, fate in zip(pod["spec"]["containers"], OTHERS[name], strict=True):
+        container["image"] = f"registry.example.com/{container['name']}@{digest_for(fate)}"
+    # The runtime that was recorded has started a container as soon as it is asked about.
+    pace, now = Pace(ready_after_s=0.0), datetime.now(UTC)
+    wanted = record.shapes
+    if name.startswith("left") and len(wanted) > 1:
+        # A simulated kubelet has stopped the sandbox of a Pod that has ended by the time that it tells.
+        wanted = wanted[-1:]
+    for step, one in enumerate(wanted):
+        age_s = (step + 0.5) * pace.crash_every_s
+        assert shape(pod, status_of(pod, age_s, now, pace)) == one, step
 
 
 @pytest.mark.parametrize(
@@ -192,6 +218,21 @@ def test_our_stages_write_what_a_kubelet_writes(
     assert len(told) == len(wanted)
     for step, one in enumerate(told):
         assert one == wanted[step], step
+
+
+@pytest.mark.parametrize("name", ["left-crash", "left-oom"])
+def test_our_stages_write_what_a_kubelet_writes_of_a_pod_that_is_not_started_again(
+    planes: dict[str, ControlPlane], name: str
+) -> None:
+    plane, pod = planes["dev-1"], _pod(OTHERS[name][0])
+    pod["metadata"]["name"] = name
+    pod["spec"]["restartPolicy"] = "Never"
+    made = plane.request("POST", PODS, pod)
+    try:
+        found = _until(plane, name, lambda pod: bool(pod["status"].get("phase") == "Failed"))
+        assert shape(made, found["status"]) == recorded(name).shapes[-1]
+    finally:
+        plane.request("DELETE", f"{PODS}/{name}")
 
 
 @pytest.mark.parametrize("fate", PLAYED)

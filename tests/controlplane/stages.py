@@ -281,6 +281,9 @@ _NOT_READY = """
         message: {{ printf "containers with unready status: [%s]" (join " " $names) | Quote }}"""
 _FAILED = """
         reason: PodFailed"""
+_STOPPED = """
+        reason: PodSandboxNotReady
+        message: pod sandbox is not ready"""
 
 
 def _status(phase: str, container: str, *, ready: bool = False) -> str:
@@ -289,7 +292,10 @@ def _status(phase: str, container: str, *, ready: bool = False) -> str:
     Its class of service is the API server's to say, and its address is taken from kwok's once.
     """
     why = _FAILED if phase == "Failed" else _NOT_READY
-    met = "".join(_condition(name, met=phase != "Failed" or name not in _SANDBOX) for name in _MET)
+    met = "".join(
+        _condition(name, met=phase != "Failed" or name not in _SANDBOX, why=_STOPPED)
+        for name in _MET
+    )
     named = "".join(_condition(name, met=ready, why=why) for name in ("Ready", "ContainersReady"))
     return f"""{_statuses(container)}
       {{{{ $names := list }}}}

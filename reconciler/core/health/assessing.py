@@ -131,6 +131,18 @@ def _claim(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Resu
     return progressing("NotBound", f"its phase is {phase or 'not known yet'}")
 
 
+def _volume(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+    """A volume that no claim has yet is as ready as one that is bound."""
+    del family, now
+    status = obj.get("status") or {}
+    phase = status.get("phase")
+    if phase in ("Available", "Bound"):
+        return current()
+    if phase == "Failed":
+        return failed(str(status.get("reason") or "Failed"), str(status.get("message") or ""))
+    return progressing("NotBound", f"its phase is {phase or 'not known yet'}")
+
+
 def _definition(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
     del family, now
     status = obj.get("status") or {}
@@ -185,8 +197,10 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "ResourceQuota"): _configuration,
     ("", "ServiceAccount"): _configuration,
     ("", "Namespace"): _namespace,
+    ("", "PersistentVolume"): _volume,
     ("", "PersistentVolumeClaim"): _claim,
     ("", "Pod"): workloads.pod,
+    ("", "ReplicationController"): workloads.replica_set,
     ("", "Service"): _service,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apps", "DaemonSet"): workloads.daemon_set,

@@ -45,6 +45,10 @@ def claim(**status: str) -> dict[str, Any]:
     return obj("PersistentVolumeClaim", "v1", status=status)
 
 
+def volume(**status: str) -> dict[str, Any]:
+    return obj("PersistentVolume", "v1", status=status)
+
+
 def definition(**conditions: str) -> dict[str, Any]:
     return saying("CustomResourceDefinition", "apiextensions.k8s.io/v1", **conditions)
 
@@ -63,6 +67,13 @@ def balancer(**status: Any) -> dict[str, Any]:
         pytest.param(obj("ConfigMap", "v1", data={}), CURRENT, "", id="configuration is there"),
         pytest.param(
             obj("Service", "v1", spec={"type": "ClusterIP"}), CURRENT, "", id="a service is inside"
+        ),
+        pytest.param(volume(phase="Available"), CURRENT, "", id="a volume waits for a claim"),
+        pytest.param(volume(phase="Bound"), CURRENT, "", id="a volume is bound"),
+        pytest.param(volume(phase="Pending"), PROGRESS, "NotBound", id="a volume is being made"),
+        pytest.param(volume(phase="Released"), PROGRESS, "NotBound", id="a volume is let go of"),
+        pytest.param(
+            volume(phase="Failed", reason="Recycler"), FAILED, "Recycler", id="a volume failed"
         ),
         pytest.param(
             balancer(loadBalancer={}), PROGRESS, "NoLoadBalancer", id="a balancer has no address"

@@ -90,6 +90,11 @@ spec:
 """
 
 
+def image(version: str, fate: Fate = Fate.READY) -> str:
+    """Returns the image that `pin` asks for."""
+    return f"registry.example.com/web@{digest_for(fate, version)}"
+
+
 def pin(version: str, fate: Fate = Fate.READY, *, note: str = "") -> str:
     """Returns the text of a pin."""
     digest = digest_for(fate, version)

@@ -19,18 +19,13 @@ from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
 from reconciler.model.view import View
 from reconciler.ports.kube import Propagation
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import World, pins
+from tests.fakes.world import World, image, pins
 
 GOOD, NEWER = "1.0.0", "1.1.0"
 BAD = "prod-2"
 """Of the last wave, beside prod-3."""
 
 Meet = Callable[[str, str], None]
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def meeting(error: ReconcilerError, verbs: str = "", kinds: str = "") -> Meet:

@@ -10,8 +10,8 @@ from reconciler.model.facts import Member
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import ObjectRef
 from reconciler.model.times import rfc3339
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, FLEET, MANIFESTS, POLICY, SERVICE, World, pin, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import CLUSTERS, FLEET, MANIFESTS, POLICY, SERVICE, World, image, pin, pins
 
 GOOD, NEWER, NEWEST = "1.0.0", "1.1.0", "1.2.0"
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "web", "web")
@@ -24,10 +24,6 @@ def proven_world(**options: Any) -> World:
     world.git.merge(pins(GOOD))
     assert world.until(lambda: world.proven("prod", GOOD))
     return world
-
-
-def image(version: str, fate: Fate = Fate.READY) -> str:
-    return f"registry.example.com/web@{digest_for(fate, version)}"
 
 
 def replicas(world: World, cluster: str) -> int:

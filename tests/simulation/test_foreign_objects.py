@@ -9,8 +9,7 @@ import pytest
 from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import Propagation
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import FLEET, POLICY, World, pins
+from tests.fakes.world import FLEET, POLICY, World, image, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 
@@ -22,10 +21,6 @@ WITHOUT_PROD_3 = {
     "policies/line.yaml": POLICY.replace("DRIFT", "correct").replace(", prod-3]", "]"),
 }
 WITH_PROD_3 = {"fleet.yaml": FLEET, "policies/line.yaml": POLICY.replace("DRIFT", "correct")}
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def config(world: World, cluster: str) -> Any:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from reconciler.model.events import EventKind
 from reconciler.model.records import Rejection
 from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, MANIFESTS, World, pin
+from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pin
 
 GOOD, NEWER = "1.0.0", "1.9.0"
 HOUR_S = 3600.0
 INCIDENT_S = 120.0
 """Services that fail closer together than this are held, and not taken back."""
-
-
-def image(version: str, fate: Fate = Fate.READY) -> str:
-    return f"registry.example.com/web@{digest_for(fate, version)}"
 
 
 def release(version: str, *services: str, fate: Fate = Fate.READY) -> dict[str, str]:

@@ -7,18 +7,14 @@ from functools import cache
 import pytest
 
 from reconciler.model.events import EventKind
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import World, Write, pin, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import World, Write, image, pin, pins
 
 GOOD, BAD = "1.0.0", "1.1.0"
 HOME, STAGING, DRIFTED, ANOTHER = "dev-1", "staging-1", "prod-1", "prod-2"
 TIMEOUT_S = 10.0
 SPREAD_S = 1.0
 """What the order of tasks, and how often a watch of virtual time looks, make of it."""
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def measured(hanging: str, for_s: float) -> tuple[float, float]:

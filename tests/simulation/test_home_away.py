@@ -9,16 +9,12 @@ import pytest
 from reconciler.model.events import EventKind
 from reconciler.model.fleet import Mode
 from reconciler.model.objects import ObjectRef
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, World, pin, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import CLUSTERS, World, image, pin, pins
 
 GOOD, BAD, NEWER = "1.0.0", "1.1.0", "1.2.0"
 HOME, STAGING = "dev-1", "staging-1"
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "web", "web")
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 @pytest.fixture

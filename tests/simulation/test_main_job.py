@@ -12,15 +12,11 @@ from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import Propagation
 from reconciler.simulated.behaviour import Fate, digest_for
 from reconciler.simulated.store import Store
-from tests.fakes.world import CLUSTERS, World, pin, pins
+from tests.fakes.world import CLUSTERS, World, image, pin, pins
 
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "web", "web")
 GOOD, BAD = "1.0.0", "1.1.0"
 ALL = [cluster for names in CLUSTERS.values() for cluster in names]
-
-
-def image(version: str, fate: Fate = Fate.READY) -> str:
-    return f"registry.example.com/web@{digest_for(fate, version)}"
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, World, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import CLUSTERS, World, image, pins
 
 BAD, NEWER = "1.0.0", "1.1.0"
 REFS = (
@@ -13,10 +13,6 @@ REFS = (
     ObjectRef("apps/v1", "Deployment", "web", "web"),
     ObjectRef("v1", "Service", "web", "web"),
 )
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def failed_at_first() -> World:

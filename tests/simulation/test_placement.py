@@ -8,8 +8,8 @@ from reconciler.cli.comparing import rendered
 from reconciler.cli.looking import Look
 from reconciler.model.actions import Hold
 from reconciler.model.reasons import Reason
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import FLEET, SERVICE, World, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import FLEET, SERVICE, World, image, pins
 
 PLACED = f"{SERVICE}placement: {{match_labels: {{region: eu}}}}\n"
 ONE_AND_THREE = ("dev-1", "staging-1", "prod-1", "prod-3")
@@ -20,10 +20,6 @@ def fleet(*in_europe: str) -> str:
     for cluster in in_europe:
         text = text.replace(f"{{name: {cluster}}}", f"{{name: {cluster}, labels: {{region: eu}}}}")
     return text
-
-
-def image(version: str, fate: Fate = Fate.READY) -> str:
-    return f"registry.example.com/web@{digest_for(fate, version)}"
 
 
 def hold_in_prod(world: World) -> Hold:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.events import EventKind
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, MANIFESTS, World, pin, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pin, pins
 
 GOOD, BAD, NEWER = "1.0.0", "1.1.0", "1.2.0"
 BOTH = ("web", "api")
@@ -16,10 +16,6 @@ API = {
         "app: web", "app: api"
     ),
 }
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def release(version: str, *services: str) -> dict[str, str]:

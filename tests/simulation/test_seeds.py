@@ -11,15 +11,11 @@ import random
 import pytest
 
 from reconciler.model.events import EventKind
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, World, pin, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import CLUSTERS, World, image, pin, pins
 
 GOOD, BAD, NEWER = "1.0.0", "1.1.0", "1.2.0"
 SEEDS = range(2, 2 + int(os.environ.get("SIM_SEEDS", "2")))
-
-
-def image(version: str, fate: Fate = Fate.READY) -> str:
-    return f"registry.example.com/web@{digest_for(fate, version)}"
 
 
 def killed_somewhere(world: World, seed: int, within_s: float) -> None:

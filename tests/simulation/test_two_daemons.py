@@ -9,18 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.model.events import EventKind
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import CLUSTERS, World, Write, pin, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import CLUSTERS, World, Write, image, pin, pins
 
 GOOD, BAD, NEWER = "1.0.0", "1.1.0", "1.2.0"
 STAGING = "staging-1"
 RECORDS = ("PromotionRecord", "ServiceRecord")
 SEEDS = range(2, 2 + int(os.environ.get("SIM_SEEDS", "2")))
 """Each chooses another order of tasks, and another moment to stall; it replays exactly."""
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def two_daemons(seed: int) -> World:

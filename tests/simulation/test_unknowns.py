@@ -5,16 +5,12 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model.events import PAGE, Event, EventKind
-from reconciler.simulated.behaviour import Fate, Pace, digest_for
-from tests.fakes.world import World, pins
+from reconciler.simulated.behaviour import Fate, Pace
+from tests.fakes.world import World, image, pins
 
 GOOD, NEW = "1.0.0", "1.1.0"
 DEADLINE_S = 60.0
 """The world's policy's."""
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 def released(fate: Fate, *, pace: Pace | None = None) -> World:

@@ -8,15 +8,11 @@ import pytest
 
 from reconciler.errors import TransientError
 from reconciler.model.events import EventKind
-from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import World, Write, pins
+from reconciler.simulated.behaviour import Fate
+from tests.fakes.world import World, Write, image, pins
 
 GOOD, BAD = "1.0.0", "1.1.0"
 HOME, STAGING = "dev-1", "staging-1"
-
-
-def image(version: str) -> str:
-    return f"registry.example.com/web@{digest_for(Fate.READY, version)}"
 
 
 @pytest.fixture

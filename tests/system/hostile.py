@@ -163,17 +163,20 @@ def names() -> Iterator[Row]:
         )
 
 
+TARGETS = {
+    "a file": "../../fleet.yaml",
+    "a folder": "../staging",
+    "itself": "web.yaml",
+    "a system file": "/etc/passwd",
+    "the repository": "../../.git/config",
+    "another environment": "../staging/web.yaml",
+}
+"""What a link leads to, where a file should be."""
+
+
 def links() -> Iterator[Row]:
     """What is no file, where a file or a folder should be."""
-    targets = {
-        "a file": "../../fleet.yaml",
-        "a folder": "../staging",
-        "itself": "web.yaml",
-        "a system file": "/etc/passwd",
-        "the repository": "../../.git/config",
-        "another environment": "../staging/web.yaml",
-    }
-    for title, target in targets.items():
+    for title, target in TARGETS.items():
         for path in (PIN, SERVICE, MANIFEST):
             yield Row(f"a link to {title} as {path}", path, target.encode(), path, LINK)
         kustomization = Row(
@@ -186,6 +189,18 @@ def links() -> Iterator[Row]:
     yield Row("a link as a quarantine", QUARANTINE, b"../fleet.yaml", QUARANTINE, LINK)
     yield Row("a link as a service", "services/web", b"../services/api", "services/web", LINK)
     yield Row("a link as an environment", "environments/dev", b"staging", "environments/dev", LINK)
+    yield Row("a link to /etc as a service", "services/web", b"/etc", "services/web", LINK)
+    yield Row(
+        "a link to /etc as an environment", "environments/dev", b"/etc", "environments/dev", LINK
+    )
+    yield Row(
+        "a link to /etc as a base",
+        "services/api/base",
+        b"/etc",
+        "services/api/base",
+        LINK,
+        ("api",),
+    )
     for path in (PIN, SERVICE, MANIFEST, "services/web", "environments/dev"):
         yield Row(f"a submodule as {path}", path, b"1" * 20, path, SUBMODULE)
         if "." in path:

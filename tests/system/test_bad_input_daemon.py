@@ -16,7 +16,16 @@ import pytest
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
-from tests.system.hostile import MANIFEST, PIN, QUARANTINE, ROWS, Row
+from tests.system.hostile import (
+    BAD_PATHS,
+    MANIFEST,
+    PIN,
+    QUARANTINE,
+    ROWS,
+    TARGETS,
+    TEXTS,
+    Row,
+)
 from tests.system.pushing import committed, named
 from tests.system.served import ServedFleet
 
@@ -49,12 +58,35 @@ CHOSEN = (
     *("a Python object as " + PIN, "a Python object as services/web/web.yaml", "the version 1e3"),
     *("the version no", "a mode of 0400 in values", "an alias bomb as services/api/base/kustomization.yaml"),
     *("half a character as quarantine/web.yaml", "an empty file as policies/line.yaml"),
+    *("a two-dot leader as an image", "a backslash in resources", "the version 0400"),
+    *("a link to /etc as a service", "a link to /etc as an environment", "a link to /etc as a base"),
+    *("a link to a file as services/web/web.yaml", "a link to a folder as a kustomization"),
+    *("ten thousand mappings in one another as " + PIN, "50 KB of braces as services/web/web.yaml"),
+    *("bytes that are no text as services/web/web.yaml", "a NUL as services/web/service.yaml"),
+    *("a tag of its own as services/web/web.yaml", "a merge key as " + PIN),
+    *("only a comment as " + PIN, "a list as services/api/base/kustomization.yaml"),
+    *("a word as quarantine/web.yaml", "an LFS pointer as fleet.yaml"),
 )  # fmt: skip
 """One of each kind of answer: each takes the daemon a few seconds, and `validate` is given them all."""
 
-NAMESPACES = ("web", "api", "worker", "store")
-
 BY_TITLE = {row.title: row for row in ROWS}
+
+
+def cases() -> list[tuple[str, ...]]:
+    """Returns what is merged together: of what stops one service alone, one of web and one of api."""
+
+    def stops(title: str, service: str) -> bool:
+        # A whole environment is everybody's, and a quarantine is looked at in a way of its own.
+        is_own = BY_TITLE[title].path not in (QUARANTINE, "environments/dev")
+        return is_own and BY_TITLE[title].services == (service,)
+
+    web, api = ([title for title in CHOSEN if stops(title, name)] for name in ("web", "api"))
+    rest = [title for title in CHOSEN if title not in web and title not in api]
+    pairs = [(*web[at : at + 1], *api[at : at + 1]) for at in range(max(len(web), len(api)))]
+    return [*pairs, *((title,) for title in rest)]
+
+
+NAMESPACES = ("web", "api", "worker", "store")
 
 
 class Lab:
@@ -141,11 +173,17 @@ def broken(document: dict[str, Any]) -> str:
     return "\n".join(f"{b['path']}: {b['why']}" for b in head["broken"]) + (head["error"] or "")
 
 
-@pytest.mark.parametrize("title", CHOSEN)
-def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, title: str) -> None:
-    row = BY_TITLE[title]
+@pytest.mark.parametrize("kind", [*BAD_PATHS, *TEXTS, *(f"a link to {what}" for what in TARGETS)])
+def test_each_kind_of_bad_thing_is_chosen(kind: str) -> None:
+    assert any(title.startswith(f"{kind} ") for title in CHOSEN) or kind in CHOSEN
+
+
+@pytest.mark.parametrize("titles", cases(), ids=" and ".join)
+def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, ...]) -> None:
+    bad, title = [BY_TITLE[title] for title in titles], " and ".join(titles)
+    row = bad[0]
     before = {namespace: lab.objects(namespace) for namespace in ("web", "api", "worker")}
-    rows = [row]
+    rows = list(bad)
     if row.path == QUARANTINE:
         # What it holds is not known, so that nothing new of the service may go on.
         digest = digest_for(Fate.READY, "9.9.9")
@@ -161,12 +199,12 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, title: str) -> None
         assert lab.runs("store", "dev") not in (version, None), "the former commit stays"
     else:
         lab.daemon.until(lambda: lab.runs("store", "dev") == version, f"{title}: others go on")
-        for service in row.services:
+        for one, service in ((row, service) for row in bad for service in row.services):
             cell = lab.daemon.cell(service, "dev")
             assert cell is not None and cell["admitted"] is not None
             assert cell["reason"] in HELD, cell
-            assert row.named in cell["message"], cell
-            assert row.named in html.unescape(lab.explain(service))
+            assert one.named in cell["message"], cell
+            assert one.named in html.unescape(lab.explain(service))
         if not row.services:
             assert row.named in broken(lab.daemon.status())
     assert lab.daemon.is_running

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core import gates, rolling
-from reconciler.core.comparing import differs, examinations
+from reconciler.core.comparing import differs, examinations, held_up
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Adopt, Hold
@@ -60,7 +60,8 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
     live = {m.cluster: m.live(wanted.id) for m in members}
     again = examinations(view, wanted, members)
     if LiveState.UNKNOWN in live.values():
-        return again
+        held = held_up(view, wanted, members)
+        return (*again, held) if held is not None else again
     if all(found is LiveState.ABSENT for found in live.values()):
         return _admit(view, wanted)
     differing = [c for c, found in live.items() if found in (LiveState.DIFFERS, LiveState.OURS)]

@@ -39,14 +39,16 @@ def held_up(view: CellView, revision: Revision, members: Iterable[Member]) -> Ho
     unread = next((m for m in ours if _is_unreadable(m, revision)), None)
     if unread is None:
         return None
-    why = unread.health.message or "it is being read"
-    message = f"{unread.cluster} is given nothing before what is live there was compared: {why}"
+    message = f"what is live on {unread.cluster} could not be compared: {unread.health.message}"
     return Hold(view.service, view.environment, Reason.ADOPTION_PENDING, message)
 
 
 def _is_unreadable(member: Member, revision: Revision) -> bool:
+    """Whether it was tried; what is only being read is no reason to hold anything."""
     told = member.compared
-    return told is not None and told.revision == revision.id and told.live is LiveState.UNKNOWN
+    if told is None or told.revision != revision.id or told.live is not LiveState.UNKNOWN:
+        return False
+    return bool(member.health.message)
 
 
 def examinations(

@@ -9,6 +9,7 @@ import pytest
 from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import Propagation
+from reconciler.simulated.behaviour import Fate
 from tests.fakes.world import FLEET, POLICY, World, image, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
@@ -46,6 +47,11 @@ def delete(world: World, cluster: str, ref: ObjectRef) -> None:
         resource_version=meta["resourceVersion"],
         propagation=Propagation.BACKGROUND,
     )
+
+
+def record_of(environment: str) -> ObjectRef:
+    kind = ("reconciler.dev/v1alpha1", "ServiceRecord")
+    return ObjectRef(*kind, "reconciler-system", f"web.{environment}")
 
 
 def held(world: World, environment: str) -> list[str]:
@@ -121,9 +127,22 @@ def test_a_cluster_without_foreign_objects_is_given_what_is_proven(
     assert held(smaller, "prod")
 
 
+def test_a_cluster_that_lost_its_record_is_put_back_too() -> None:
+    world = World()
+    world.git.merge(pins(GOOD))
+    assert world.until(lambda: world.proven("prod", GOOD))
+    world.fates[("staging-1", NEXT)] = Fate.CRASH
+    world.git.merge(pins(NEXT))
+    assert world.until(lambda: bool(world.told(EventKind.REJECTED)))
+    world.kill()
+    assert world.image("staging-1") == image(NEXT)
+    delete(world, "staging-1", record_of("staging"))
+    world.engine = world.start("two")
+    assert world.until(lambda: world.image("staging-1") == image(GOOD))
+
+
 def test_a_record_that_is_lost_on_one_cluster_is_made_again(smaller: World) -> None:
-    record = ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", "reconciler-system", "web.prod")
-    delete(smaller, "prod-2", record)
+    delete(smaller, "prod-2", record_of("prod"))
     assert smaller.until(lambda: smaller.service_record("prod-2") is not None)
     smaller.git.merge(pins(NEXT))
     assert smaller.until(lambda: smaller.proven("prod", NEXT))

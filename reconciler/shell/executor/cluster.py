@@ -105,7 +105,8 @@ class ClusterExecutor:
         self._backlog = Backlog()
         self._records = KnownRecords(read_service_record, cluster=name)
         self._service_records = ServiceRecords(api, namespace, self._records)
-        stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
+        self._stored = stored = StoredObjects(api, namespace)
+        inventories = Inventories(api, namespace)
         self._live = LiveObjects(name, start_watch, self._note_live, self._note_fresh)
         self._looks = Looks(
             self._live,
@@ -280,6 +281,7 @@ class ClusterExecutor:
             return False
         found = examine(
             self._api,
+            self._stored,
             examination,
             self._live,
             now=self._clock.now(),

@@ -87,8 +87,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A comparison of what is live with what a revision renders to."""
+    """A comparison of what is live with what a revision renders to.
+
+    Attributes:
+        rendered: None leaves only what is stored of it in the cluster: a way back needs no Git.
+    """
 
     key: CellKey
     revision: RevisionId
-    rendered: Rendered
+    rendered: Rendered | None

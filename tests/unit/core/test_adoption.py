@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.renders import applied_everywhere
 from reconciler.model.actions import Admit, Adopt, Examine, Hold
-from reconciler.model.facts import Ask, Cell, Compared, FleetSummary, LiveState
+from reconciler.model.facts import Ask, Cell, Compared, FleetSummary, LiveState, MemberHealth
 from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
@@ -32,6 +32,10 @@ from tests.fakes.facts import (
 DEV_HAS_1 = cell(DEV, record(DEV))
 NOWHERE: dict[str, Any] = {"compared": Compared(V1.id, LiveState.ABSENT)}
 SAME: dict[str, Any] = {"compared": Compared(V1.id, LiveState.EQUAL)}
+UNREADABLE: dict[str, Any] = {
+    "compared": Compared(V1.id, LiveState.UNKNOWN),
+    "health": MemberHealth(reason="Unread", message="secrets are forbidden"),
+}
 LOST: dict[str, Any] = {"compared": Compared(V1.id, LiveState.OURS)}
 OTHER: dict[str, Any] = {"compared": Compared(V1.id, LiveState.DIFFERS)}
 
@@ -56,6 +60,11 @@ def everywhere(**changes: Any) -> Members:
             new(),
             ["Examine AdoptionPending"] * 3,
             id="nothing is known of what is live: it is compared",
+        ),
+        pytest.param(
+            new({**everywhere(**NOWHERE), "prod-2": UNREADABLE}),
+            ["Examine AdoptionPending", "Hold AdoptionPending"],
+            id="what could not be read is held, and compared again",
         ),
         pytest.param(
             new({**everywhere(**NOWHERE), "prod-2": {}}),

@@ -63,6 +63,14 @@ def test_a_part_of_what_is_asked_for_is_a_difference() -> None:
     assert examined(at, V1, *wanted).live(V1.id) is LiveState.DIFFERS
 
 
+def test_one_thing_of_somebody_else_is_enough_to_differ() -> None:
+    at = AtWork()
+    at.kube.create(foreign("2"))
+    at.kube.create(config_map("more", a="1"))
+    wanted = (config_map(a="1"), config_map("more", a="1"))
+    assert examined(at, V1, *wanted).live(V1.id) is LiveState.DIFFERS
+
+
 def test_what_is_stored_is_compared_with_where_nothing_can_be_rendered() -> None:
     at = AtWork()
     first = at.delivered("1", config_map(a="1"))

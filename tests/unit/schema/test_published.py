@@ -41,7 +41,8 @@ def is_valid(kind: str, tree: Any) -> bool:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_schema_is_one_and_is_what_the_command_prints(kind: str) -> None:
     jsonschema.Draft202012Validator.check_schema(published(kind))
-    assert json.loads(cli("schema", kind).out) == published(kind)
+    for arguments in ((), ("-o", "json")):
+        assert json.loads(cli("schema", kind, *arguments).out) == published(kind)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -68,6 +68,8 @@ window.EventSource = class extends EventTarget {};
 window.setInterval = (what, ms) => window.every(what, ms / 100);
 """
 
+GONE = "what you see is old"
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
@@ -240,6 +242,6 @@ def test_a_daemon_that_is_gone_is_told(
     with DaemonProcess(tmp_path, settings) as other:
         other.wait_ready()
         browser.open(other.page_url)
-        assert "old" not in browser.text()
+        assert GONE not in browser.text()
         other.kill()
-        browser.until("document.body.innerText.includes('what you see is old')")
+        browser.until(f"document.body.innerText.includes('{GONE}')")

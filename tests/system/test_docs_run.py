@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.__main__ import reconciler
 from reconciler.simulated.behaviour import Fate
+from tests.contract.test_break_glass import BREAK_GLASS
 from tests.house.generated import MARK
 from tests.install.page import parses
 from tests.system.served import ServedFleet, process
@@ -29,6 +30,7 @@ PAGES = sorted(
 EVENTS = "tests/cluster/test_announced.py"
 
 ELSEWHERE = {
+    BREAK_GLASS: "tests/contract/test_break_glass.py",
     "make setup": ".ci/run",
     "make check": ".ci/run",
     "make test": ".ci/run",
@@ -60,7 +62,7 @@ def commands(page: Path) -> Iterator[str]:
     blocks = re.findall(r"```sh\n(.*?)```", written, re.DOTALL)
     rest = re.sub(r"```.*?```", "", written, flags=re.DOTALL)
     blocks += re.findall(r"(?:^    \S.*\n?)+", rest, re.MULTILINE)
-    for line in "\n".join(blocks).splitlines():
+    for line in "\n".join(blocks).replace(" \\\n", "").splitlines():
         command = line.partition(" #")[0].strip()
         if command and not command.startswith(OUTPUT):
             yield command

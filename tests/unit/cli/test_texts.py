@@ -345,3 +345,10 @@ def test_render_is_a_stream_of_objects_under_the_name_of_each_cluster() -> None:
     assert text.startswith("# prod-1 sha256:prod-1\n---\nkind: ConfigMap\ndata:\n  b: '1'\n")
     assert "\n---\n# prod-2 sha256:prod-2\n---\n" in text
     assert [one for one in yaml.safe_load_all(text) if one is not None] == [*objects, *objects]
+
+
+def test_what_could_not_be_looked_at_is_not_nothing() -> None:
+    blind = [{"object": "cluster dev-1", "what": "a", "why": "b", "fix": ""}]
+    assert texts.history(blank("history", errors=blind)) == "What has happened is not known.\n"
+    assert texts.history(blank("history")) == "Nothing has happened yet.\n"
+    assert texts.diff(blank("diff")) == "No objects were compared."

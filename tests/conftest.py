@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from reconciler.simulated.behaviour import Fate
 from tests.controlplane.cluster import ControlPlane, control_planes
@@ -34,6 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
             group = "races" if item.path.name == RACES else "cluster"
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_runtest_teardown() -> None:
+    """A command that a test runs in its own process sets up the logs of all that come after it."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

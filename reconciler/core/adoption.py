@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from reconciler.core import gates, rolling
-from reconciler.core.comparing import differs, examinations, held_up
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Adopt, Hold
+from reconciler.model.actions import Action, Adopt, Examine, Hold
 from reconciler.model.facts import LiveState, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import RenderDigest
@@ -57,25 +56,39 @@ def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]
 def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
     """Compares first, and again for as long as the answer holds anything up: people edit by hand."""
     members = view.cell.members
-    live = {m.cluster: m.live(wanted.id) for m in members}
-    again = examinations(view, wanted, members)
-    if LiveState.UNKNOWN in live.values():
-        held = held_up(view, wanted, members)
-        return (*again, held) if held is not None else again
-    if all(found is LiveState.ABSENT for found in live.values()):
+    unknown = [m for m in members if m.live is LiveState.UNKNOWN]
+    if unknown:
+        return _examinations(view, wanted, unknown)
+    if all(m.live is LiveState.ABSENT for m in members):
         return _admit(view, wanted)
-    differing = [c for c, found in live.items() if found in (LiveState.DIFFERS, LiveState.OURS)]
+    differing = [m for m in members if m.live is LiveState.DIFFERS]
     if differing:
         if view.cell.ask.adopt_overwrite:
             return _admit(view, wanted)
-        return (*again, differs(view, differing))
-    equal = [m for m in members if live[m.cluster] is LiveState.EQUAL]
-    ill = next((m for m in equal if m.health.status is not HealthStatus.CURRENT), None)
-    if ill is not None:
-        what = ill.health.message or ill.health.status
-        message = f"what is live on {ill.cluster} equals the pin but is not healthy: {what}"
-        return (*again, _hold(view, Reason.ADOPTION_PENDING, message))
+        message = (
+            f"what is live on {', '.join(m.cluster for m in differing)} differs from the pin; see `reconciler diff "
+            f"{view.service} {view.environment}`, then say `adopt: overwrite` in the pin"
+        )
+        again = _examinations(view, wanted, differing)
+        return (*again, _hold(view, Reason.ADOPTION_DIFFERS, message, page=True))
+    ill = [
+        m
+        for m in members
+        if m.live is LiveState.EQUAL and m.health.status is not HealthStatus.CURRENT
+    ]
+    if ill:
+        what = ill[0].health.message or ill[0].health.status
+        message = f"what is live on {ill[0].cluster} equals the pin but is not healthy: {what}"
+        return (*_examinations(view, wanted, ill), _hold(view, Reason.ADOPTION_PENDING, message))
     return (_adopt(view, wanted, "what is live equals the pin"),)
+
+
+def _examinations(view: CellView, wanted: Revision, members: list[Member]) -> tuple[Examine, ...]:
+    message = f"compare what is live with {wanted.release.version}"
+    return tuple(
+        Examine(view.service, view.environment, m.cluster, wanted, "AdoptionPending", message)
+        for m in members
+    )
 
 
 def _admit(view: CellView, wanted: Revision) -> tuple[Action, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from reconciler.core.comparing import is_free
 from reconciler.core.gates import is_returning, proof_of
 from reconciler.core.judging import is_refused
 from reconciler.core.rejections import ways_back
@@ -24,13 +23,11 @@ def deliveries(
     """Returns an order for each known member whose record does not yet ask for exactly this.
 
     A suspended member gets none, and neither does one that cannot be read: an order to it would
-    rest on nothing. What somebody else made on one is not written over unless the pin says so.
+    rest on nothing.
     """
     orders = []
     for member in members:
         if not member.known or member.suspended:
-            continue
-        if not view.cell.ask.adopt_overwrite and not is_free(member, revision):
             continue
         order = _order(view, revision, member)
         if not _is_carried_out(member, order):

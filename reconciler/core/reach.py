@@ -88,9 +88,7 @@ def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
     """Returns the members that may be given the revision now, as many as may change at once."""
     # One that does not answer takes nobody's place.
     unbegun = [m for m in reach.members if m.reachable and not has_begun(m, rollout.revision)]
-    # Neither does one that has something else, for as long as that is so: it comes last.
-    known = (m for m in unbegun if m.known)
-    fresh = tuple(sorted(known, key=lambda m: m.is_taken(rollout.revision.id)))
+    fresh = tuple(m for m in unbegun if m.known)
     most = rollout.policy.max_concurrent
     if most is None:
         return fresh

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reconciler.core import gates, rejections
-from reconciler.core.comparing import examinations, held_up
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import badness, is_healthy
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
@@ -117,15 +116,10 @@ def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     how_far = reach(view.cell, rollout)
     begun = tuple(m for m in how_far.members if has_begun(m, revision))
     orders: list[Action] = [*deliveries(view, revision, begun)]
-    beginning = may_begin(how_far, rollout)
-    to_begin = deliveries(view, revision, beginning)
-    held = _held_before_wave(view, revision) if beginning else None
+    to_begin = deliveries(view, revision, may_begin(how_far, rollout))
+    held = _held_before_wave(view, revision) if to_begin else None
     orders.extend((held,) if held is not None else to_begin)
-    return (
-        *_strays(view, rollout, how_far),
-        *examinations(view, revision, beginning),
-        *(orders or [_wait_or_prove(view, rollout, how_far)]),
-    )
+    return (*_strays(view, rollout, how_far), *(orders or [_wait_or_prove(view, rollout, how_far)]))
 
 
 def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | Prove:
@@ -150,9 +144,8 @@ def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, .
     target = rollout.restore_to
     if target is None:
         return ()
-    others = (m for m in view.cell.members if m not in how_far.members and _is_stray(view, m))
-    strays = tuple(others)
-    return (*examinations(view, target, strays), *deliveries(view, target, strays))
+    strays = (m for m in view.cell.members if m not in how_far.members and _is_stray(view, m))
+    return deliveries(view, target, tuple(strays))
 
 
 def _is_stray(view: CellView, member: Member) -> bool:
@@ -209,9 +202,6 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
         return _hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=due_in_s)
     if not member.synced:
         return _hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
-    held = held_up(view, rollout.revision, (member,))
-    if held is not None:
-        return held
     if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:
         left_s = max(0.0, soak_s - member.healthy_s)
         message = f"{version} is healthy on {member.cluster}; {left_s:.0f} s of its soak are left"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core import gates, rejections, rolling
-from reconciler.core.comparing import examinations, held_up, taken
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import badness, is_back, is_healthy, is_refused
 from reconciler.core.view import CellView
@@ -27,37 +26,28 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
     proof = gates.proof_of(view.cell, admitted)
     # What is rejected or not proven was stopped where it stood: no further cluster is given it.
     is_stopped = proof is None or rejections.held(view, admitted) is not None
-    given: tuple[Member, ...] = () if is_stopped else view.cell.members
-    orders: tuple[Action, ...] = (
-        *examinations(view, admitted, given),
-        *deliveries(view, admitted, given),
-    )
+    orders = () if is_stopped else deliveries(view, admitted, view.cell.members)
     if proof is not None:
         failing = _failing(view, admitted, proof)
         if failing is not None:
             return (failing,) if isinstance(failing, Reject) else (*orders, failing)
     forward = _forward(view, admitted, proof)
-    if not all(isinstance(action, Hold) for action in forward):
-        return forward
-    joining = held_up(view, admitted, given)
-    return (*orders, joining) if joining is not None else orders or forward
+    if orders and all(isinstance(action, Hold) for action in forward):
+        return orders
+    return forward
 
 
 def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[Action, ...]:
     """Puts every cluster back at once: going back skips waves, soak and pauses."""
-    members = view.cell.members
-    compared = examinations(view, target, members)
-    orders = deliveries(view, target, members)
+    orders = deliveries(view, target, view.cell.members)
     if orders:
-        return (*compared, *orders)
+        return orders
     version = target.release.version
-    # One that answers and was not read yet may still run the bad one; one with what somebody else
-    # made there was never given it.
-    others = taken(view, target, members)
-    asked = [m for m in members if m.reachable and not m.suspended and m not in others]
+    # One that answers and was not read yet may still run the bad one.
+    asked = [m for m in view.cell.members if m.reachable and not m.suspended]
     lagging = next((m for m in asked if not is_back(m, target)), None)
     if lagging is not None or not asked:
-        return (*compared, _going_back(view, lagging, version))
+        return (_going_back(view, lagging, version),)
     done = replace(record.rejections[0], rolled_back_at=view.now)
     message = f"every reachable cluster is back on {version}, current and ready"
     return (FinishRollBack(view.service, view.environment, done, "RolledBack", message),)

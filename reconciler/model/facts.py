@@ -25,29 +25,12 @@ from reconciler.model.release import Revision
 
 
 class LiveState(StrEnum):
-    """How what is live compares with what a revision renders to; asked where nothing was ever given.
-
-    `OURS` differs too, and all of it carries our own labels: it was given, and the record is lost.
-    """
+    """How what is live compares with what HEAD's pin renders to; asked only before adoption."""
 
     UNKNOWN = "unknown"
     ABSENT = "absent"
     EQUAL = "equal"
-    OURS = "ours"
     DIFFERS = "differs"
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What is live, compared with what one revision renders to.
-
-    Attributes:
-        age_s: Seconds since the objects were read.
-    """
-
-    revision: RevisionId
-    live: LiveState
-    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +65,7 @@ class Member:
         drift: How many fields differ from what is applied.
         drifted_objects: How many objects they are in.
         suspended: A person's reason for a break-glass suspension; empty while there is none.
-        compared: The last answer to an examination; None before the first.
+        live: Compared with HEAD's render; UNKNOWN until an examination has answered.
     """
 
     cluster: ClusterName
@@ -95,19 +78,8 @@ class Member:
     away_s: float = 0.0
     drift: int = 0
     drifted_objects: int = 0
-    compared: Compared | None = None
+    live: LiveState = LiveState.UNKNOWN
     suspended: str = ""
-
-    def live(self, revision: RevisionId, *, for_s: float = float("inf")) -> LiveState:
-        """Returns how what is live compares with a revision, by an answer that is no older than this."""
-        told = self.compared
-        if told is None or told.revision != revision or told.age_s > for_s:
-            return LiveState.UNKNOWN
-        return told.live
-
-    def is_taken(self, revision: RevisionId) -> bool:
-        """Whether nothing was given to it yet, and what somebody else made there differs."""
-        return self.known and self.record is None and self.live(revision) is LiveState.DIFFERS
 
     @property
     def known(self) -> bool:

@@ -169,7 +169,7 @@ class Actor:
         rendered = self._rendered(action, asker) if asker is not None and renders else None
         executor.order(Order(action, claim, namespace, rendered))
 
-    def _rendered(self, action: Deliver | Examine, asker: Asker) -> Rendered | None:
+    def _rendered(self, action: Deliver, asker: Asker) -> Rendered | None:
         """What cannot be rendered now may still be stored in the cluster; the executor looks there."""
         cluster = asker.snapshot.fleet.cluster(action.cluster)
         if cluster is None:
@@ -182,11 +182,13 @@ class Actor:
 
     def _examine(self, action: Examine, asker: Asker | None) -> None:
         executor = self._executors().get(action.cluster)
-        if executor is None:
+        cluster = asker.snapshot.fleet.cluster(action.cluster) if asker is not None else None
+        if executor is None or cluster is None or asker is None:
             return
-        rendered = self._rendered(action, asker) if asker is not None else None
-        key = (action.service, action.environment)
-        executor.examine(Examination(key, action.revision.id, rendered))
+        rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
+        if rendered is not None:
+            key = (action.service, action.environment)
+            executor.examine(Examination(key, action.revision.id, rendered))
 
     def _hold(self, action: Hold) -> None:
         """Tells of a hold once, when it begins or its reason changes; its words alone may change."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.path import Path
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
@@ -44,7 +44,7 @@ class Records(Protocol):
 class Observer(Protocol):
     """What is asked of an executor."""
 
-    def member(self, key: CellKey) -> Member:
+    def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
         """Returns what is known of a cell on its cluster."""
         ...
 
@@ -144,13 +144,14 @@ class Gatherer:
     ) -> Cell:
         ask = self._ask(key, record, earlier)
         names = self._clusters(key, record)
+        wanted = ask.wanted.id if ask.wanted else None
         return Cell(
             environment=key[1],
             ask=ask,
             record=record,
             record_known=self._records.is_known(key),
             record_saved=self._records.is_saved(key),
-            members=tuple(self._member(name, key) for name in names),
+            members=tuple(self._member(name, key, wanted) for name in names),
             suspended=self._records.suspended(key),
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
         )
@@ -191,11 +192,11 @@ class Gatherer:
         executors = self._executors().items()
         return tuple(name for name, e in executors if environment in e.environments(service))
 
-    def _member(self, name: ClusterName, key: CellKey) -> Member:
+    def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)
         if executor is None:
             return Member(name, reachable=False, synced=False, record=None)
-        return executor.member(key)
+        return executor.member(key, wanted)
 
     def _orphans(
         self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]

@@ -13,7 +13,7 @@ from reconciler.errors import TransientError
 from reconciler.model.actions import Deliver
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import Member
-from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ServiceRecord
@@ -244,9 +244,9 @@ class AtWork:
 
     # Seeing.
 
-    def member(self, key: CellKey = KEY) -> Member:
+    def member(self, key: CellKey = KEY, wanted: RevisionId | None = None) -> Member:
         """Returns what the executor says of a cell."""
-        return self.executor.member(key)
+        return self.executor.member(key, wanted)
 
     def record(self, key: CellKey = KEY) -> ServiceRecord | None:
         """Returns a record as the cluster holds it."""

@@ -17,16 +17,7 @@ from reconciler.core.recording import empty
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Deliver, Gate, Hold
 from reconciler.model.env_repo import QuarantineEntry
-from reconciler.model.facts import (
-    Ask,
-    Cell,
-    Compared,
-    FleetSummary,
-    LiveState,
-    Member,
-    MemberHealth,
-    ServiceFacts,
-)
+from reconciler.model.facts import Ask, Cell, FleetSummary, Member, MemberHealth, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
@@ -183,11 +174,6 @@ def member(name: ClusterName, **changes: Any) -> Member:
     return replace(given, **changes)
 
 
-def free(of: Member, revision: Revision) -> Member:
-    """Returns a cluster that was found to have nothing of a service, as it is before it is given a revision."""
-    return replace(of, compared=Compared(revision.id, LiveState.ABSENT))
-
-
 AWAY: dict[str, Any] = {"reachable": False, "synced": False}
 UNREAD: dict[str, Any] = {"synced": False}
 
@@ -207,7 +193,7 @@ def cell(
         environment: Which.
         known: Its promotion record.
         wanted: What HEAD asks for there; by default what is admitted.
-        on: Clusters that run something else, or nothing (None) and are known to be free.
+        on: Clusters that run something else, or nothing (None).
         members: Changes of single clusters.
         changes: Of the cell itself.
     """
@@ -230,14 +216,10 @@ def _member(
     of: Cell, name: ClusterName | str, runs: Revision | None, changes: dict[str, Any]
 ) -> Member:
     given = member(ClusterName(name))
-    rollout = of.record.rollout if of.record else None
-    goes_to = rollout.revision if rollout else of.record.admitted if of.record else None
     if runs is not None:
         facts = in_line(WEB, (of,))
-        (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (free(given, runs),))
+        (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (given,))
         given = replace(given, record=carried_out(order))
-    elif goes_to is not None:
-        given = free(given, goes_to)
     return replace(given, **changes)
 
 

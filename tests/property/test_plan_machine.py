@@ -31,7 +31,7 @@ from reconciler.model.actions import (
     Reject,
 )
 from reconciler.model.env_repo import QuarantineEntry
-from reconciler.model.facts import Ask, Cell, Compared, LiveState, Member, ServiceFacts
+from reconciler.model.facts import Ask, Cell, LiveState, Member, ServiceFacts
 from reconciler.model.names import ClusterName, EnvironmentName, Identity, RenderDigest, RevisionId
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, RevertProgress, ServiceRecord
@@ -59,7 +59,6 @@ class Toy:
 
     Attributes:
         identities: Each identity that was ever delivered to a cluster without being proven there.
-        foreign: Clusters on which somebody else made the same objects, before anything was given.
     """
 
     def __init__(self) -> None:
@@ -73,8 +72,6 @@ class Toy:
         self.asked: dict[ClusterName, ServiceRecord] = {}
         self.healthy_s: dict[ClusterName, float] = {}
         self.away: set[ClusterName] = set()
-        self.foreign: set[ClusterName] = set()
-        self.compared: dict[ClusterName, Compared] = {}
         self.bad: set[tuple[EnvironmentName, RevisionId]] = set()
         self.failing_since: dict[ClusterName, datetime] = {}
         self.proven: dict[EnvironmentName, set[Identity]] = {e: set() for e in PATH}
@@ -122,6 +119,7 @@ class Toy:
             health = replace(CRASHING, first_failure_at=since)
         else:
             self.failing_since.pop(name, None)
+        live = LiveState.ABSENT if asked is None else LiveState.UNKNOWN
         return Member(
             name,
             reachable=is_known,
@@ -129,7 +127,7 @@ class Toy:
             record=asked,
             health=health,
             healthy_s=self.healthy_s.get(name, 0.0),
-            compared=self.compared.get(name),
+            live=live,
         )
 
     def settle(self) -> tuple[Action, ...]:
@@ -150,13 +148,7 @@ class Toy:
             # A branch for a person: it is there, and stays owed until one of them merges it.
             waiting = with_revert(self.records[action.environment], action.rejection, ON_BRANCH)
             return waiting != self.records[action.environment]
-        if isinstance(action, Examine):
-            return self.compared.get(action.cluster) != self._compare(action)
         return not isinstance(action, Hold)
-
-    def _compare(self, asked: Examine) -> Compared:
-        is_foreign = asked.cluster in self.foreign
-        return Compared(asked.revision.id, LiveState.DIFFERS if is_foreign else LiveState.ABSENT)
 
     def _act(self, facts: ServiceFacts, action: Action) -> None:
         match action:
@@ -170,15 +162,12 @@ class Toy:
                 self._deliver(action)
             case CommitRevert():
                 self._commit(facts, action)
-            case Examine():
-                self.compared[action.cluster] = self._compare(action)
-            case Hold():
+            case Hold() | Examine():
                 pass
 
     def _deliver(self, order: Deliver) -> None:
         was = self.asked.get(order.cluster)
         generation = was.generation + 1 if was else 1
-        assert was is not None or order.cluster not in self.foreign
         if was is None or was.revision.id != order.revision.id:
             before = PATH[: PATH.index(order.environment)]
             proven_here = self.proven[order.environment]
@@ -218,10 +207,9 @@ class Toy:
 class Fleet(RuleBasedStateMachine):
     """People, releases, clusters and time, in any order."""
 
-    @initialize(foreign=st.sets(clusters, max_size=2))
-    def begin(self, foreign: set[ClusterName]) -> None:
+    @initialize()
+    def begin(self) -> None:
         self.toy = Toy()
-        self.toy.foreign = foreign
         self.last: tuple[Action, ...] = ()
         self.rest()
 
@@ -259,11 +247,6 @@ class Fleet(RuleBasedStateMachine):
     @rule(cluster=clusters)
     def leave_or_come_back(self, cluster: ClusterName) -> None:
         self.toy.away ^= {cluster}
-        self.rest()
-
-    @rule(cluster=clusters)
-    def take_away_by_hand(self, cluster: ClusterName) -> None:
-        self.toy.foreign.discard(cluster)
         self.rest()
 
     @rule(seconds=st.sampled_from([10.0, 61.0, 700.0, 4_000.0]))
@@ -316,7 +299,6 @@ class Fleet(RuleBasedStateMachine):
             return
         toy = self.toy
         toy.away.clear()
-        toy.foreign.clear()
         toy.bad.clear()
         toy.paused.clear()
         toy.pins = dict.fromkeys(PATH, FRESH)

@@ -16,6 +16,7 @@ from reconciler.model.actions import (
     Adopt,
     CommitRevert,
     Deliver,
+    Examine,
     FinishRollBack,
     Hold,
     Prove,
@@ -98,7 +99,7 @@ def test_nothing_moves_forward_while_all_is_halted_or_the_pin_is_paused(
         if isinstance(action, Admit):
             assert not fleet.halted
             assert action.rollout is None or not view.cell.ask.paused
-        if isinstance(action, Adopt | CommitRevert):
+        if isinstance(action, Adopt | Examine | CommitRevert):
             assert not fleet.halted
 
 

@@ -14,7 +14,6 @@ from reconciler.core.view import CellView
 from reconciler.model.facts import (
     Ask,
     Cell,
-    Compared,
     FleetSummary,
     LiveState,
     Member,
@@ -43,7 +42,6 @@ from tests.fakes.facts import (
     WEB,
     carried_out,
     entry,
-    free,
     in_line,
     policy,
     proof,
@@ -155,10 +153,6 @@ def asks(draw: st.DrawFn, at: int, known: PromotionRecord | None) -> Ask:
     )
 
 
-of_revisions = revisions.map(lambda revision: revision.id)
-ages = st.sampled_from([0.0, 100.0])
-
-
 @st.composite
 def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
     """Draws a cluster; where it was asked for something, mostly as it was planned to be."""
@@ -166,7 +160,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
     runs = draw(st.none() | st.sampled_from(_likely(of)) | revisions)
     if runs is not None:
         facts = in_line(WEB, (of,))
-        (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (free(given, runs),))
+        (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (given,))
         asked = carried_out(order)
         given = replace(given, record=draw(st.sampled_from([asked, asked, *_odd(asked)])))
     return replace(
@@ -176,9 +170,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
         health=draw(healths),
         healthy_s=draw(st.sampled_from([0.0, 100_000.0])),
         waiting_s=draw(st.sampled_from([0.0, 10_000.0])),
-        compared=draw(
-            st.none() | st.builds(Compared, of_revisions, st.sampled_from(LiveState), ages)
-        ),
+        live=draw(st.sampled_from(LiveState)),
         suspended="" if draw(flags) else "by hand",
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.model.events import EventKind
 from reconciler.model.facts import Member
-from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import ObjectRef
 from reconciler.model.times import rfc3339
 from reconciler.simulated.behaviour import Fate
@@ -45,7 +45,7 @@ def edit(world: World, cluster: str, change: Any, ref: ObjectRef = DEPLOYMENT) -
 def member(world: World, cluster: str) -> Member:
     environment = EnvironmentName(cluster.rpartition("-")[0])
     executor = world.engine.clusters.executors[cluster]  # type: ignore[index]
-    return executor.member((WEB, environment))
+    return executor.member((WEB, environment), RevisionId(""))
 
 
 # Values.

@@ -403,11 +403,11 @@ def test_a_foreign_object_is_not_taken_over() -> None:
 
 
 def test_the_world_tells_health_and_nothing_unknown_is_healthy(world: World) -> None:
-    member = world.engine.clusters.executors["dev-1"].member(("web", "dev"))  # type: ignore[index, arg-type]
+    member = world.engine.clusters.executors["dev-1"].member(("web", "dev"), None)  # type: ignore[index, arg-type]
     assert member.health.status is HealthStatus.CURRENT
     world.clusters["dev-1"].faults.is_down = True
     world.pass_(20)
-    member = world.engine.clusters.executors["dev-1"].member(("web", "dev"))  # type: ignore[index, arg-type]
+    member = world.engine.clusters.executors["dev-1"].member(("web", "dev"), None)  # type: ignore[index, arg-type]
     assert not member.known
 
 

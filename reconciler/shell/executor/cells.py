@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.core.diff import differences
 from reconciler.core.health import assess
 from reconciler.model.drift import FieldDifference
-from reconciler.model.facts import Compared, LiveState, MemberHealth
+from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.health import WORST_FIRST, Cause, HealthStatus, ObjectHealth
 from reconciler.model.names import RevisionId
 from reconciler.model.objects import KubeObject, ObjectRef
@@ -60,10 +60,6 @@ class Examined:
     live: LiveState
     health: MemberHealth
     at_s: float
-
-    def told(self, now_s: float) -> Compared:
-        """Returns it as the coordinator is told of it."""
-        return Compared(self.revision, self.live, now_s - self.at_s)
 
 
 @dataclass(slots=True)

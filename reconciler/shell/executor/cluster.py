@@ -11,7 +11,7 @@ import structlog
 from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import LiveState, Member, MemberHealth
-from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
@@ -41,8 +41,8 @@ LONGEST_S = 30.0
 SUSPENDED_S = 2.0
 """A suspension ends by time alone, and whoever waits for that waits for the clock."""
 
-EXAMINED_KEPT_S = 5.0
-"""How soon what was compared is compared again, however often that is asked for."""
+EXAMINED_KEPT_S = 15.0
+"""An examination that did not lead to an adoption is made again after this; people edit by hand."""
 
 _log = structlog.get_logger(__name__)
 
@@ -105,8 +105,7 @@ class ClusterExecutor:
         self._backlog = Backlog()
         self._records = KnownRecords(read_service_record, cluster=name)
         self._service_records = ServiceRecords(api, namespace, self._records)
-        self._stored = stored = StoredObjects(api, namespace)
-        inventories = Inventories(api, namespace)
+        stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
         self._live = LiveObjects(name, start_watch, self._note_live, self._note_fresh)
         self._looks = Looks(
             self._live,
@@ -189,8 +188,13 @@ class ClusterExecutor:
             waits = bool(self._examinations)
         return seen and not waits and self._watched_records.is_fresh
 
-    def member(self, key: CellKey) -> Member:
-        """Returns what is known of a cell here."""
+    def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
+        """Returns what is known of a cell here.
+
+        Args:
+            key: The cell.
+            wanted: The revision an examination counts for.
+        """
         now_s = self._clock.monotonic_s()
         state = self._looks.state(key)
         with self._looks.lock:
@@ -198,6 +202,8 @@ class ClusterExecutor:
             # The record may say "applied" before this process has looked at what that has led to.
             looked = record is not None and state.speaks_of(record.revision.id)
             judged = record is None or not is_applied(record) or (looked and state.is_fresh)
+            examined = state.examined
+            is_examined = examined is not None and examined.revision == wanted
             return Member(
                 cluster=self.name,
                 reachable=self._pulse.is_reachable,
@@ -211,7 +217,7 @@ class ClusterExecutor:
                 away_s=0.0 if self._pulse.is_reachable else now_s - self._pulse.last_answer_s,
                 drift=state.drift if looked else 0,
                 drifted_objects=len(state.drifted) if looked else 0,
-                compared=state.examined.told(now_s) if state.examined is not None else None,
+                live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
                 suspended=self._stopped(key),
             )
 
@@ -281,7 +287,6 @@ class ClusterExecutor:
             return False
         found = examine(
             self._api,
-            self._stored,
             examination,
             self._live,
             now=self._clock.now(),

@@ -11,51 +11,34 @@ from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import KubeReader
 from reconciler.shell.executor.cells import Examined, member_health
-from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects, cell_of
+from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects
 from reconciler.shell.executor.orders import Examination
-from reconciler.shell.executor.stored import StoredObjects
 
 
 def examine(
-    api: KubeReader,
-    stored: StoredObjects,
-    examination: Examination,
-    live: LiveObjects,
-    *,
-    now: datetime,
-    now_s: float,
+    api: KubeReader, examination: Examination, live: LiveObjects, *, now: datetime, now_s: float
 ) -> Examined:
     """Reads every object of a render from the server; any that cannot be read leaves it unknown."""
 
     def answer(state: LiveState, health: MemberHealth | None = None) -> Examined:
         return Examined(examination.revision, state, health or MemberHealth(), now_s)
 
-    def unread(why: str) -> Examined:
-        return answer(LiveState.UNKNOWN, MemberHealth(reason="Unread", message=why))
-
     live.watch(LOOKED_THROUGH)
     if not live.is_fresh(LOOKED_THROUGH):
         return answer(LiveState.UNKNOWN)
-    try:
-        rendered = examination.rendered or stored.load(examination.key, examination.revision)
-    except ReconcilerError as error:
-        return unread(str(error))
-    if rendered is None:
-        return unread("it cannot be rendered now, and is not stored there")
     found: list[tuple[KubeObject, KubeObject | None]] = []
-    for desired in rendered.objects:
+    for desired in examination.rendered.objects:
         ref = ObjectRef.of(desired)
         try:
             served = api.kind(ref.api_version, ref.kind)
             found.append((desired, api.get(ref) if served is not None else None))
         except ReconcilerError as error:
-            return unread(str(error))
+            return answer(LiveState.UNKNOWN, MemberHealth(reason="Unread", message=str(error)))
     there = [(desired, seen) for desired, seen in found if seen is not None]
     if not _own(there, found):
         return answer(LiveState.ABSENT)
     if len(there) < len(found) or any(_differs(desired, seen) for desired, seen in there):
-        ours = all(cell_of(seen) == examination.key for _, seen in _own(there, found))
-        return answer(LiveState.OURS if ours else LiveState.DIFFERS)
+        return answer(LiveState.DIFFERS)
     healths = [assess(seen, live.family(seen), now=now) for _, seen in there]
     return answer(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
 

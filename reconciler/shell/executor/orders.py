@@ -87,12 +87,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A comparison of what is live with what a revision renders to.
-
-    Attributes:
-        rendered: None leaves only what is stored of it in the cluster: a way back needs no Git.
-    """
+    """A comparison of what is live with what a revision renders to."""
 
     key: CellKey
     revision: RevisionId
-    rendered: Rendered | None
+    rendered: Rendered

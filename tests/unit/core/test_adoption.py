@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.renders import applied_everywhere
 from reconciler.model.actions import Admit, Adopt, Examine, Hold
-from reconciler.model.facts import Ask, Cell, Compared, FleetSummary, LiveState, MemberHealth
+from reconciler.model.facts import Ask, Cell, FleetSummary, LiveState
 from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
@@ -30,14 +30,9 @@ from tests.fakes.facts import (
 )
 
 DEV_HAS_1 = cell(DEV, record(DEV))
-NOWHERE: dict[str, Any] = {"compared": Compared(V1.id, LiveState.ABSENT)}
-SAME: dict[str, Any] = {"compared": Compared(V1.id, LiveState.EQUAL)}
-UNREADABLE: dict[str, Any] = {
-    "compared": Compared(V1.id, LiveState.UNKNOWN),
-    "health": MemberHealth(reason="Unread", message="secrets are forbidden"),
-}
-LOST: dict[str, Any] = {"compared": Compared(V1.id, LiveState.OURS)}
-OTHER: dict[str, Any] = {"compared": Compared(V1.id, LiveState.DIFFERS)}
+NOWHERE: dict[str, Any] = {"live": LiveState.ABSENT}
+SAME: dict[str, Any] = {"live": LiveState.EQUAL}
+OTHER: dict[str, Any] = {"live": LiveState.DIFFERS}
 
 
 Members = dict[str, dict[str, Any]]
@@ -62,11 +57,6 @@ def everywhere(**changes: Any) -> Members:
             id="nothing is known of what is live: it is compared",
         ),
         pytest.param(
-            new({**everywhere(**NOWHERE), "prod-2": UNREADABLE}),
-            ["Examine AdoptionPending", "Hold AdoptionPending"],
-            id="what could not be read is held, and compared again",
-        ),
-        pytest.param(
             new({**everywhere(**NOWHERE), "prod-2": {}}),
             ["Examine AdoptionPending"],
             id="only what was not compared yet is",
@@ -86,19 +76,14 @@ def everywhere(**changes: Any) -> Members:
             id="one differs, and is compared again",
         ),
         pytest.param(
-            new({**everywhere(**SAME), "prod-3": LOST}),
-            ["Hold AdoptionDiffers"],
-            id="one has what is ours, and nobody knows why",
-        ),
-        pytest.param(
             new(everywhere(**OTHER), ask(V1, PROD, adopt_overwrite=True)),
             ["Admit GatesOpen"],
             id="the pin says to overwrite",
         ),
         pytest.param(
             new({**everywhere(**SAME), "prod-3": {**SAME, "health": STARTING}}),
-            ["Hold AdoptionPending"],
-            id="it equals the pin and is not healthy",
+            ["Examine AdoptionPending", "Hold AdoptionPending"],
+            id="it equals the pin and is not healthy, and is looked at again",
         ),
         pytest.param(
             new({"prod-3": AWAY}), ["Hold ClusterUnreachable"], id="one cluster does not answer"
@@ -133,8 +118,7 @@ def test_a_cell_without_a_record(given: Cell, actions: list[str]) -> None:
 
 
 def test_a_first_install_waits_for_the_environments_before() -> None:
-    nowhere = {"compared": Compared(V2.id, LiveState.ABSENT)}
-    given = new(everywhere(**nowhere), ask(V2, PROD))
+    given = new(everywhere(**NOWHERE), ask(V2, PROD))
     assert said(planned(DEV_HAS_1, given)) == ["Hold WaitingForProof"]
 
 

@@ -23,7 +23,6 @@ from tests.fakes.facts import (
     V3,
     ask,
     cell,
-    free,
     policy,
     proof,
     record,
@@ -114,7 +113,6 @@ def order(given: Cell, what: Revision = V1) -> Deliver:
 def test_what_is_proven_here_may_be_pruned_to_and_what_is_not_may_not() -> None:
     empty = cell(DEV, record(DEV), on={"dev-1": None})
     assert order(empty).proven
-    empty = replace(empty, members=tuple(free(m, V2) for m in empty.members))
     assert not order(empty, V2).proven
 
 

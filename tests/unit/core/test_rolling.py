@@ -35,6 +35,7 @@ from tests.fakes.facts import (
     WEB,
     ask,
     cell,
+    member,
     planned,
     policy,
     proof,
@@ -324,6 +325,7 @@ def test_waves_stay_as_they_were_at_admission() -> None:
 @pytest.mark.parametrize(
     ("on", "known", "actions"),
     [
+        pytest.param({**NEW, "prod-3": None}, {}, ["Deliver prod-3 1.0.0"], id="one that joined"),
         pytest.param(
             {**NEW, "prod-3": V3},
             {"rejections": (rejection(V3, PROD),)},
@@ -371,6 +373,12 @@ def test_a_cluster_that_was_removed_while_rolling_out_holds_the_proof() -> None:
     assert isinstance(hold, Hold)
     assert (hold.reason, hold.page) == (Reason.ORPHANED, True)
     assert "prod-3" in hold.message
+
+
+def test_a_cluster_added_to_the_environment_is_no_part_of_a_running_roll_out() -> None:
+    given = prod()
+    more = replace(given, members=(*given.members, member(ClusterName("prod-4"))))
+    assert plan(more) == ["Deliver prod-4 1.0.0", "Prove Soaked"]
 
 
 # What is written down.

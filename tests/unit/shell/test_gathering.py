@@ -15,6 +15,7 @@ from reconciler.model.names import (
     ClusterName,
     EnvironmentName,
     PolicyName,
+    RevisionId,
     ServiceName,
 )
 from reconciler.model.path import Path
@@ -86,7 +87,7 @@ class Executor:
     def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
         return frozenset(environment for name, environment in self.cells if name == service)
 
-    def member(self, key: CellKey) -> Member:
+    def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
         return member(self.name)
 
 

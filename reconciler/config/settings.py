@@ -5,11 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from reconciler.model.fleet import Mode
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+PATH_BYTES_MAX = 4095
+"""As much as Linux takes for a path, beside the NUL that ends it."""
+
+
+def _usable(path: Path) -> Path:
+    """Refuses what no call takes for a path: it would end whoever opens it later."""
+    if not str(path).isprintable() or len(str(path).encode()) > PATH_BYTES_MAX:
+        raise ValueError(f"must be a path without control characters, of {PATH_BYTES_MAX} bytes")
+    return path
+
+
+LocalPath = Annotated[Path, AfterValidator(_usable)]
+"""A file or folder of this machine; what it is now is looked at whenever it is used."""
 
 
 class _Frozen(BaseModel):
@@ -27,13 +41,17 @@ class RepoSettings(_Frozen):
         "", description="The subfolder of the repo that is the env repo; empty for all."
     )
     username: str = Field("git", description="The name that goes with the token or the ssh key.")
-    token_file: Path | None = Field(None, description="A file holding an access token for https.")
-    ssh_key_file: Path | None = Field(None, description="A private key for ssh.")
-    known_hosts_file: Path | None = Field(
+    token_file: LocalPath | None = Field(
+        None, description="A file holding an access token for https."
+    )
+    ssh_key_file: LocalPath | None = Field(None, description="A private key for ssh.")
+    known_hosts_file: LocalPath | None = Field(
         None, description="Host keys for ssh; without it no ssh host is trusted."
     )
-    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's.")
-    allowed_signers_file: Path | None = Field(
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    allowed_signers_file: LocalPath | None = Field(
         None,
         description="SSH keys, as ssh-keygen's allowed signers, of those whose commits may change "
         "fleet.yaml, policies and quarantine; without it whoever can merge may.",
@@ -56,6 +74,8 @@ class RepoSettings(_Frozen):
     @field_validator("path")
     @classmethod
     def _below(cls, path: str) -> str:
+        if len(path.encode(errors="replace")) > PATH_BYTES_MAX:
+            raise ValueError(f"must be of at most {PATH_BYTES_MAX} bytes")
         if not path.isprintable() or path.startswith("/") or ".." in path.split("/"):
             raise ValueError("must be a folder below the repo's root, without `..`")
         if path.startswith("-"):
@@ -76,7 +96,9 @@ class KubeconfigAllow(_Frozen):
 class ClusterSettings(_Frozen):
     """How one cluster of fleet.yaml is reached."""
 
-    kubeconfig: Path | None = Field(None, description="The kubeconfig file that holds its context.")
+    kubeconfig: LocalPath | None = Field(
+        None, description="The kubeconfig file that holds its context."
+    )
     context: str | None = Field(None, description="The context; the cluster's own name by default.")
     in_cluster: bool = Field(False, description="Use the Pod's own service account.")
     uid: str | None = Field(
@@ -121,7 +143,7 @@ class Settings(_Frozen):
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."
     )
-    kubeconfig: Path | None = Field(
+    kubeconfig: LocalPath | None = Field(
         None, description="One kubeconfig whose contexts are named as fleet.yaml's clusters."
     )
     kubeconfig_allow: KubeconfigAllow = KubeconfigAllow()
@@ -140,13 +162,13 @@ class Settings(_Frozen):
         "needs the right to create any, so an installer that has made them turns it off.",
     )
     installation: str = Field(
-        "default", description="Names this installation, so that two keep off each other's records."
+        "default", description="Names this installation in the records that it writes."
     )
     listen: str = Field("127.0.0.1:8080", description="Address of the board; loopback by default.")
     probes_listen: str = Field(
         "127.0.0.1:8081", description="Address of /healthz, /readyz and /metrics."
     )
-    state_dir: Path = Field(
+    state_dir: LocalPath = Field(
         Path("/var/lib/reconciler"), description="The Git mirror; may be lost at any time."
     )
     request_timeout_s: Seconds = Field(

@@ -160,6 +160,19 @@ def test_a_token_file_beside_the_kubeconfig_is_followed_and_its_line_break_is_no
         assert api.list("v1", "ConfigMap", namespace=None, label_selector="").resource_version
 
 
+def test_a_file_whose_name_no_path_has_is_refused(tmp_path: Path) -> None:
+    with simulated(tmp_path, token="a-token") as made:
+        rewrite(made.kubeconfig, lambda user: (user.pop("token"), user.update(tokenFile="a\0b")))
+        with pytest.raises(InvalidInput, match="tokenFile"):
+            from_kubeconfig(
+                made.kubeconfig,
+                "http",
+                name="http",
+                allow=Allowances(file_references=True),
+                request_timeout_s=5,
+            )
+
+
 def test_a_token_that_cannot_be_sent_is_refused_and_not_quoted(tmp_path: Path) -> None:
     with simulated(tmp_path, token="a-token") as made:
         rewrite(made.kubeconfig, lambda user: user.update(token="canary\ncanary"))

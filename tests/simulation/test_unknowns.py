@@ -51,6 +51,17 @@ def why_rejected(world: World) -> tuple[str, int | None, int | None]:
     return found.reason, found.evidence[0].exit_code, found.evidence[0].restarts
 
 
+@pytest.mark.parametrize("fate", [Fate.NO_IMAGE, Fate.DENIED], ids=lambda fate: fate.value)
+def test_an_image_that_is_not_there_or_not_for_us_is_taken_back_at_once(fate: Fate) -> None:
+    world = released(fate)
+    assert world.until(lambda: bool(world.told(EventKind.ROLLED_BACK)), 30)
+    assert world.image("dev-1") == image(GOOD) and why_rejected(world)[0] in {
+        "ErrImagePull",
+        "ImagePullBackOff",
+    }
+    assert world.until(lambda: bool(world.told(EventKind.REVERT_PUSHED)), 30)
+
+
 @pytest.mark.parametrize(
     ("fate", "words"),
     [

@@ -49,7 +49,7 @@ WAYS: dict[Keys, Way] = {wrong_ca: Way.HTTPS, wrong_token: Way.HTTP}
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
-    """One daemon, over ssh, on whose clusters a release is proven."""
+    """One daemon, over http, on whose clusters a release is proven."""
     with simulated(tmp_path_factory.mktemp("daemon"), way=Way.HTTP) as made:
         made.daemon.settings["repo"]["timeout_s"] = 3
         made.start_with(GOOD, QUICK)

@@ -260,7 +260,9 @@ def test_a_full_disk_is_told_and_leaves_nothing_in_the_way(
         assert validate().document["commit"] == later
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk, to fill it")
+@pytest.mark.skipif(
+    os.geteuid() != 0 and "CI" not in os.environ, reason="only root may mount a disk, to fill it"
+)
 def test_a_disk_that_is_in_fact_full_is_told_and_mended_by_more_room(
     validate: Validating, served: dict[Way, Served]
 ) -> None:

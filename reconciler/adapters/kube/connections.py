@@ -172,6 +172,9 @@ def _absolute(path: Path, where: Mapping[str, Any], key: str) -> Path | None:
     name = where.get(key)
     if not isinstance(name, str) or not name or not isinstance(where, dict):
         return None
+    if not name.isprintable():
+        why = f"{key} holds characters that no path has"
+        raise InvalidInput(str(path), "the kubeconfig cannot be used", why, "name the file")
     where[key] = str(path.parent / name)
     return Path(where[key])
 

@@ -216,8 +216,12 @@ class Clusters:
             watch.doubt()
             return ASLEEP_S
 
-        wake = self._runner.spawn(f"watch {cluster} {kind[1]}", step, is_waited_for=False)
-        self._watches.setdefault(cluster, []).append((watch, wake))
+        self._runner.spawn(
+            f"watch {cluster} {kind[1]}",
+            step,
+            is_waited_for=False,
+            on_wake=lambda wake: self._watches.setdefault(cluster, []).append((watch, wake)),
+        )
         return watch
 
     def _pulse_changed(self, name: ClusterName) -> None:
@@ -241,7 +245,7 @@ class Clusters:
     def _spawn(self, name: ClusterName) -> None:
         executor = self.executors[name]
         self._runner.spawn(f"pulse {name}", self.pulses[name].step)
-        executor.on_wake(self._runner.spawn(f"cluster {name}", executor.step))
+        self._runner.spawn(f"cluster {name}", executor.step, on_wake=executor.on_wake)
 
     def _pulse(self, name: ClusterName, api: KubeApi) -> Pulse:
         return Pulse(

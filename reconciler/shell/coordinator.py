@@ -123,8 +123,6 @@ class Coordinator:
     def on_wake(self, wake: Callable[[], None]) -> None:
         """Sets what makes this task run."""
         self._wake = wake
-        # The task runs already, and may have gone to sleep before anybody could wake it.
-        wake()
 
     def touch(self, service: ServiceName | None = None) -> None:
         """Says that something about a service, or about everything, may have changed."""

@@ -225,10 +225,11 @@ class Engine:
         runner.spawn("lease", self._lease_step)
         runner.spawn("digest key", self._digest_key_step, is_waited_for=False)
         wake_fetch = runner.spawn("fetch", self.heads.step)
-        self.reverter.on_wake(runner.spawn("revert", self.reverter.step))
-        self.announcer.on_wake(runner.spawn("events", self.announcer.step, is_waited_for=False))
+        runner.spawn("revert", self.reverter.step, on_wake=self.reverter.on_wake)
+        announcer = self.announcer
+        runner.spawn("events", announcer.step, is_waited_for=False, on_wake=announcer.on_wake)
         self.clusters.start()
-        self._coordinator.on_wake(runner.spawn("coordinator", self._coordinator.step))
+        runner.spawn("coordinator", self._coordinator.step, on_wake=self._coordinator.on_wake)
         return wake_fetch
 
     def api(self, cluster: str) -> KubeApi:

@@ -118,8 +118,6 @@ class Reverter:
     def on_wake(self, wake: Callable[[], None]) -> None:
         """Sets what makes this task run."""
         self._wake = wake
-        # The task runs already, and may have gone to sleep before anybody could wake it.
-        wake()
 
     def take(self, action: CommitRevert) -> None:
         """Takes a commit that is owed; taking it twice changes nothing."""

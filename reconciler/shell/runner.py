@@ -38,13 +38,22 @@ _log = structlog.get_logger(__name__)
 class Runner(Protocol):
     """Runs tasks until it is stopped."""
 
-    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
+    def spawn(
+        self,
+        name: str,
+        step: Step,
+        *,
+        is_waited_for: bool = True,
+        on_wake: Callable[[Wake], None] = lambda wake: None,
+    ) -> Wake:
         """Adds a task, which may be done while others run; its first step is due at once.
 
         Args:
             name: For logs.
             step: The task.
             is_waited_for: False for one that may hang in a read for long and has nothing to lose.
+            on_wake: Given what wakes it, before it runs: whoever learned of that later could not wake
+                it in time from the sleep that its first step ends in.
         """
         ...
 
@@ -91,9 +100,17 @@ class ThreadRunner:
         self._threads: list[tuple[threading.Thread, threading.Event, bool]] = []
         self._lock = threading.Lock()
 
-    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
+    def spawn(
+        self,
+        name: str,
+        step: Step,
+        *,
+        is_waited_for: bool = True,
+        on_wake: Callable[[Wake], None] = lambda wake: None,
+    ) -> Wake:
         """Starts a task; after `stop` it is never run."""
         woken = threading.Event()
+        on_wake(woken.set)
         thread = threading.Thread(
             target=self._run, args=(name, step, woken), name=name, daemon=True
         )
@@ -161,13 +178,25 @@ class SeededRunner:
         self._tasks: list[tuple[Step, _Failures]] = []
         self._due: dict[int, float] = {}
 
-    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
+    def spawn(
+        self,
+        name: str,
+        step: Step,
+        *,
+        is_waited_for: bool = True,
+        on_wake: Callable[[Wake], None] = lambda wake: None,
+    ) -> Wake:
         """Adds a task."""
         del is_waited_for
         number = len(self._tasks)
         self._tasks.append((step, _Failures(name)))
-        self._at(number, 0.0)
-        return lambda: self._at(number, 0.0)
+
+        def wake() -> None:
+            self._at(number, 0.0)
+
+        on_wake(wake)
+        wake()
+        return wake
 
     def _at(self, number: int, wait_s: float) -> None:
         due = self._clock.monotonic_s() + wait_s

@@ -151,7 +151,7 @@ class AtWork:
                 made.doubt()
                 return 600.0
 
-            wakes.append(self.runner.spawn(f"watch {kind[1]}", guarded(step)))
+            self.runner.spawn(f"watch {kind[1]}", guarded(step), on_wake=wakes.append)
             return made
 
         self.executor = ClusterExecutor(
@@ -168,7 +168,8 @@ class AtWork:
         )
         self._wakes = wakes
         self.runner.spawn("pulse", guarded(pulse.step))
-        self.executor.on_wake(self.runner.spawn("executor", guarded(self.executor.step)))
+        step = guarded(self.executor.step)
+        self.runner.spawn("executor", step, on_wake=self.executor.on_wake)
         self.pass_(1)
 
     def kill(self) -> None:

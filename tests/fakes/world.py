@@ -315,7 +315,14 @@ class _Process:
         for wake in self._wakes:
             wake()
 
-    def spawn(self, name: str, step: Step, *, is_waited_for: bool = True) -> Wake:
+    def spawn(
+        self,
+        name: str,
+        step: Step,
+        *,
+        is_waited_for: bool = True,
+        on_wake: Callable[[Wake], None] = lambda wake: None,
+    ) -> Wake:
         del is_waited_for
         is_busy = was_woken = False
 
@@ -331,7 +338,7 @@ class _Process:
                 is_busy = False
             return 0.0 if was_woken else wait_s
 
-        self._wakes.append(self._runner.spawn(name, guarded))
+        self._wakes.append(self._runner.spawn(name, guarded, on_wake=on_wake))
         return self._wakes[-1]
 
 

@@ -140,8 +140,6 @@ class ClusterExecutor:
     def on_wake(self, wake: Callable[[], None]) -> None:
         """Sets what makes this executor's own task run."""
         self._wake = wake
-        # The task runs already, and may have gone to sleep before anybody could wake it.
-        wake()
 
     def wake(self) -> None:
         """Makes this executor's own task run: its cluster answers again, or does so no more."""

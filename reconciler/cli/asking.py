@@ -81,7 +81,8 @@ def unknown(seen: Look, service: str, environment: str | None) -> ReconcilerErro
     Names come from HEAD and from the home: while one of them was not read, nobody can say.
     """
     where = f"service {service}" + (f" in {environment}" if environment else "")
-    for blind in unseen(seen.view, among=()):
+    blind = next(iter(unseen(seen.view, among=())), None)
+    if blind is not None:
         why = f"{blind['object']}: {blind['what']}: {blind['why']}"
         return Unreachable(where, "it could not be looked up", why, blind["fix"])
     planned = seen.view.services.get(ServiceName(service))

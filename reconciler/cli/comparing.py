@@ -14,7 +14,7 @@ from reconciler.cli.opening import settings_from, settings_options
 from reconciler.cli.output import Document, end, error_document, fail, output_option
 from reconciler.core.diff import MASKED, differences, is_copy
 from reconciler.core.pruning import plan_prune
-from reconciler.core.reporting import blank, unseen
+from reconciler.core.reporting import blank, by_object, unseen
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import Cell
@@ -45,7 +45,7 @@ def diff(service: str | None, environment: str | None, output: str, **flags: Any
         comparing.cell(name, cell)
     document["objects"] = sorted(comparing.objects, key=_order)
     unordered = [*unseen(seen.view, among=members), *comparing.errors]
-    document["errors"] = sorted(unordered, key=lambda one: str(one["object"]))
+    document["errors"] = sorted(unordered, key=by_object)
     found = any(obj["change"] != "unchanged" for obj in document["objects"])
     end(document, output, texts.diff, found=found)
 

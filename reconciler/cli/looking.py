@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.cli.opening import open_engine
 from reconciler.config.settings import Settings
 from reconciler.errors import Unreachable
-from reconciler.model.actions import Examine, Hold
+from reconciler.model.actions import Examine
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName
 from reconciler.model.view import View
@@ -75,8 +75,7 @@ def _is_examining(view: View | None) -> bool:
     """Whether anything was not compared yet; what is held was, and is compared again and again."""
     planned = view.services.values() if view is not None else ()
     return any(
-        isinstance(action, Examine)
-        and not any(isinstance(other, Hold) for other in one.of(action.environment))
+        isinstance(action, Examine) and not one.is_held(action.environment)
         for one in planned
         for action in one.actions
     )

@@ -54,6 +54,6 @@ def _is_at_rest(planned: Planned, action: Action) -> bool:
         return action.reason in AT_REST
     if isinstance(action, Examine):
         # What is held is compared again and again, and what was not compared yet is not held.
-        return any(isinstance(other, Hold) for other in planned.of(action.environment))
+        return planned.is_held(action.environment)
     # What is only observed stays where it is, once it has been looked at.
     return planned.facts.mode is Mode.OBSERVE

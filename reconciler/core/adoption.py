@@ -65,8 +65,9 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
     if differing:
         if view.cell.ask.adopt_overwrite:
             return _admit(view, wanted)
+        names = ", ".join(m.cluster for m in differing)
         message = (
-            f"what is live on {', '.join(m.cluster for m in differing)} differs from the pin; see `reconciler diff "
+            f"what is live on {names} differs from the pin; see `reconciler diff "
             f"{view.service} {view.environment}`, then say `adopt: overwrite` in the pin"
         )
         again = _examinations(view, wanted, differing)

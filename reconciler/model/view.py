@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.model.actions import Action
+from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
@@ -48,6 +48,10 @@ class Planned:
     def of(self, environment: EnvironmentName) -> tuple[Action, ...]:
         """Returns the actions for one environment."""
         return tuple(a for a in self.actions if a.environment == environment)
+
+    def is_held(self, environment: EnvironmentName) -> bool:
+        """Whether anything holds an environment."""
+        return any(isinstance(action, Hold) for action in self.of(environment))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from reconciler.core.reporting.documents import (
     DOCUMENTS,
     Document,
     blank,
+    by_object,
     revision_document,
     unseen,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "DOCUMENTS",
     "Document",
     "blank",
+    "by_object",
     "columns",
     "explain",
     "history",

@@ -113,7 +113,7 @@ def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[
         kept = view.head.snapshot.commit[:12] if view.head.snapshot else None
         fix = f"{kept} is followed meanwhile" if kept else "nothing is followed meanwhile"
         found.append(error("env repo", "HEAD is not followed", view.head.error, fix))
-    return sorted(found, key=lambda one: str(one["object"]))
+    return sorted(found, key=by_object)
 
 
 def _unreadable_records(view: View) -> Iterator[Document]:
@@ -129,6 +129,11 @@ def _unreadable_records(view: View) -> Iterator[Document]:
         named = ", ".join(found[:RECORDS_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
         fix = f"`kubectl get promotionrecords -A` on {view.home}; the log says what is wrong"
         yield error("promotion records", "not all of them could be read", named, fix)
+
+
+def by_object(one: Mapping[str, Any]) -> str:
+    """The order of errors."""
+    return str(one["object"])
 
 
 def by_cell(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import select
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,13 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--window-size=1280,800", "--remote-debugging-pipe"),
 )
+
+
+_LEFT = "Inspected target navigated or closed"
+
+
+class PageLeft(AssertionError):
+    """The page went on to another while it was asked something."""
 
 
 class Chromium:
@@ -91,6 +99,8 @@ class Chromium:
         while time.monotonic() < until_s:
             answer = self._next(until_s)
             if answer.get("id") == number:
+                if _LEFT in str(answer.get("error")):
+                    raise PageLeft(method)
                 assert "error" not in answer, (method, answer["error"])
                 result: dict[str, Any] = answer["result"]
                 return result
@@ -113,8 +123,10 @@ class Chromium:
         """Waits until a script comes to true."""
         until_s = time.monotonic() + limit_s
         while time.monotonic() < until_s:
-            if self.evaluate(script):
-                return
+            # Of a page that is being left, nothing is known yet.
+            with suppress(PageLeft):
+                if self.evaluate(script):
+                    return
             time.sleep(0.05)
         raise AssertionError(f"not in {limit_s:g} s: {script}\n{self.text()[-3000:]}")
 

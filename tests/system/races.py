@@ -42,6 +42,10 @@ class Point(StrEnum):
         return self in (Point.DURING_ACCEPTED, Point.AFTER)
 
 
+Kill = tuple[Point, int]
+"""Where the daemon is killed, and how many of its pushes come to that point before."""
+
+
 class Other(StrEnum):
     """What another person pushes meanwhile."""
 
@@ -74,21 +78,17 @@ class Races:
         self._on.daemon.start()
         self._check(bad, since, replaced, is_reverted=point.is_landed or replaced is None)
 
-    def overtaken(self, other: Other) -> None:
-        """Somebody pushes after the daemon has fetched and before its push."""
-        pushed: list[str | None] = []
+    def overtaken(self, *, at_refs: Other | None = None, as_taken: Other | None = None) -> None:
+        """Somebody pushes after the daemon has fetched.
 
-        def at_refs(service: str) -> None:
-            if service == PUSH and not pushed:
-                pushed.append(self._push_other(other))
-
-        self._on.served.before_refs(at_refs)
-        try:
+        Args:
+            at_refs: Before the daemon is told the refs: its push is not sent.
+            as_taken: After that, in pre-receive: the server cannot take what it was sent.
+        """
+        with self._overtaking(at_refs=at_refs, as_taken=as_taken) as pushed:
             bad = self._merge_bad()
-            self._on.daemon.until(lambda: pushed, "the daemon pushes")
-        finally:
-            self._on.served.before_refs(None)
-        self._check(bad, self._bad_commit, pushed[0], is_reverted=pushed[0] is None)
+        replaced = next(filter(None, pushed), None)
+        self._check(bad, self._bad_commit, replaced, is_reverted=replaced is None)
 
     def dropped(self) -> None:
         """The server takes the push, says so, and keeps nothing of it, twice."""
@@ -107,20 +107,18 @@ class Races:
             http.drops_pushes = False
         self._check(bad, self._bad_commit, None, is_reverted=True)
 
-    def protected(
-        self, *, restarts: int, point: Point | None = None, refused_first: int = 0
-    ) -> None:
+    def protected(self, *kills: Kill, restarts: int = 0) -> None:
         """The branch takes no push: a person gets one branch, however often the daemon is restarted.
 
         Args:
+            kills: One after the other, each of a new process, whose first push is to main and whose second to the
+                branch for a person.
             restarts: Once the branch is there.
-            point: Where the daemon is killed before; None: nowhere.
-            refused_first: Pushes that are let be before; the first is to main, the second to the branch.
         """
         self._hooks.protected = frozenset({MAIN})
         bad = self._merge_bad()
-        if point is not None:
-            with self._killing(point, refused_first=refused_first, is_landed=self._on.own_branches):
+        for point, let_be in kills:
+            with self._killing(point, let_be=let_be, is_landed=self._on.own_branches):
                 self._on.daemon.wait_dead()
             self._on.daemon.start()
         self._wait(lambda: self._branch_of(bad), "a branch for a person is recorded")
@@ -141,20 +139,11 @@ class Races:
         self._on.served.repository.git("update-ref", "-d", f"refs/heads/{branch}")
 
     def replaced_and_protected(self) -> None:
-        """The branch takes no push, and the pin is replaced before ours is refused: nothing is put back."""
+        """The branch takes no push, and the pin is replaced as ours is refused: nothing is put back."""
         self._hooks.protected = frozenset({MAIN})
-        pushed: list[str | None] = []
-
-        def at_refs(service: str) -> None:
-            if service == PUSH and not pushed:
-                pushed.append(self._push_other(Other.REPLACES))
-
-        self._on.served.before_refs(at_refs)
-        try:
+        with self._overtaking(as_taken=Other.REPLACES) as pushed:
             bad = self._merge_bad()
-            self._wait(lambda: self._branch_of(bad), "a branch for a person is recorded")
-        finally:
-            self._on.served.before_refs(None)
+        self._wait(lambda: self._branch_of(bad), "a branch for a person is recorded")
         (branch,) = self._on.own_branches()
         (made,) = self._on.made_since(self._bad_commit, branch)
         assert made.trailers["Action"] == "quarantine"
@@ -206,6 +195,32 @@ class Races:
         merged = git("commit-tree", tree, "-p", MAIN, "-p", tip, "-m", f"Merge {branch}")
         git("update-ref", MAIN, merged)
 
+    @contextmanager
+    def _overtaking(
+        self, *, at_refs: Other | None = None, as_taken: Other | None = None
+    ) -> Iterator[list[str | None]]:
+        """Pushes once at each of the moments, and sees that the daemon came to them; yields what replaced the pins."""
+        left = {"at refs": at_refs, "as taken": as_taken}
+        pushed: list[str | None] = []
+
+        def push(moment: str) -> None:
+            if (other := left.pop(moment, None)) is not None:
+                pushed.append(self._push_other(other))
+
+        def before_refs(service: str) -> None:
+            if service == PUSH:
+                push("at refs")
+
+        self._on.served.before_refs(before_refs)
+        self._hooks.pre_receive = partial(push, "as taken")
+        try:
+            yield pushed
+            awaited = sum(other is not None for other in (at_refs, as_taken))
+            self._wait(lambda: len(pushed) == awaited, "the daemon pushes")
+        finally:
+            self._on.served.before_refs(None)
+            self._hooks.pre_receive = None
+
     # What the server does.
 
     @contextmanager
@@ -214,7 +229,7 @@ class Races:
         point: Point,
         by: signal.Signals = signal.SIGKILL,
         *,
-        refused_first: int = 0,
+        let_be: int = 0,
         is_landed: Callable[[], object] | None = None,
     ) -> Iterator[None]:
         killed: list[int] = []
@@ -223,7 +238,7 @@ class Races:
         def kill() -> None:
             nonlocal asked
             asked += 1
-            if not killed and asked > refused_first:
+            if not killed and asked > let_be:
                 killed.append(self._on.daemon.pid)
                 os.kill(killed[0], by)
                 self._on.daemon.wait_dead()
@@ -324,16 +339,19 @@ def _killed(point: Point, races: Races) -> None:
 
 
 def _overtaken(races: Races) -> None:
-    races.overtaken(Other.LEAVES)
-    races.overtaken(Other.REPLACES)
+    races.overtaken(at_refs=Other.LEAVES, as_taken=Other.LEAVES)
+    races.overtaken(at_refs=Other.REPLACES)
+    races.overtaken(as_taken=Other.REPLACES)
 
 
 def _protected(races: Races) -> None:
     races.protected(restarts=2)
-    races.protected(restarts=1, point=Point.DURING_REFUSED)
-    # The push to the branch: the server has it, and the daemon does not know.
-    races.protected(restarts=0, point=Point.AFTER)
-    races.protected(restarts=0, point=Point.DURING_ACCEPTED, refused_first=1)
+    # The push to main, and then the one to the branch: the server was sent nothing of it, and then it has it, and the
+    # daemon does not know.
+    races.protected(
+        (Point.BEFORE, 0), (Point.DURING_REFUSED, 0), (Point.BEFORE, 1), (Point.AFTER, 0)
+    )
+    races.protected((Point.DURING_ACCEPTED, 1))
     races.replaced_and_protected()
 
 

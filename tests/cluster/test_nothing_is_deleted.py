@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.fleet import Fleet, fleet, holds_for
 from tests.conftest import CRASHES_IN_STAGING
 from tests.controlplane.cluster import LIMITED, ControlPlane
+from tests.gitservers.served import Way
 from tests.system.envrepo import CLUSTERS, digest
 from tests.system.installation import HOME
 
@@ -59,15 +60,17 @@ def force_pushed(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "is_told"),
+    ("proven", "break_it", "is_told"),
     [
-        (folder_gone, "Orphaned"),
-        (pins_gone, "Orphaned"),
-        (all_files_gone, "no env repo"),
-        (branch_gone, "the repo is empty"),
-        (fleet_broken, "fleet.yaml:"),
-        (force_pushed, "HistoryRewritten"),
+        (Way.HTTP, folder_gone, "Orphaned"),
+        (Way.HTTP, pins_gone, "Orphaned"),
+        (Way.HTTP, all_files_gone, "no env repo"),
+        (Way.HTTP, branch_gone, "the repo is empty"),
+        (Way.SSH, branch_gone, "the repo is empty"),
+        (Way.HTTP, fleet_broken, "fleet.yaml:"),
+        (Way.HTTP, force_pushed, "HistoryRewritten"),
     ],
+    indirect=["proven"],
 )
 def test_what_goes_missing_in_git_deletes_nothing(
     proven: Fleet, break_it: Callable[[Fleet], None], is_told: str

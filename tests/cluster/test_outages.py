@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from reconciler.core.health.pods import RESTARTS_MIN
 from tests.cluster.fleet import Fleet, holds_for
 from tests.conftest import CRASHES_IN_STAGING
-from tests.gitservers.http import HangUp
+from tests.gitservers.hooks import HangUp
+from tests.gitservers.served import Way
 from tests.system.envrepo import digest
 
 GOOD, NEXT, BAD = "1.0.0", "1.1.0", "1.2.0"
@@ -57,16 +60,23 @@ def test_a_cluster_that_hangs_holds_only_its_own_wave(proven: Fleet) -> None:
     proven.wait_proven("prod", NEXT)
 
 
+@pytest.mark.git_server
+@pytest.mark.parametrize("proven", [Way.HTTP, Way.SSH], indirect=True)
 def test_without_forge_and_disk_the_clusters_go_back_and_the_revert_follows(proven: Fleet) -> None:
-    daemon, http, staging = proven.daemon, proven.served.http, proven.planes["staging-1"]
-    assert http is not None
+    daemon, staging = proven.daemon, proven.planes["staging-1"]
     bad, good = digest(BAD, marker=CRASHES_IN_STAGING), digest(GOOD)
+    asked: list[str] = []
+
+    def is_out(service: str) -> None:
+        asked.append(service)
+        raise HangUp
+
     # Its Pods are held back, so that they fail when nobody is there to see it.
     staging.freeze_pods()
     try:
         head = proven.merge(proven.pins(BAD, marker=CRASHES_IN_STAGING), "release 1.2.0")
         daemon.until(lambda: proven.image("staging-1") == bad, "the bad release is in staging")
-        http.at_info_refs = _is_out
+        proven.served.before_refs(is_out)
         daemon.kill()
         shutil.rmtree(daemon.settings["state_dir"])
     finally:
@@ -75,21 +85,17 @@ def test_without_forge_and_disk_the_clusters_go_back_and_the_revert_follows(prov
     assert proven.image("staging-1") == bad
     assert proven.rejection("staging", BAD) is None
     assert (proven.head(), proven.reverts()) == (head, [])
-    asked = len(http.requests)
+    asked.clear()
     daemon.start()
     daemon.until(lambda: proven.runs("staging-1", good), "staging is back from stored objects")
     daemon.until(lambda: _is_back(proven), "the roll-back is recorded")
-    daemon.until(lambda: len(http.requests) > asked, "the forge is asked, and does not answer")
+    daemon.until(lambda: asked, "the forge is asked, and does not answer")
     assert proven.head() == head
     assert proven.runs("dev-1", bad)
-    http.at_info_refs = None
+    proven.served.before_refs(None)
     daemon.until(proven.reverts, "the revert is on the branch")
     assert len(proven.reverts()) == 1
     assert bad not in str(proven.writes("prod-1")) + str(proven.writes("prod-2"))
-
-
-def _is_out(service: str) -> None:
-    raise HangUp(service)
 
 
 def _restarts(fleet: Fleet, image_digest: str) -> int:

@@ -36,7 +36,7 @@ from reconciler.errors import (
 from reconciler.model.names import CommitId
 from reconciler.ports.git import PushOutcome
 from tests.contract.git_ways import ServedWorld, StoppedClock, served_world
-from tests.gitservers.http import HangUp
+from tests.gitservers.hooks import HangUp
 from tests.gitservers.served import PUSHABLE, Way
 from tests.gitservers.ssh import make_key
 from tests.ports import free_port

@@ -6,6 +6,7 @@ import socketserver
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,11 @@ PreReceive = Callable[[], str | None]
 """Returns the words of a refusal, or None to let the push in."""
 
 PostReceive = Callable[[], None]
+
+
+class HangUp(Exception):
+    """Raised by a test's code to have the connection dropped without an answer."""
+
 
 # The hook's whole program: say which hook and for which refs, wait for the answer, and refuse when it
 # holds words.
@@ -33,7 +39,7 @@ class Hooks:
 
     Attributes:
         protected: Full names of refs to which every push is refused, after `pre_receive` has run.
-        at_service: Called by the ssh server with the service, before refs are told.
+        at_service: Called by the ssh server with the service, before refs are told; may hang, or raise HangUp.
         calls: The hooks and services that ran, in order.
 
     Args:
@@ -52,7 +58,8 @@ class Hooks:
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 name, *refs = self.rfile.readline().decode().split()
-                self.wfile.write(hooks.answer(name, refs).encode())
+                with suppress(HangUp):
+                    self.wfile.write(hooks.answer(name, refs).encode())
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

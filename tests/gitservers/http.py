@@ -15,13 +15,9 @@ from typing import Any, Self
 
 from reconciler.adapters.git.demo_server import BackendHandler, find_backend
 from tests.gitservers.certificates import Certificate
-from tests.gitservers.hooks import Hooks
+from tests.gitservers.hooks import HangUp, Hooks
 
 USERNAME = "git"
-
-
-class HangUp(Exception):
-    """Raised by a test's code to have the connection dropped without an answer."""
 
 
 class GitHttpServer:

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.simulated.behaviour import Fate
 from tests.cluster.fleet import holds_for
-from tests.gitservers.http import HangUp
+from tests.gitservers.hooks import HangUp
 from tests.system.daemon import PATIENCE_S
 from tests.system.envrepo import digest, policy
 from tests.system.races import PUSH

@@ -224,7 +224,7 @@ def _failed_s(client: KubeClient, made: Fleet, bad: str) -> float:
     since = client.list("v1", "Pod", **pods).resource_version
     events = client.watch("v1", "Pod", **pods, resource_version=since, timeout_s=LIMIT_S)
     for event in events:
-        judged = assess(event.object, (), now=SystemClock().now())
+        judged = assess(event.object, ())
         if bad not in str(event.object.get("spec")):
             continue
         if judged.status is HealthStatus.FAILED and judged.cause is Cause.RELEASE:

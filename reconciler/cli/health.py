@@ -1,4 +1,4 @@
-"""`reconciler health`: the health of objects in a file, as a pure function of them and a time."""
+"""`reconciler health`: the health of objects in a file, as a pure function of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GENERATIONS = 3
 
 @click.command(short_help="The health of objects in a file.")
 @click.option("-f", "--file", "file", required=True, help="A file of objects, or - for stdin.")
-@click.option("--now", "now_text", default=None, help="The time to judge at, RFC 3339.")
+@click.option("--now", "now_text", default=None, help="The time that the document names, RFC 3339.")
 @output_option
 def health(file: str, now_text: str | None, output: str) -> None:
     """Tell each object's health: Current, InProgress, Failed, Terminating or Unknown."""
@@ -41,7 +41,7 @@ def health(file: str, now_text: str | None, output: str) -> None:
         fail(error, document, output)
     objects = list(_flattened(found))
     below = _by_owner(objects)
-    healths = [assess(obj, _family(obj, below), now=now) for obj in objects]
+    healths = [assess(obj, _family(obj, below)) for obj in objects]
     document["worst"] = worst(tuple(h.status for h in healths)).value
     document["objects"] = [_document(index, h) for index, h in enumerate(healths)]
     # Of nothing the worst is Unknown: a file without an object proves no health.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import pytest
 
@@ -93,7 +92,7 @@ def found(front: Front, obj: KubeObject) -> KubeObject:
 def judged(front: Front, obj: KubeObject) -> tuple[HealthStatus, str]:
     space = obj["metadata"]["namespace"]
     pods = front.api.list("v1", "Pod", namespace=space, label_selector="").items
-    health = assess(found(front, obj), pods, now=datetime.now(UTC))
+    health = assess(found(front, obj), pods)
     return health.status, health.reason
 
 
@@ -111,7 +110,7 @@ def test_a_claim_is_in_progress_until_it_is_bound(front: Front, space: str) -> N
     offer(front, space, 1)
     made = front.api.create(claim(space))
     assert made["status"] == {"phase": "Pending"}
-    assert assess(made, (), now=datetime.now(UTC)).reason == "NotBound"
+    assert assess(made, ()).reason == "NotBound"
     until(front, lambda: judged(front, claim(space)) == CURRENT)
     assert claims(front, space) == {"a": ("Bound", {})}
 

@@ -183,7 +183,7 @@ def test_what_a_kubelet_writes_is_judged_and_its_cause_is_told(
 ) -> None:
     record = recorded(fate)
     pod = {"apiVersion": "v1", "kind": "Pod", **record.pod, "status": record.statuses[-1]}
-    health = assess(pod, (), now=datetime.now(UTC))
+    health = assess(pod, ())
     assert (health.status, health.cause) == (status, cause)
     assert words in health.message
 
@@ -239,12 +239,11 @@ def test_our_stages_write_what_a_kubelet_writes_of_a_pod_that_is_not_started_aga
 def test_a_fate_is_judged_the_same(planes: dict[str, ControlPlane], fate: Fate) -> None:
     plane, pod = planes["dev-1"], _pod(fate)
     pod["metadata"]["name"] += "-judged"
-    now = datetime.now(UTC)
-    wanted = assess({**pod, "status": _settled(pod)}, (), now=now)
+    wanted = assess({**pod, "status": _settled(pod)}, ())
     made = plane.request("POST", PODS, pod)
 
     def is_judged(found: dict[str, Any]) -> bool:
-        health = assess(found, (), now=datetime.now(UTC))
+        health = assess(found, ())
         return (health.status, health.reason, health.cause) == (
             wanted.status,
             wanted.reason,
@@ -265,8 +264,8 @@ def test_the_schedulers_own_words_are_the_platforms_fault(planes: dict[str, Cont
             plane, made["metadata"]["name"], lambda p: bool(p["status"].get("conditions"))
         )
         assert [shape(made, found["status"])] == recorded(Fate.UNSCHEDULABLE).shapes
-        wanted = assess({**pod, "status": _settled(pod)}, (), now=datetime.now(UTC))
-        judged = assess(found, (), now=datetime.now(UTC))
+        wanted = assess({**pod, "status": _settled(pod)}, ())
+        judged = assess(found, ())
         assert (judged.status, judged.reason, judged.cause) == (
             wanted.status,
             wanted.reason,

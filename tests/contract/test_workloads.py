@@ -133,7 +133,7 @@ def carried(front: Front, space: str) -> dict[str, str]:
 
 def judged(front: Front, obj: Object) -> tuple[HealthStatus, str, Cause]:
     family = pods(front, obj["metadata"]["namespace"])
-    return verdict(assess(found(front, obj), family, now=datetime.now(UTC)))
+    return verdict(assess(found(front, obj), family))
 
 
 def verdict(health: ObjectHealth) -> tuple[HealthStatus, str, Cause]:
@@ -169,7 +169,7 @@ def test_a_new_workload_is_in_progress_before_any_controller_has_seen_it(
 ) -> None:
     made = front.api.create(workload(space, kind))
     assert (made.get("status") or {}) == NEW[kind]
-    assert assess(made, (), now=datetime.now(UTC)).status is HealthStatus.IN_PROGRESS
+    assert assess(made, ()).status is HealthStatus.IN_PROGRESS
 
 
 @pytest.mark.parametrize("kind", THERE)
@@ -351,7 +351,7 @@ def test_a_job_whose_pod_ends_well_is_complete(policy: str, front: Front, space:
     assert pod["status"]["phase"] == "Succeeded"
     (container,) = pod["status"]["containerStatuses"]
     assert container["state"]["terminated"]["exitCode"] == 0
-    assert verdict(assess(pod, (), now=datetime.now(UTC))) == CURRENT
+    assert verdict(assess(pod, ())) == CURRENT
 
 
 def test_a_job_that_is_to_end_well_twice_is_complete_after_two_pods(

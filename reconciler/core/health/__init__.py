@@ -1,4 +1,4 @@
-"""The health of one live object, its Pods looked through: a function of values and the time alone.
+"""The health of one live object, its Pods looked through: a function of values alone.
 
 Nothing here may know a cluster, and nothing here decides whether a release is bad.
 """

@@ -6,7 +6,6 @@ Source: kubernetes-sigs/cli-utils, pkg/kstatus, README and status/generic.go (re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 from reconciler.core.health import workloads
@@ -24,20 +23,19 @@ from reconciler.model.objects import KubeObject, ObjectRef
 MALFORMED = "Malformed"
 NO_RULE = "NoHealthRule"
 
-Rule = Callable[[KubeObject, Sequence[KubeObject], datetime], Result]
+Rule = Callable[[KubeObject, Sequence[KubeObject]], Result]
 
 
-def assess(obj: KubeObject, family: Sequence[KubeObject], *, now: datetime) -> ObjectHealth:
+def assess(obj: KubeObject, family: Sequence[KubeObject]) -> ObjectHealth:
     """Returns the health of a live object.
 
     Args:
         obj: As the API server gave it; one that is malformed is Unknown.
         family: ReplicaSets and Pods below it by owner, in any order.
-        now: Wall time, UTC.
     """
     try:
         ref = _ref(obj)
-        result = _assess(obj, ref, family, now)
+        result = _assess(obj, ref, family)
     except (
         AttributeError,
         IndexError,
@@ -54,7 +52,7 @@ def assess(obj: KubeObject, family: Sequence[KubeObject], *, now: datetime) -> O
     )
 
 
-def _assess(obj: KubeObject, ref: ObjectRef, family: Sequence[KubeObject], now: datetime) -> Result:
+def _assess(obj: KubeObject, ref: ObjectRef, family: Sequence[KubeObject]) -> Result:
     meta, status = obj["metadata"], obj.get("status")
     if status is not None and not isinstance(status, dict):
         raise TypeError("status is no mapping")
@@ -65,7 +63,7 @@ def _assess(obj: KubeObject, ref: ObjectRef, family: Sequence[KubeObject], now: 
         return progressing("NotObserved", "its controller has not seen the latest change")
     rule = RULES.get((ref.group, ref.kind))
     if rule is not None:
-        return rule(obj, family, now)
+        return rule(obj, family)
     return _general(obj, status)
 
 
@@ -107,13 +105,13 @@ _SENSES = {"True": _is_met, "False": progressing}
 """What else a condition that should be met may say is unknown."""
 
 
-def _configuration(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
-    del obj, family, now
+def _configuration(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
+    del obj, family
     return current()
 
 
-def _service(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
-    del family, now
+def _service(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
+    del family
     if obj["spec"].get("type") == "LoadBalancer":
         balancer = (obj.get("status") or {}).get("loadBalancer") or {}
         if not balancer.get("ingress"):
@@ -121,8 +119,8 @@ def _service(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Re
     return current()
 
 
-def _claim(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
-    del family, now
+def _claim(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
+    del family
     phase = (obj.get("status") or {}).get("phase")
     if phase == "Bound":
         return current()
@@ -131,9 +129,9 @@ def _claim(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Resu
     return progressing("NotBound", f"its phase is {phase or 'not known yet'}")
 
 
-def _volume(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def _volume(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A volume that no claim has yet is as ready as one that is bound."""
-    del family, now
+    del family
     status = obj.get("status") or {}
     phase = status.get("phase")
     if phase in ("Available", "Bound"):
@@ -143,8 +141,8 @@ def _volume(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Res
     return progressing("NotBound", f"its phase is {phase or 'not known yet'}")
 
 
-def _definition(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
-    del family, now
+def _definition(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
+    del family
     status = obj.get("status") or {}
     refused = condition(status, "NamesAccepted")
     if refused.get("status") == "False":
@@ -156,17 +154,17 @@ def _definition(obj: KubeObject, family: Sequence[KubeObject], now: datetime) ->
     return progressing("NotEstablished", "the API server does not serve it yet")
 
 
-def _namespace(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
-    del family, now
+def _namespace(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
+    del family
     phase = (obj.get("status") or {}).get("phase")
     if phase == "Terminating":
         return Result(HealthStatus.TERMINATING, "Terminating", "it is being deleted")
     return current()
 
 
-def _autoscaler(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def _autoscaler(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """An autoscaler that lacks metrics for a while leaves its workload as it is."""
-    del family, now
+    del family
     status = obj.get("status") or {}
     able = condition(status, "AbleToScale")
     if able.get("status") == "False":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from reconciler.core.health.pods import findings
@@ -24,9 +23,8 @@ _TAKEN = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdo
 """Reasons of a failed Pod that speak of its node."""
 
 
-def deployment(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def deployment(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A Deployment: every replica updated, available, and none of the old ones left."""
-    del now
     status, wanted = _status(obj), _replicas(obj)
     own = _look_through(_newest_replica_set_pods(obj, family))
     if own is not None and own.status is HealthStatus.FAILED:
@@ -50,9 +48,8 @@ def deployment(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> 
     return current()
 
 
-def replica_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def replica_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A ReplicaSet of its own: every replica available."""
-    del now
     status, wanted = _status(obj), _replicas(obj)
     own = _look_through([o for o in family if o.get("kind") == "Pod"])
     if own is not None and own.status is HealthStatus.FAILED:
@@ -63,9 +60,8 @@ def replica_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) ->
     return current()
 
 
-def stateful_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def stateful_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A StatefulSet: every Pod of the update revision, and ready."""
-    del now
     status, wanted = _status(obj), _replicas(obj)
     update = str(status.get("updateRevision") or "")
     own = _look_through(_carrying(family, update))
@@ -83,9 +79,8 @@ def stateful_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -
     return current()
 
 
-def daemon_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def daemon_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A DaemonSet: on every node it is meant for, updated and available."""
-    del now
     status = _status(obj)
     own = _look_through(_of_generation(obj, family))
     if own is not None and own.status is HealthStatus.FAILED:
@@ -105,9 +100,8 @@ def daemon_set(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> 
     return current()
 
 
-def job(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def job(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A Job: complete; one that still runs is in progress, as people wait for it."""
-    del now
     status = _status(obj)
     pods = [o for o in family if o.get("kind") == "Pod"]
     if condition(status, "Failed").get("status") == "True":
@@ -133,9 +127,9 @@ def _failed_job(obj: KubeObject, why: dict[str, Any], pods: Sequence[KubeObject]
     return Result(HealthStatus.FAILED, reason, message, cause, (evidence,))
 
 
-def pod(obj: KubeObject, family: Sequence[KubeObject], now: datetime) -> Result:
+def pod(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A Pod of its own: ready, or ended well."""
-    del family, now
+    del family
     status = obj.get("status") or {}
     phase = status.get("phase")
     own = _look_through([obj])

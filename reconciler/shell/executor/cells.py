@@ -131,7 +131,7 @@ def look(
         found = _difference(obj, ref, seen, settled)
         if found is not None:
             drifted.append(found)
-        healths.append(_health(ref, seen, found, objects.applied.get(ref), live, now))
+        healths.append(_health(ref, seen, found, objects.applied.get(ref), live))
     return Look(member_health(healths, now=now, former=former), tuple(drifted))
 
 
@@ -152,7 +152,6 @@ def _health(
     drifted: Drifted | None,
     applied: Applied | None,
     live: LiveObjects,
-    now: datetime,
 ) -> ObjectHealth:
     if seen is None:
         return ObjectHealth(ref, HealthStatus.IN_PROGRESS, MISSING, f"{ref} is not there")
@@ -163,7 +162,7 @@ def _health(
     if drifted is not None and any(f.path.startswith(_TEMPLATES) for f in drifted.fields):
         message = f"the Pod template of {ref} is not the one that was applied"
         return ObjectHealth(ref, HealthStatus.IN_PROGRESS, TEMPLATE_DIFFERS, message)
-    return assess(seen, live.family(seen), now=now)
+    return assess(seen, live.family(seen))
 
 
 def _is_older(seen: KubeObject, applied: Applied) -> bool:

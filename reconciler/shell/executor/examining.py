@@ -39,7 +39,7 @@ def examine(
         return answer(LiveState.ABSENT)
     if len(there) < len(found) or any(_differs(desired, seen) for desired, seen in there):
         return answer(LiveState.DIFFERS)
-    healths = [assess(seen, live.family(seen), now=now) for _, seen in there]
+    healths = [assess(seen, live.family(seen)) for _, seen in there]
     return answer(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from reconciler.core.health import assess
 from reconciler.model.health import Cause, HealthStatus
 from tests.fakes.objects import obj
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT, PROGRESS, FAILED, UNKNOWN, TERMINATING = (
     HealthStatus.CURRENT,
     HealthStatus.IN_PROGRESS,
@@ -195,7 +193,7 @@ BUSY = {**WELL, "updatedReplicas": 1}
     ],
 )
 def test_an_object_alone(case: str, given: Any, status: HealthStatus, reason: str) -> None:
-    found = assess(given, (), now=NOW)
+    found = assess(given, ())
     assert (found.status, found.reason) == (status, reason), case
 
 
@@ -324,7 +322,7 @@ def test_a_deployment_is_looked_through(
     case: str, container: dict[str, Any], status: HealthStatus, cause: Cause
 ) -> None:
     family = (replica_set(1, "old"), replica_set(2, "new"), pod("new", **container))
-    found = assess(deployment(**BUSY), family, now=NOW)
+    found = assess(deployment(**BUSY), family)
     assert (found.status, found.cause) == (status, cause), case
     if status is FAILED:
         assert found.evidence[0].name == "a-1"
@@ -332,14 +330,14 @@ def test_a_deployment_is_looked_through(
 
 def test_a_pod_of_the_old_template_proves_nothing() -> None:
     family = (replica_set(1, "old"), replica_set(2, "new"), pod("old", **CRASH))
-    assert assess(deployment(**BUSY), family, now=NOW).status is PROGRESS
+    assert assess(deployment(**BUSY), family).status is PROGRESS
 
 
 def test_a_new_template_that_has_no_pods_yet_is_not_judged_by_the_old_ones() -> None:
     given = deployment(**BUSY)
     given["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": "3"}
     family = (replica_set(2, "new"), pod("new", **CRASH))
-    assert assess(given, family, now=NOW).status is PROGRESS
+    assert assess(given, family).status is PROGRESS
 
 
 def test_a_pod_that_nobody_can_place_is_the_platforms() -> None:
@@ -348,7 +346,7 @@ def test_a_pod_that_nobody_can_place_is_the_platforms() -> None:
         "phase": "Pending",
         "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}],
     }
-    found = assess(deployment(**BUSY), (replica_set(1, "new"), lost), now=NOW)
+    found = assess(deployment(**BUSY), (replica_set(1, "new"), lost))
     assert (found.status, found.cause) == (PROGRESS, Cause.PLATFORM)
 
 
@@ -358,16 +356,15 @@ def test_a_stateful_set_is_judged_by_the_pods_of_its_update() -> None:
     )
     broken = pod("u", **CRASH)
     broken["metadata"]["labels"] = {"controller-revision-hash": "a-1"}
-    assert assess(given, (broken,), now=NOW).status is PROGRESS
+    assert assess(given, (broken,)).status is PROGRESS
     broken["metadata"]["labels"] = {"controller-revision-hash": "a-2"}
-    assert assess(given, (broken,), now=NOW).status is FAILED
+    assert assess(given, (broken,)).status is FAILED
 
 
 def test_a_long_message_is_cut() -> None:
     found = assess(
         deployment(**BUSY),
         (replica_set(1, "new"), pod("new", **waiting("InvalidImageName", "x" * 10_000))),
-        now=NOW,
     )
     assert len(found.evidence[0].message) <= 300
 
@@ -462,7 +459,7 @@ PULL += '"docker.io/x/geofence:503": '
 )
 def test_whose_fault_a_failed_pull_is(message: str, cause: str) -> None:
     family = (replica_set(2, "new"), pod("new", **waiting("ErrImagePull", message)))
-    found = assess(deployment(**BUSY), family, now=NOW)
+    found = assess(deployment(**BUSY), family)
     assert found.cause.value == cause
     assert found.status is (FAILED if cause == "release" else PROGRESS)
 
@@ -490,14 +487,14 @@ def test_whose_fault_it_is_that_a_container_does_not_start(
     reason: str, message: str, status: HealthStatus
 ) -> None:
     family = (replica_set(2, "new"), pod("new", **waiting(reason, message)))
-    assert assess(deployment(**BUSY), family, now=NOW).status is status
+    assert assess(deployment(**BUSY), family).status is status
 
 
 def test_pods_without_a_known_template_prove_nothing() -> None:
     stateful = obj("StatefulSet", spec={"replicas": 1}, status={"replicas": 1})
-    assert assess(stateful, (pod("u", **CRASH),), now=NOW).status is PROGRESS
+    assert assess(stateful, (pod("u", **CRASH),)).status is PROGRESS
     daemons = obj("DaemonSet", spec={}, status=SEEN)
-    assert assess(daemons, (pod("u", **CRASH),), now=NOW).status is PROGRESS
+    assert assess(daemons, (pod("u", **CRASH),)).status is PROGRESS
 
 
 @pytest.mark.parametrize(("generation", "status"), [("7", FAILED), ("6", PROGRESS)])
@@ -508,7 +505,7 @@ def test_a_daemon_set_is_judged_by_the_pods_of_its_template(
     given = obj("DaemonSet", metadata={"annotations": notes}, spec={}, status=SEEN)
     broken = pod("u", **CRASH)
     broken["metadata"]["labels"] = {"pod-template-generation": generation}
-    assert assess(given, (broken,), now=NOW).status is status
+    assert assess(given, (broken,)).status is status
 
 
 def daemon_pod(name: str, revision: str, made: str) -> dict[str, Any]:
@@ -538,7 +535,7 @@ def test_without_that_name_a_daemon_set_is_judged_by_the_pods_made_last(
     counts = {**SEEN, "desiredNumberScheduled": 2, "updatedNumberScheduled": updated}
     given = obj("DaemonSet", spec={}, status=counts)
     pods = tuple(daemon_pod(f"p-{revision}", revision, made) for revision, made in family)
-    assert assess(given, pods, now=NOW).status is status, case
+    assert assess(given, pods).status is status, case
 
 
 def failed_job(reason: str) -> dict[str, Any]:
@@ -575,7 +572,7 @@ def taken(reason: str) -> dict[str, Any]:
 def test_whose_fault_a_failed_job_is(
     case: str, reason: str, family: tuple[Any, ...], cause: Cause
 ) -> None:
-    found = assess(failed_job(reason), family, now=NOW)
+    found = assess(failed_job(reason), family)
     assert (found.status, found.cause) == (FAILED, cause), case
 
 
@@ -583,13 +580,13 @@ def test_whose_fault_a_failed_job_is(
 def test_a_number_that_is_none_is_not_passed_on_as_evidence(odd: Any) -> None:
     container = {**CRASH, "lastState": {"terminated": {"exitCode": odd, "reason": "Error"}}}
     family = (replica_set(2, "new"), pod("new", **container))
-    found = assess(deployment(**BUSY), family, now=NOW)
+    found = assess(deployment(**BUSY), family)
     assert found.evidence[0].exit_code is None
 
 
 def test_a_number_beyond_all_numbers_is_malformed() -> None:
     given = obj("Deployment", spec={"replicas": float("inf")}, status={})
-    found = assess(given, (), now=NOW)
+    found = assess(given, ())
     assert (found.status, found.reason) == (UNKNOWN, "Malformed")
 
 
@@ -606,12 +603,12 @@ def test_a_number_beyond_all_numbers_is_malformed() -> None:
 def test_a_pod_of_its_own(case: str, phase: str | None, ready: str, status: HealthStatus) -> None:
     given = obj("Pod", "v1")
     given["status"] = {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}
-    assert assess(given, (), now=NOW).status is status, case
+    assert assess(given, ()).status is status, case
 
 
 def test_a_pod_that_was_evicted_is_the_platforms() -> None:
     given = obj("Pod", "v1", status={"phase": "Failed", "reason": "Evicted", "message": "low disk"})
-    found = assess(given, (), now=NOW)
+    found = assess(given, ())
     assert (found.status, found.reason, found.cause) == (PROGRESS, "Evicted", Cause.PLATFORM)
     assert "low disk" in found.message
 
@@ -619,6 +616,6 @@ def test_a_pod_that_was_evicted_is_the_platforms() -> None:
 def test_an_exit_that_happened_at_once_is_suspect_before_any_restart() -> None:
     ended = {"terminated": {"exitCode": 2, "reason": "Error"}}
     family = (replica_set(2, "new"), pod("new", state=ended))
-    found = assess(deployment(**BUSY), family, now=NOW)
+    found = assess(deployment(**BUSY), family)
     assert (found.status, found.reason, found.cause) == (PROGRESS, "Exited", Cause.RELEASE)
     assert "ended once, with exit code 2 (Error)" in found.message

@@ -8,7 +8,6 @@ import pytest
 
 from reconciler.core.health import assess
 from reconciler.model.health import Cause, HealthStatus
-from tests.fakes.facts import NOW
 from tests.fakes.objects import obj
 
 CURRENT, PROGRESS, FAILED, UNKNOWN, TERMINATING = (
@@ -223,7 +222,7 @@ def balancer(**status: Any) -> dict[str, Any]:
     ],
 )
 def test_what_its_status_says(given: Any, status: HealthStatus, reason: str) -> None:
-    found = assess(given, (), now=NOW)
+    found = assess(given, ())
     assert (found.status, found.reason) == (status, reason)
     # Nothing here names a release: on these grounds none is taken back.
     assert found.cause is Cause.NONE

@@ -1,4 +1,4 @@
-"""What only rendering tells of a snapshot: what does not render, what is claimed twice, what comes back."""
+"""What only rendering tells of a snapshot: what does not render, is claimed twice, comes back, or cannot be proven."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from dataclasses import replace
 from typing import cast
 
 from reconciler.core.assembly import Unrenderable
+from reconciler.core.health import holds_back
+from reconciler.core.identity import OVERLAYS, is_rendered
 from reconciler.core.rejections import repeats
 from reconciler.errors import InvalidInput, ReconcilerError
-from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Snapshot
+from reconciler.model.env_repo import Fault, Pin, QuarantineEntry, Severity, Snapshot
 from reconciler.model.fleet import Cluster
-from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
-from reconciler.model.objects import ObjectRef
+from reconciler.model.names import BlobId, ClusterName, EnvironmentName, ServiceName
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.release import Revision
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History
 from reconciler.ports.render import Builder
+from reconciler.schema.manifests import Place, place_of
 from reconciler.schema.snapshot import Files, Reading
+from reconciler.schema.yaml_text import dotted
 from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.digest_key import KEY_BYTES
 from reconciler.shell.rendering import Renderer
@@ -54,6 +58,8 @@ class Trial:
 
     def faults(self) -> list[Fault]:
         """Returns a fault for each pin that does not render, and for each object with two owners.
+
+        A field that keeps Pods on an older template is warned of, where it stands.
 
         What is not supported yet is left out: it is a fault already, and may not render.
         """
@@ -131,11 +137,49 @@ class Trial:
         for obj in rendered.objects if rendered is not None else ():
             ref = ObjectRef.of(obj)
             owner = self._owners.setdefault((cluster.name, ref), pin.service)
+            self._warn(path, pin, obj)
             if owner != pin.service:
                 why = f"{owner} renders it, too; on {cluster.name} it can have one owner"
                 fix = "rename it in one of the services"
                 what = f"{ref} is claimed twice"
                 self._found[(str(ref), owner)] = Fault(path, 0, 0, "TwoOwners", what, why, fix)
+
+    def _warn(self, path: str, pin: Pin, obj: KubeObject) -> None:
+        """Warns of a field that keeps Pods from the release that they are to prove."""
+        held = holds_back(obj)
+        if held is None:
+            return
+        ref = ObjectRef.of(obj)
+        place = self._stands(path, pin, ref, held.field)
+        what = f"{ref.kind}/{ref.name} may never be proven"
+        why = f"{held.why}, and a release is proven by Pods that all carry its template"
+        fault = Fault(
+            place.file,
+            place.line,
+            place.column,
+            held.reason,
+            what,
+            why,
+            held.fix,
+            dotted(held.field),
+            Severity.WARNING,
+        )
+        self._found[(f"{place} {ref.kind}/{ref.name}", held.reason)] = fault
+
+    def _stands(self, path: str, pin: Pin, ref: ObjectRef, field: tuple[str, ...]) -> Place:
+        """Returns where a service gives a field, overlays first; at `source`, where another commit does."""
+        folder = f"services/{pin.service}"
+        if pin.source is not None:
+            span = self._reading.documents[path].place(("release", "source"))
+            return Place(path, span.line, span.column)
+        at = self._asker.sources.at(pin.service, self._snapshot.commit)
+        entries = sorted(at.tree if at else (), key=lambda e: not e.path.startswith(OVERLAYS))
+        files = {
+            f"{folder}/{entry.path}": self._history.blob(BlobId(entry.blob))
+            for entry in entries
+            if is_rendered(entry.path, pin.environment)
+        }
+        return place_of(files, ref.kind, ref.name, field) or Place(f"{folder}/service.yaml", 0, 0)
 
     def _note(self, error: ReconcilerError, path: str) -> None:
         """Places a fault at the manifest that it names, or at the field of the pin, or at the pin."""

@@ -26,8 +26,9 @@ def move_stateful_set(hands: Hands, obj: Object) -> None:
         if not is_ready(pod):
             return
     extra = sorted(set(pods) - set(wanted), key=_ordinal)
-    old = [n for n in wanted if pods[n]["metadata"]["labels"].get(SET_HASH) != revision]
-    going = extra or ([] if _is_by_hand(obj) else old)
+    updated = [] if _is_by_hand(obj) else wanted[_partition(obj) :]
+    old = [n for n in updated if pods[n]["metadata"]["labels"].get(SET_HASH) != revision]
+    going = extra or old
     if going:
         hands.delete(pods[going[-1]])
 
@@ -112,6 +113,12 @@ def tell_daemon_set(hands: Hands, obj: Object) -> None:
 def _is_by_hand(obj: Object) -> bool:
     """Whether old Pods are left for people to delete."""
     return (obj["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
+
+
+def _partition(obj: Object) -> int:
+    """Returns how many of a StatefulSet's first Pods keep the template that they have."""
+    rolling = (obj["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
+    return int(rolling.get("partition") or 0)
 
 
 def _is_updated(pod: Object, obj: Object) -> bool:

@@ -279,29 +279,6 @@ def test_pods_of_a_daemon_set_carry_the_number_of_its_template(front: Front, spa
         assert pod["metadata"]["labels"]["pod-template-generation"] == str(number)
 
 
-def test_a_stateful_set_that_is_updated_by_hand_keeps_its_pods(front: Front, space: str) -> None:
-    by_hand: Object = {"updateStrategy": {"type": "OnDelete"}}
-    obj = apply(front, workload(space, "StatefulSet", **by_hand))
-    comes_to_rest(front, obj)
-    before = uids(front, space)
-    apply(front, workload(space, "StatefulSet", image=BETTER, **by_hand))
-    there = {"observedGeneration": 2, **THERE["StatefulSet"]}
-    del there["updatedReplicas"]
-    comes_to(front, lambda: told(front, obj), there)
-    for _ in range(5):
-        front.step()
-    assert uids(front, space) == before
-    assert judged(front, obj) == CURRENT
-    for pod in pods(front, space):
-        delete(front, pod)
-    comes_to(
-        front,
-        lambda: told(front, obj),
-        {"observedGeneration": 2, **THERE["StatefulSet"]},
-    )
-    assert before.isdisjoint(uids(front, space))
-
-
 # Jobs.
 
 

@@ -4,5 +4,6 @@ Nothing here may know a cluster, and nothing here decides whether a release is b
 """
 
 from reconciler.core.health.assessing import assess
+from reconciler.core.health.holding_back import holds_back
 
-__all__ = ["assess"]
+__all__ = ["assess", "holds_back"]

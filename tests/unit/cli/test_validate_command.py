@@ -13,7 +13,7 @@ import pytest
 from reconciler.core.identity import images_digest
 from reconciler.schema.shipped import shipped
 from reconciler.simulated.behaviour import Fate, digest_for
-from tests.fakes.world import MANIFESTS, env_repo, pins
+from tests.fakes.world import CLUSTERS, MANIFESTS, SERVICE, env_repo, pins
 from tests.system.documents import check
 from tests.system.served import Told, cli
 
@@ -158,6 +158,68 @@ def test_two_services_that_render_one_object_are_a_fault(repo: Path) -> None:
     }
 
 
+SET = """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: registry.example.com/web}]
+  updateStrategy:
+    rollingUpdate: {partition: 2}
+"""
+
+BASE, OVERLAYS = "services/web/base", "services/web/overlays"
+KUSTOMIZED: dict[str, str | None] = {
+    "services/web/service.yaml": SERVICE.replace("manifests", "kustomize"),
+    "services/web/web.yaml": None,
+    f"{BASE}/kustomization.yaml": "resources: [web.yaml, set.yaml]\n",
+    f"{BASE}/web.yaml": MANIFESTS,
+    f"{BASE}/set.yaml": SET.replace("rollingUpdate: {partition: 2}", "type: RollingUpdate"),
+    **{
+        f"{OVERLAYS}/{environment}/kustomization.yaml": "resources: [../../base]\n"
+        for environment in CLUSTERS
+    },
+    f"{OVERLAYS}/prod/kustomization.yaml": (
+        "resources: [../../base]\nnamePrefix: our-\npatches: [{path: set.yaml}]\n"
+    ),
+    f"{OVERLAYS}/prod/set.yaml": SET.partition("  selector")[0]
+    + "  updateStrategy:\n    type: OnDelete\n    rollingUpdate: null\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("edits", "place", "code", "what"),
+    [
+        (
+            {"services/web/set.yaml": f"---\n{SET}"},
+            ("services/web/set.yaml", 12, 32),
+            "Partitioned",
+            "StatefulSet/db",
+        ),
+        (
+            KUSTOMIZED,
+            ("services/web/overlays/prod/set.yaml", 6, 11),
+            "OnDelete",
+            "StatefulSet/our-db",
+        ),
+    ],
+    ids=["plain", "in one environment's overlay"],
+)
+def test_a_set_that_keeps_pods_of_an_older_template_is_warned_of_once_and_where_it_says_so(
+    repo: Path, edits: dict[str, str | None], place: tuple[str, int, int], code: str, what: str
+) -> None:
+    told = validate(write(repo, edits))
+    assert told.code == 0 and told.document["ok"] is True
+    (fault,) = told.document["faults"]
+    assert (fault["path"], fault["line"], fault["column"]) == place
+    assert (fault["severity"], fault["code"]) == ("warning", code)
+    assert fault["what"] == f"{what} may never be proven" and fault["fix"]
+
+
 # Commits.
 
 
@@ -254,6 +316,17 @@ def entry(**more: object) -> str:
     }
     rows = [f"{key}: {value}" for key, value in lines.items()]
     return "entries:\n  - " + "\n    ".join(rows) + "\n"
+
+
+def test_a_set_of_another_commit_that_keeps_pods_is_warned_of_where_the_pin_names_it(
+    checkout: Path,
+) -> None:
+    source = commit(checkout, {"services/web/set.yaml": SET})
+    text = (checkout / PIN).read_text()
+    commit(checkout, {"services/web/set.yaml": None, PIN: f"{text}  source: {source}\n"})
+    (fault,) = validate("HEAD").document["faults"]
+    assert (fault["path"], fault["line"]) == (PIN, text.count("\n") + 1)
+    assert (fault["severity"], fault["code"]) == ("warning", "Partitioned")
 
 
 def test_a_range_refuses_a_new_pin_of_what_is_quarantined_there(checkout: Path) -> None:

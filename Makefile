@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILT := cluster or helm
 
-.PHONY: setup fmt check test test-apart test-built tools cluster-test races sim bench docs demo chart lock
+.PHONY: setup fmt check test test-apart test-built tools cluster-test races recordings sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -53,6 +53,12 @@ docs: setup
 # The races of a push with a daemon that is killed, ten times each over http and over ssh: a quarter of an hour.
 races: tools
 	RECONCILER_TEST_ROUNDS=5 $(BIN)/pytest -q -n 0 tests/cluster/test_races.py
+
+# What the kubelet's own code writes of Pods, made anew; what differs from what is kept is shown, and fails. It compiles
+# for minutes.
+recordings: setup
+	$(BIN)/python -m tests.controlplane.recording
+	git diff --exit-code tests/contract/kubelet
 
 # The main job on simulated clusters and a local Git remote; stays up until Ctrl-C.
 demo: setup

@@ -35,6 +35,12 @@ ENDS = {
 _ENDED = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 """Why a Pod is not ready any more, by the phase that it stays in."""
 
+INITIALIZING = "PodInitializing"
+"""What a container waits for while one before it has not ended well."""
+
+_BLOCKS = frozenset({*runtime.PULL_ERRORS, Fate.NO_CONFIG, Fate.CRASH, Fate.OOM})
+"""Fates of an init container that keep others waiting; nobody asks one whether it is ready."""
+
 _COUNTED = ("cpu", "memory")
 """The resources that a Pod's class of service depends on."""
 
@@ -68,8 +74,12 @@ def status_of(
     fates = [fates_of(str(c.get("image"))) for c in containers]
     if Fate.UNSCHEDULABLE in fates:
         return _unscheduled(pod, born)
+    init = _init_containers(pod, age_s, born, pace, fates_of)
+    is_blocked = not all(s["ready"] for s in init)
     statuses = [
-        _container(pod, container, fate, age_s, born, pace)
+        _waiting(container, INITIALIZING)
+        if is_blocked
+        else _container(pod, container, fate, age_s, born, pace)
         for container, fate in zip(containers, fates, strict=True)
     ]
     is_new = all(_waits_for(s) == "ContainerCreating" for s in statuses)
@@ -79,7 +89,8 @@ def status_of(
         "phase": phase,
         "conditions": _ended_conditions(pod, phase, born, pace)
         if phase in _ENDED
-        else _conditions(pod, statuses, born, pace),
+        else _conditions(pod, init, statuses, born, pace),
+        **({"initContainerStatuses": init} if init else {}),
         # A kubelet tells them in order of name, whatever their order in the Pod.
         "containerStatuses": sorted(statuses, key=lambda s: str(s["name"])),
         "hostIP": "10.0.0.1",
@@ -91,11 +102,42 @@ def status_of(
     }
 
 
-def _conditions(pod: Object, statuses: list[Object], born: datetime, pace: Pace) -> list[Object]:
-    unready = " ".join(s["name"] for s in statuses if not s["ready"])
+def _init_containers(
+    pod: Object, age_s: float, born: datetime, pace: Pace, fates_of: Callable[[str], Fate]
+) -> list[Object]:
+    """Returns the statuses of init containers, one after the other; each ends at once, or fails again and again."""
+    statuses: list[Object] = []
+    for container in pod["spec"].get("initContainers") or ():
+        fate = fates_of(str(container.get("image")))
+        if not all(s["ready"] for s in statuses):
+            statuses.append(_waiting(container, INITIALIZING))
+        elif fate in _BLOCKS:
+            statuses.append(_container(pod, container, fate, age_s, born, pace))
+        else:
+            statuses.append(_ended_well(pod, container, fate, _time(born)))
+    return statuses
+
+
+def _ended_well(pod: Object, container: Object, fate: Fate, at: str) -> Object:
+    restarts = 1 if fate is Fate.ONE_EXIT else 0
+    last = _ended(pod, container, fate, 0, at) if restarts else None
+    done = _ended(pod, container, Fate.READY, restarts, at)
+    return _made(pod, container, done, last=last, restarts=restarts, ready=True)
+
+
+def _conditions(
+    pod: Object, init: list[Object], statuses: list[Object], born: datetime, pace: Pace
+) -> list[Object]:
+    unready, incomplete = (
+        " ".join(s["name"] for s in some if not s["ready"]) for some in (statuses, init)
+    )
     why = {
         "reason": "ContainersNotReady",
         "message": f"containers with unready status: [{unready}]",
+    }
+    not_initialized = {
+        "reason": "ContainersNotInitialized",
+        "message": f"containers with incomplete status: [{incomplete}]",
     }
     started, became = _time(born), _time(born + timedelta(seconds=pace.ready_after_s))
 
@@ -104,7 +146,7 @@ def _conditions(pod: Object, statuses: list[Object], born: datetime, pace: Pace)
 
     return [
         condition("PodReadyToStartContainers", started),
-        condition("Initialized", started),
+        condition("Initialized", started, not_initialized if incomplete else None),
         condition("Ready", became, why if unready else None),
         condition("ContainersReady", became, why if unready else None),
         condition("PodScheduled", started),

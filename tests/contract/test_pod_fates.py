@@ -41,10 +41,28 @@ OWN = {
 }
 """What is another at each Pod, and how it is written here."""
 
-PLAYED = [fate for fate in Fate if fate is not Fate.UNSCHEDULABLE]
+PLAYED: list[Fate] = [fate for fate in Fate if fate is not Fate.UNSCHEDULABLE]
 """That one is the scheduler's to say, and has a test of its own."""
 
-OURS = [fate for fate in PLAYED if fate is not Fate.READY]
+OTHERS: dict[str, dict[str, Fate]] = {
+    "left-crash": {"web": Fate.CRASH},
+    "left-oom": {"web": Fate.OOM},
+    "left-beside": {"web": Fate.READY, "side": Fate.CRASH},
+    "left-no-image": {"web": Fate.CRASH, "side": Fate.NO_IMAGE},
+    "beside-ready": {"web": Fate.READY, "side": Fate.READY},
+    "beside-crash": {"web": Fate.READY, "side": Fate.CRASH},
+    "beside-no-image": {"web": Fate.READY, "side": Fate.NO_IMAGE},
+    "after-init": {"init": Fate.READY, "web": Fate.READY},
+    "init-crash": {"init": Fate.CRASH, "web": Fate.READY},
+    "init-no-image": {"init": Fate.NO_IMAGE, "web": Fate.READY},
+}
+"""Pods that are not started again, and Pods of several containers, with what becomes of each of those."""
+
+ALONE: dict[str, dict[str, Fate]] = {fate.value: {"web": fate} for fate in PLAYED}
+
+EACH = ALONE | OTHERS
+
+OURS = [name for name, fates in EACH.items() if set(fates.values()) != {Fate.READY}]
 """kwok makes other Pods ready by its own stage, which leaves some of a kubelet's fields out."""
 
 
@@ -102,7 +120,7 @@ def shape(pod: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
     """Returns a status, field for field and word for word, but for what is another at each Pod."""
     meta, text = pod["metadata"], json.dumps(status)
     names = [(meta["uid"], "<uid>"), (meta["name"], "<pod>")]
-    for container in pod["spec"]["containers"]:
+    for container in _containers(pod):
         image = container["image"]
         registry, repository, digest = re.split("[/@]", image)
         manifest = f"https://{registry}/v2/{repository}/manifests/{digest}"
@@ -134,32 +152,38 @@ def test_a_simulated_cluster_writes_what_a_kubelet_writes(fate: Fate) -> None:
         assert one == wanted[step], step
 
 
-OTHERS = {
-    "left-crash": (Fate.CRASH,),
-    "left-oom": (Fate.OOM,),
-    "left-beside": (Fate.READY, Fate.CRASH),
-    "beside-ready": (Fate.READY, Fate.READY),
-    "beside-crash": (Fate.READY, Fate.CRASH),
-}
-"""Pods that are not started again, and Pods of two containers, with what becomes of each of those."""
-
-
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_simulated_cluster_writes_what_a_kubelet_writes_of_other_pods(name: str) -> None:
-    record = recorded(name)
+    record, pod = recorded(name), _recorded_pod(name)
     assert re.search(r"v1\.37\.2", record.source)
-    pod = json.loads(json.dumps(record.pod))
-    for container, fate in zip(pod["spec"]["containers"], OTHERS[name], strict=True):
-        container["image"] = f"registry.example.com/{container['name']}@{digest_for(fate)}"
     # The runtime that was recorded has started a container as soon as it is asked about.
     pace, now = Pace(ready_after_s=0.0), datetime.now(UTC)
-    wanted = record.shapes
-    if name.startswith("left") and len(wanted) > 1:
-        # A simulated kubelet has stopped the sandbox of a Pod that has ended by the time that it tells.
-        wanted = wanted[-1:]
-    for step, one in enumerate(wanted):
-        age_s = (step + 0.5) * pace.crash_every_s
-        assert shape(pod, status_of(pod, age_s, now, pace)) == one, step
+    step_s = min((STEPS_S[fate] for fate in OTHERS[name].values() if fate in STEPS_S), default=1.0)
+    for step, one in enumerate(_written(name)):
+        told = status_of(pod, (step + 0.5) * step_s, now, pace)
+        assert shape(pod, told) == one, step
+
+
+def _recorded_pod(name: str) -> dict[str, Any]:
+    """Returns the Pod that was recorded, with images that bring each container to what becomes of it there."""
+    pod: dict[str, Any] = json.loads(json.dumps(recorded(name).pod))
+    for container in _containers(pod):
+        digest = digest_for(EACH[name][container["name"]])
+        container["image"] = f"registry.example.com/{container['name']}@{digest}"
+    return pod
+
+
+def _written(name: str) -> list[dict[str, Any]]:
+    """Returns what every front must write of it, in order.
+
+    The sandbox of a Pod that has ended is stopped there by the time that it is told.
+    """
+    shapes = recorded(name).shapes
+    return shapes[-1:] if shapes[-1]["phase"] == "Failed" else shapes
+
+
+def _containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
 
 
 @pytest.mark.parametrize(
@@ -188,11 +212,15 @@ def test_what_a_kubelet_writes_is_judged_and_its_cause_is_told(
     assert words in health.message
 
 
-@pytest.mark.parametrize("fate", OURS)
-def test_our_stages_write_what_a_kubelet_writes(
-    planes: dict[str, ControlPlane], fate: Fate
-) -> None:
-    plane, pod = planes["dev-1"], _pod(fate)
+def _made(plane: ControlPlane, name: str, *, called: str) -> dict[str, Any]:
+    pod = _recorded_pod(name)
+    pod["metadata"] = {"name": called, "namespace": "default"}
+    return plane.request("POST", PODS, {"apiVersion": "v1", "kind": "Pod", **pod})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_stages_write_what_a_kubelet_writes(planes: dict[str, ControlPlane], name: str) -> None:
+    plane = planes["dev-1"]
     client = from_kubeconfig(
         plane.admin_kubeconfig,
         plane.name,
@@ -202,8 +230,8 @@ def test_our_stages_write_what_a_kubelet_writes(
     )
     only = {"namespace": "default", "label_selector": ""}
     since = client.list("v1", "Pod", **only).resource_version
-    made = plane.request("POST", PODS, pod)
-    wanted, told = recorded(fate).shapes, []
+    made = _made(plane, name, called=f"fate-{name}")
+    wanted, told = _written(name), []
     try:
         for event in client.watch("v1", "Pod", **only, resource_version=since, timeout_s=LIMIT_S):
             status = event.object.get("status") or {}
@@ -220,27 +248,12 @@ def test_our_stages_write_what_a_kubelet_writes(
         assert one == wanted[step], step
 
 
-@pytest.mark.parametrize("name", ["left-crash", "left-oom"])
-def test_our_stages_write_what_a_kubelet_writes_of_a_pod_that_is_not_started_again(
-    planes: dict[str, ControlPlane], name: str
-) -> None:
-    plane, pod = planes["dev-1"], _pod(OTHERS[name][0])
-    pod["metadata"]["name"] = name
-    pod["spec"]["restartPolicy"] = "Never"
-    made = plane.request("POST", PODS, pod)
-    try:
-        found = _until(plane, name, lambda pod: bool(pod["status"].get("phase") == "Failed"))
-        assert shape(made, found["status"]) == recorded(name).shapes[-1]
-    finally:
-        plane.request("DELETE", f"{PODS}/{name}")
-
-
-@pytest.mark.parametrize("fate", PLAYED)
-def test_a_fate_is_judged_the_same(planes: dict[str, ControlPlane], fate: Fate) -> None:
-    plane, pod = planes["dev-1"], _pod(fate)
-    pod["metadata"]["name"] += "-judged"
+@pytest.mark.parametrize("name", EACH)
+def test_a_pod_is_judged_the_same(planes: dict[str, ControlPlane], name: str) -> None:
+    plane = planes["dev-1"]
+    pod = {"apiVersion": "v1", "kind": "Pod", **_recorded_pod(name)}
     wanted = assess({**pod, "status": _settled(pod)}, ())
-    made = plane.request("POST", PODS, pod)
+    made = _made(plane, name, called=f"judged-{name}")
 
     def is_judged(found: dict[str, Any]) -> bool:
         health = assess(found, ())

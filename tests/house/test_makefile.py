@@ -27,6 +27,10 @@ RUNS: dict[str, tuple[str, ...]] = {
     "demo": ("reconciler demo",),
     "bench": ("benchmarks.main_job --out docs/benchmarks.md",),
     "docs": ("-m tests.house.generated",),
+    "recordings": (
+        "-m tests.controlplane.recording",
+        "git diff --exit-code tests/contract/kubelet",
+    ),
 }
 """What each target runs once everything that it needs is there."""
 

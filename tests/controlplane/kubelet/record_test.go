@@ -2,6 +2,7 @@
 package kubelet
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,13 +11,21 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/flowcontrol"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/kubernetes/pkg/credentialprovider"
+	"k8s.io/kubernetes/pkg/kubelet/configmap"
 	kubecontainer "k8s.io/kubernetes/pkg/kubelet/container"
 	containertest "k8s.io/kubernetes/pkg/kubelet/container/testing"
+	"k8s.io/kubernetes/pkg/kubelet/images"
+	"k8s.io/kubernetes/pkg/kubelet/images/pullmanager"
+	"k8s.io/kubernetes/pkg/kubelet/kuberuntime"
 	"k8s.io/kubernetes/pkg/kubelet/prober"
 	"k8s.io/kubernetes/pkg/kubelet/util/format"
 	"k8s.io/kubernetes/test/utils/ktesting"
@@ -24,15 +33,21 @@ import (
 
 // One is what the runtime answers of one container, and what the kubelet waits for with it.
 type One struct {
-	Name     string
-	Exited   bool
-	ExitCode int
-	Reason   string
-	Restarts int
-	Waits    bool   // for the end of its back-off
-	Missing  bool   // the runtime was not asked to make it, for Reason, in
-	Words    string // the kubelet's words
-	Former   *One   // how it ended before; the runtime still has it
+	Name       string
+	Exited     bool
+	ExitCode   int
+	Reason     string
+	Restarts   int
+	Waits      bool       // for the end of its back-off
+	NotPulled  *NotPulled // what the runtime answers instead of pulling its image
+	NotWorking bool       // the kubelet cannot work out its configuration
+	Former     *One       // how it ended before; the runtime still has it
+}
+
+// NotPulled is an error of a pull, as gRPC carries it.
+type NotPulled struct {
+	Code  codes.Code
+	Words string
 }
 
 // Row is a Pod and the answers of the runtime, in order.
@@ -95,25 +110,23 @@ func statuses(t *testing.T, row Row) []v1.PodStatus {
 	if err := json.Unmarshal(row.Pod, pod); err != nil {
 		t.Fatal(err)
 	}
-	// What an API server adds.
-	if pod.Spec.RestartPolicy == "" {
-		pod.Spec.RestartPolicy = v1.RestartPolicyAlways
-	}
+	addDefaults(pod)
 	kl.podManager.AddPod(pod)
 	kl.probeManager.AddPod(ctx, pod)
 	defer kl.probeManager.RemovePod(pod)
 	backOff := flowcontrol.NewBackOff(10*time.Second, 300*time.Second)
+	starter := starter{kl: kl, pod: pod, pulls: flowcontrol.NewBackOff(10*time.Second, 300*time.Second)}
 	var told []v1.PodStatus
 	write := func(answer *kubecontainer.PodStatus) {
 		kl.statusManager.SetPodStatus(logger, pod, kl.generateAPIPodStatus(ctx, pod, answer, false))
 		status, _ := kl.statusManager.GetPodStatus(pod.UID)
 		pod.Status = *status.DeepCopy()
-		told = append(told, status)
+		told = append(told, timeless(status))
 	}
 	for _, step := range row.Steps {
 		for _, one := range step {
-			if one.Missing {
-				kl.reasonCache.add(pod.UID, one.Name, errors.New(one.Reason), one.Words)
+			if err, words := starter.start(ctx, one); err != nil {
+				kl.reasonCache.add(pod.UID, one.Name, err, words)
 			}
 			if one.Waits {
 				// As doBackOff of kuberuntime_manager.go words it.
@@ -130,6 +143,90 @@ func statuses(t *testing.T, row Row) []v1.PodStatus {
 		write(answer(pod, row.Steps[len(row.Steps)-1], false))
 	}
 	return told
+}
+
+// addDefaults writes what an API server adds.
+func addDefaults(pod *v1.Pod) {
+	if pod.Spec.RestartPolicy == "" {
+		pod.Spec.RestartPolicy = v1.RestartPolicyAlways
+	}
+	links := true
+	pod.Spec.EnableServiceLinks = &links
+	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for index := range list {
+			list[index].ImagePullPolicy = v1.PullIfNotPresent
+		}
+	}
+}
+
+// timeless returns a status whose times are always the same, so that what is recorded anew can be compared.
+func timeless(status v1.PodStatus) v1.PodStatus {
+	made, at := *status.DeepCopy(), metav1.Date(2026, time.November, 25, 4, 0, 0, 0, time.UTC)
+	made.StartTime = &at
+	for index := range made.Conditions {
+		made.Conditions[index].LastTransitionTime = at
+	}
+	return made
+}
+
+// starter does what startContainer of kuberuntime_container.go does before the runtime is asked to make a container.
+type starter struct {
+	kl     *Kubelet
+	pod    *v1.Pod
+	pulls  *flowcontrol.Backoff
+	images map[string]images.ImageManager
+}
+
+// start returns the error and the words that a container's start ends with, as far as it is to fail.
+func (s *starter) start(ctx context.Context, one One) (error, string) {
+	container := found(s.pod, one.Name)
+	if one.NotPulled != nil {
+		manager := s.images[one.Name]
+		if manager == nil {
+			manager = imageManager(s.kl, s.pulls, *one.NotPulled)
+			s.images = map[string]images.ImageManager{one.Name: manager}
+		}
+		_, words, err := manager.EnsureImageExists(
+			ctx, &v1.ObjectReference{}, s.pod, container.Image, nil, &runtimeapi.PodSandboxConfig{Metadata: &runtimeapi.PodSandboxMetadata{}}, "", container.ImagePullPolicy,
+		)
+		return err, words
+	}
+	if one.NotWorking {
+		// As a kubelet has it by default: NewMainKubelet.
+		s.kl.configMapManager = configmap.NewWatchingConfigMapManager(fake.NewClientset(), time.Hour)
+		s.kl.configMapManager.RegisterPod(s.pod)
+		// Of GenerateRunContainerOptions, which needs more of a node than there is here.
+		_, err := s.kl.makeEnvironmentVariables(ctx, s.pod, container, "10.244.0.7", []string{"10.244.0.7"}, nil)
+		if err == nil {
+			return nil, ""
+		}
+		status, _ := grpcstatus.FromError(err)
+		return kuberuntime.ErrCreateContainerConfig, status.Message()
+	}
+	return nil, ""
+}
+
+func imageManager(kl *Kubelet, backOff *flowcontrol.Backoff, why NotPulled) images.ImageManager {
+	err := grpcstatus.Error(why.Code, why.Words)
+	if why.Code == codes.Unknown {
+		// As pullImageV1 of cri-client does.
+		err = errors.New(why.Words)
+	}
+	return images.NewImageManager(
+		&record.FakeRecorder{}, &credentialprovider.BasicDockerKeyring{}, &containertest.FakeRuntime{Err: err},
+		&pullmanager.NoopImagePullManager{}, backOff, true, nil, 0, 0, kl.podStartupLatencyTracker,
+	)
+}
+
+func found(pod *v1.Pod, name string) *v1.Container {
+	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for index := range list {
+			if list[index].Name == name {
+				return &list[index]
+			}
+		}
+	}
+	panic(name)
 }
 
 func answer(pod *v1.Pod, step []One, isUp bool) *kubecontainer.PodStatus {
@@ -149,7 +246,7 @@ func answer(pod *v1.Pod, step []One, isUp bool) *kubecontainer.PodStatus {
 		}},
 	}
 	for index, one := range step {
-		if one.Missing {
+		if one.NotPulled != nil || one.NotWorking {
 			continue
 		}
 		made.ContainerStatuses = append(made.ContainerStatuses, of(pod, index, one))
@@ -176,7 +273,7 @@ func of(pod *v1.Pod, index int, one One) *kubecontainer.Status {
 		RestartCount: one.Restarts,
 		// As containerd answers of an image that was pulled by its digest: its configuration's, and the reference.
 		Image:    "sha256:2222222222222222222222222222222222222222222222222222222222222222",
-		ImageRef: pod.Spec.Containers[index].Image,
+		ImageRef: found(pod, one.Name).Image,
 		User:     &kubecontainer.ContainerUser{Linux: &kubecontainer.LinuxContainerUser{SupplementalGroups: []int64{0}}},
 	}
 	if one.Exited {

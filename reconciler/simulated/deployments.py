@@ -9,7 +9,9 @@ _HASH = "pod-template-hash"
 
 
 def move_deployment(hands: Hands, obj: Object) -> None:
-    """Makes Pods of the present template and takes old ones away, a quarter at a time."""
+    """Makes Pods of the present template and takes old ones away, a quarter at a time; a paused one stays as it is."""
+    if obj["spec"].get("paused"):
+        return
     sets = hands.owned("apps/v1", "ReplicaSet", obj)
     wanted = int(obj["spec"]["replicas"])
     newest = _newest_set(hands, obj, sets)
@@ -103,7 +105,9 @@ def tell_deployment(hands: Hands, obj: Object) -> None:
     if not sets:
         return
     newest = max(sets, key=_revision)
-    new_pods = hands.pods(newest)
+    # A paused Deployment has no ReplicaSet of a template that came since.
+    is_its = newest["metadata"]["labels"].get(_HASH) == digest(obj["spec"]["template"])
+    new_pods = hands.pods(newest) if is_its else []
     pods = [pod for s in sets for pod in hands.pods(s)]
     ready, wanted = sum(1 for pod in pods if is_ready(pod)), int(obj["spec"]["replicas"])
     complete = len(new_pods) == len(pods) == wanted and ready >= wanted

@@ -1,4 +1,4 @@
-"""Sets that keep Pods of an older template: nothing new is current before every Pod carries it."""
+"""Workloads that keep Pods of an older template: nothing new is current before every Pod carries it."""
 
 from __future__ import annotations
 
@@ -82,3 +82,18 @@ def test_a_partitioned_set_is_not_current_before_its_partition_is_taken_away(
     apply(front, partitioned(space, 0, image=BETTER))
     comes_to_rest(front, obj)
     assert {p["metadata"]["labels"][HASH] for p in pods(front, space)} == {second}
+
+
+def test_a_paused_deployment_is_not_current_before_it_is_resumed(front: Front, space: str) -> None:
+    obj = apply(front, workload(space, "Deployment"))
+    comes_to_rest(front, obj)
+    before = uids(front, space)
+    apply(front, workload(space, "Deployment", image=BETTER, paused=True))
+    comes_to(front, lambda: judged(front, obj), held("DeploymentPaused"))
+    for _ in range(5):
+        front.step()
+    assert uids(front, space) == before
+    assert judged(front, obj) == held("DeploymentPaused")
+    apply(front, workload(space, "Deployment", image=BETTER))
+    comes_to_rest(front, obj)
+    assert before.isdisjoint(uids(front, space))

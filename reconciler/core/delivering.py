@@ -51,6 +51,7 @@ def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
         reason="RollingBack" if returning else "Deliver",
         message=f"{revision.release.version} to {member.cluster}",
         rejection=None if view.cell.record_saved else rejection,
+        overwrite=view.cell.ask.adopt_overwrite,
     )
 
 

@@ -58,6 +58,18 @@ def is_refused(record: ServiceRecord) -> bool:
     )
 
 
+def has_failed(member: Member, revision: Revision) -> bool:
+    """Tells whether what was ordered could not be applied there; it is tried again, and again said so."""
+    record = member.record
+    return (
+        member.known
+        and record is not None
+        and record.is_observed
+        and record.state is ApplyState.FAILED
+        and record.revision.id == revision.id
+    )
+
+
 def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
     """Tells whether a member runs exactly this revision, current, and was seen so long enough."""
     return (
@@ -65,6 +77,11 @@ def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
         and member.health.status is HealthStatus.CURRENT
         and member.healthy_s >= for_s
     )
+
+
+def to_go_back(members: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Returns those that a roll-back waits for: not who is away, suspended, or never had anything of ours."""
+    return tuple(m for m in members if m.reachable and not m.suspended and not m.is_untouched)
 
 
 def is_back(member: Member, revision: Revision) -> bool:

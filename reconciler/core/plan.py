@@ -6,6 +6,7 @@ from datetime import datetime
 
 from reconciler.core import rejections
 from reconciler.core.adoption import plan_adoption
+from reconciler.core.judging import to_go_back
 from reconciler.core.rolling import plan_rollout
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
@@ -113,7 +114,7 @@ def _is_back(view: CellView, rejection: Rejection) -> bool:
     """
     if rejection.restore_to is None or rejection.rolled_back_at is not None:
         return True
-    asked = [m for m in view.cell.members if m.reachable and not m.suspended]
+    asked = to_go_back(view.cell.members)
     return bool(asked) and all(m.is_on(rejection.restore_to.id) for m in asked)
 
 

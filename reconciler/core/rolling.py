@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
-from reconciler.core.judging import badness, is_healthy
+from reconciler.core.judging import badness, has_failed, is_healthy
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Admit, Gate, Hold, Prove, Reject
+from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
@@ -114,12 +114,23 @@ def _pre_empt(view: CellView, rollout: Rollout) -> Admit | None:
 def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     revision = rollout.revision
     how_far = reach(view.cell, rollout)
+    strays = _strays(view, rollout, how_far)
     begun = tuple(m for m in how_far.members if has_begun(m, revision))
-    orders: list[Action] = [*deliveries(view, revision, begun)]
+    again = deliveries(view, revision, begun)
     to_begin = deliveries(view, revision, may_begin(how_far, rollout))
     held = _held_before_wave(view, revision) if to_begin else None
-    orders.extend((held,) if held is not None else to_begin)
-    return (*_strays(view, rollout, how_far), *(orders or [_wait_or_prove(view, rollout, how_far)]))
+    if held is not None:
+        return (*strays, *again, held)
+    orders = (*again, *to_begin)
+    if is_news(view, orders):
+        return (*strays, *orders)
+    return (*strays, *orders, _wait_or_prove(view, rollout, how_far))
+
+
+def is_news(view: CellView, orders: tuple[Deliver, ...]) -> bool:
+    """Tells whether any order says more than what could not be applied before, and is being tried again."""
+    members = ((order, view.cell.member(order.cluster)) for order in orders)
+    return any(m is None or not has_failed(m, order.revision) for order, m in members)
 
 
 def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | Prove:
@@ -206,13 +217,26 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
         left_s = max(0.0, soak_s - member.healthy_s)
         message = f"{version} is healthy on {member.cluster}; {left_s:.0f} s of its soak are left"
         return _hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
+    late = is_late(view, member, rollout.revision, rollout.policy.progress_deadline_s)
+    if late is not None:
+        return late
     what = member.health.message or member.health.status
-    if member.waiting_s >= rollout.policy.progress_deadline_s:
-        message = f"{version} is not current on {member.cluster} in time: {what}"
-        return _hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
     due_in_s = rollout.policy.progress_deadline_s - member.waiting_s
     message = f"{version} on {member.cluster}: {what}"
     return _hold(view, Reason.PROGRESSING, message, due_in_s=due_in_s)
+
+
+def is_late(view: CellView, member: Member, revision: Revision, deadline_s: float) -> Hold | None:
+    """Returns the Hold of a member that a person must look at: waiting alone does not help there."""
+    version = revision.release.version
+    what = member.health.message or member.health.status
+    if has_failed(member, revision) and member.is_held_by_others:
+        message = f"{version} cannot take over {member.cluster}: {what}"
+        return _hold(view, Reason.ADOPTION_DIFFERS, message, page=True)
+    if member.waiting_s >= deadline_s:
+        message = f"{version} is not current on {member.cluster} in time: {what}"
+        return _hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
+    return None
 
 
 def held_by(view: CellView, shut: tuple[Gate, ...]) -> Hold:

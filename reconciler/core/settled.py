@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
-from reconciler.core.judging import badness, is_back, is_healthy, is_refused
+from reconciler.core.judging import (
+    badness,
+    has_failed,
+    is_back,
+    is_healthy,
+    is_refused,
+    to_go_back,
+)
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
 from reconciler.model.facts import Member
@@ -33,24 +40,35 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
             return (failing,) if isinstance(failing, Reject) else (*orders, failing)
     forward = _forward(view, admitted, proof)
     if orders and all(isinstance(action, Hold) for action in forward):
-        return orders
+        return (*orders, *_not_given(view, admitted))
     return forward
+
+
+def _not_given(view: CellView, admitted: Revision) -> tuple[Hold, ...]:
+    """Returns a Hold for a cluster that joined, or lost something, and cannot be given what is proven."""
+    policy = view.cell.ask.policy
+    if policy is None:
+        return ()
+    failed = (m for m in view.cell.members if has_failed(m, admitted))
+    late = (rolling.is_late(view, m, admitted, policy.progress_deadline_s) for m in failed)
+    return tuple(filter(None, late))[:1]
 
 
 def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[Action, ...]:
     """Puts every cluster back at once: going back skips waves, soak and pauses."""
+    # One that answers and was not read yet may still run the bad one.
+    asked = to_go_back(view.cell.members)
     orders = deliveries(view, target, view.cell.members)
-    if orders:
+    awaited = {member.cluster for member in asked}
+    if rolling.is_news(view, tuple(order for order in orders if order.cluster in awaited)):
         return orders
     version = target.release.version
-    # One that answers and was not read yet may still run the bad one.
-    asked = [m for m in view.cell.members if m.reachable and not m.suspended]
     lagging = next((m for m in asked if not is_back(m, target)), None)
     if lagging is not None or not asked:
-        return (_going_back(view, lagging, version),)
+        return (*orders, _going_back(view, lagging, version))
     done = replace(record.rejections[0], rolled_back_at=view.now)
     message = f"every reachable cluster is back on {version}, current and ready"
-    return (FinishRollBack(view.service, view.environment, done, "RolledBack", message),)
+    return (*orders, FinishRollBack(view.service, view.environment, done, "RolledBack", message))
 
 
 def _going_back(view: CellView, lagging: Member | None, version: str) -> Hold:

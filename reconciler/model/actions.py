@@ -75,6 +75,7 @@ class Deliver:
         proven: It is proven here, so that what it no longer holds may be pruned.
         keep: Revisions whose stored objects stay, newest first.
         rejection: Goes into the cluster's record while the home is out of reach.
+        overwrite: The pin says so of what somebody else made there.
     """
 
     service: ServiceName
@@ -88,6 +89,7 @@ class Deliver:
     reason: str
     message: str
     rejection: Rejection | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)

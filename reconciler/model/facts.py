@@ -20,7 +20,7 @@ from reconciler.model.names import (
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
-from reconciler.model.records import PromotionRecord, ServiceRecord
+from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
 
 
@@ -85,6 +85,23 @@ class Member:
     def known(self) -> bool:
         """Whether anything said here may be relied upon."""
         return self.reachable and self.synced
+
+    @property
+    def is_held_by_others(self) -> bool:
+        """Whether it was left as it is, since something there that is not ours differs from what is asked for."""
+        record = self.record
+        return (
+            record is not None
+            and record.is_observed
+            and record.state is ApplyState.FAILED
+            and record.reason == Reason.ADOPTION_DIFFERS
+        )
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing of ours was ever applied whole there, and what is there is left as it is."""
+        is_first = self.record is not None and self.record.render_digest is None
+        return is_first and self.is_held_by_others
 
     def is_on(self, revision: RevisionId) -> bool:
         """Whether every object of a revision has been applied here, and nothing else was asked for.

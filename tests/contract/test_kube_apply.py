@@ -218,7 +218,7 @@ def test_a_definition_goes_before_what_it_defines_whatever_order_they_come_in(
                 front.api,
                 (thing(space, group, size=3), definition(group)),
                 key=(ServiceName("web"), EnvironmentName("dev")),
-                force=False,
+                forced=frozenset(),
                 known=lambda ref: None,
                 on_stored=stored.append,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL, layers
@@ -65,7 +65,7 @@ def apply_all(
     objects: tuple[KubeObject, ...],
     *,
     key: CellKey,
-    force: bool,
+    forced: Set[ObjectRef],
     known: Callable[[ObjectRef], KubeObject | None],
     on_stored: Callable[[KubeObject], None],
 ) -> tuple[Applied, ...]:
@@ -75,7 +75,8 @@ def apply_all(
         api: The cluster.
         objects: In any order.
         key: Whose objects they are; one that another service owns is refused.
-        force: Take fields from other managers: for adoption, drift repair and the way back alone.
+        forced: Of which objects fields are taken from other managers: for adoption, drift repair and the way
+            back alone.
         known: What was last seen of an object, or None.
         on_stored: Called with what the server answered, after each object.
 
@@ -90,7 +91,7 @@ def apply_all(
             ref = ObjectRef.of(obj)
             was = known(ref)
             try:
-                stored = apply_one(api, obj, key=key, force=force, known=known)
+                stored = apply_one(api, obj, key=key, force=ref in forced, known=known)
             except CannotApply as refusal:
                 is_new = refusal.reason == APPLY_REFUSED and (ref.group, ref.kind) in redefined
                 raise _just_defined(ref, refusal.error) if is_new else refusal from None

@@ -19,6 +19,7 @@ from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
+from reconciler.shell.executor.foreign import refuse_foreign
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.live import LiveObjects
 from reconciler.shell.executor.orders import Order
@@ -129,38 +130,44 @@ class Deliveries:
         self, order: Order, objects: tuple[KubeObject, ...], was: ServiceRecord | None
     ) -> tuple[Applied, ...]:
         refs = {ObjectRef.of(obj) for obj in objects}
-        there = {ref: self._seen(ref) for ref in sorted(refs)}
-        self._refuse_suspended(there)
         inventory = self._inventories.load(order.key)
+        # What was never applied whole is being adopted, however often that is tried.
+        is_adoption = was is None or was.render_digest is None
+        ours = frozenset() if is_adoption else inventory.refs
+        there = {ref: self._seen(ref, is_ours=ref in ours) for ref in sorted(refs)}
+        self._refuse_suspended(there)
+        takes_all = order.deliver.overwrite or (order.deliver.returning and not is_adoption)
+        if not takes_all:
+            refuse_foreign(objects, there, ours)
         wanted = replace(inventory, refs=inventory.refs | refs)
         self._inventories.save(order.key, wanted, inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
-        # What was never applied whole is being adopted, however often that is tried.
-        is_adoption = was is None or was.render_digest is None
+        # What was not looked at, or came after that, is left to the server to compare.
+        looked_at = frozenset(ref for ref, seen in there.items() if seen is not None)
+        takes_fields = is_adoption or order.deliver.drift is DriftMode.CORRECT
         return apply_all(
             self._api,
             objects,
             key=order.key,
-            force=is_adoption
-            or order.deliver.returning
-            or order.deliver.drift is DriftMode.CORRECT,
+            forced=refs if takes_all else looked_at if takes_fields else frozenset(),
             known=there.get,
             # What we wrote is known at once: the watch that tells of it comes later.
             on_stored=self._live.note_written,
         )
 
-    def _seen(self, ref: ObjectRef) -> KubeObject | None:
-        """Returns a live object, asked for where no watch has told of its kind; None: there is none.
+    def _seen(self, ref: ObjectRef, *, is_ours: bool) -> KubeObject | None:
+        """Returns a live object, asked for where no watch would tell of it; None: there is none.
 
-        What may not be read cannot be looked at, and may still be written: so a way back needs no
-        more rights than the way there.
+        Most watches tell of what is ours alone. What may not be read cannot be looked at, and may
+        still be written: so a way back needs no more rights than the way there.
         """
-        if self._live.is_fresh([(ref.api_version, ref.kind)]):
-            return self._live.get(ref)
+        found = self._live.get(ref)
+        if self._live.is_fresh([(ref.api_version, ref.kind)]) and (is_ours or found is not None):
+            return found
         try:
             return self._api.get(ref) if self._api.kind(ref.api_version, ref.kind) else None
         except Denied:
-            return self._live.get(ref)
+            return found
 
     def _refuse_suspended(self, there: Mapping[ObjectRef, KubeObject | None]) -> None:
         """A revision is applied whole or not at all: one suspended object holds all of it."""

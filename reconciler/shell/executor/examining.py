@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reconciler.core.diff import differences
 from reconciler.core.health import assess
 from reconciler.errors import ReconcilerError
 from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import KubeReader
 from reconciler.shell.executor.cells import Examined, member_health
+from reconciler.shell.executor.foreign import fields_that_differ
 from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects
 from reconciler.shell.executor.orders import Examination
 
@@ -37,7 +37,7 @@ def examine(
     there = [(desired, seen) for desired, seen in found if seen is not None]
     if not _own(there, found):
         return answer(LiveState.ABSENT)
-    if len(there) < len(found) or any(_differs(desired, seen) for desired, seen in there):
+    if len(there) < len(found) or any(fields_that_differ(desired, seen) for desired, seen in there):
         return answer(LiveState.DIFFERS)
     healths = [assess(seen, live.family(seen)) for _, seen in there]
     return answer(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
@@ -51,9 +51,3 @@ def _own(
     if all(desired["kind"] == "Namespace" for desired, _ in found):
         return there
     return [(desired, seen) for desired, seen in there if desired["kind"] != "Namespace"]
-
-
-def _differs(desired: KubeObject, seen: KubeObject) -> bool:
-    """Our labels are not there before adoption, and their absence is no difference."""
-    fields = differences(desired, seen)
-    return any(not field.path.startswith("metadata.labels") for field in fields)

@@ -281,18 +281,6 @@ def test_another_managers_field_is_left_to_it_but_taken_on_the_way_back(work: At
     assert work.get(workload())["spec"]["replicas"] == 2  # type: ignore[index]
 
 
-def test_an_adoption_takes_fields_however_often_it_is_tried(work: AtWork) -> None:
-    theirs = {**workload(replicas=5), "metadata": {"name": "web", "namespace": "web"}}
-    work.cluster.store.create(theirs, "kubectl-create")
-    work.refuse(Unreachable("x", "y", "z"), ["apply"])
-    work.deliver("1", workload(replicas=2))
-    work.pass_(3)
-    assert work.record() is not None
-    work.mend()
-    assert work.until(lambda: work.member().is_on(revision("1").id), 10)
-    assert work.get(workload())["spec"]["replicas"] == 2  # type: ignore[index]
-
-
 def test_an_object_of_another_service_is_left_to_it(work: AtWork) -> None:
     work.delivered("1", config_map(key=OTHER, x="theirs"), key=OTHER)
     work.delivered("1", workload())

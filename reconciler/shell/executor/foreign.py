@@ -1,0 +1,58 @@
+"""What is live and nobody's whom we know: compared before it is written over, whichever release names it first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL
+from reconciler.core.diff import differences
+from reconciler.core.handing_over import keeping_replicas
+from reconciler.errors import OperatorError
+from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.reasons import Reason
+from reconciler.shell.executor.applying import CannotApply
+
+FIELDS_MAX = 3
+"""How many fields of an object are named: `diff` shows them all."""
+
+
+def fields_that_differ(desired: KubeObject, seen: KubeObject) -> list[str]:
+    """Returns the paths of what would be written over; our labels are not there before an adoption."""
+    fields = differences(keeping_replicas(desired, seen), seen)
+    return [field.path for field in fields if not field.path.startswith("metadata.labels")]
+
+
+def refuse_foreign(
+    objects: tuple[KubeObject, ...],
+    there: Mapping[ObjectRef, KubeObject | None],
+    ours: Set[ObjectRef],
+) -> None:
+    """Refuses to take over what somebody else made and what differs from what is asked for.
+
+    A Namespace is left out: people make it ahead, and their own fields in it stay.
+
+    Args:
+        objects: What is asked for.
+        there: What is live of it.
+        ours: What was applied before, whatever its labels say now.
+
+    Raises:
+        CannotApply: Reason AdoptionDiffers; names the object and its fields.
+    """
+    for desired in objects:
+        ref = ObjectRef.of(desired)
+        seen = there[ref]
+        if seen is None or ref in ours or ref.kind == "Namespace" or _has_owner(seen):
+            continue
+        fields = fields_that_differ(desired, seen)
+        if fields:
+            more = f" and {len(fields) - FIELDS_MAX} more" if len(fields) > FIELDS_MAX else ""
+            why = f"it is not ours, and differs in {', '.join(fields[:FIELDS_MAX])}{more}"
+            fix = "see `reconciler diff`; then correct either, or say `adopt: overwrite` in the pin"
+            error = OperatorError(str(ref), "it may not be written over", why, fix)
+            raise CannotApply(Reason.ADOPTION_DIFFERS, error)
+
+
+def _has_owner(seen: KubeObject) -> bool:
+    labels = seen["metadata"].get("labels") or {}
+    return SERVICE_LABEL in labels or ENVIRONMENT_LABEL in labels

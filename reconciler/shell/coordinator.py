@@ -30,6 +30,9 @@ SWEEP_S = 30.0
 TURNS_AT_ONCE_MAX = 20
 """A service whose plan changes its record is planned again at once, but not without end."""
 
+AGAIN_S = 5.0
+"""What the home has not taken is tried again after this: nothing tells when it would, and nothing goes on without."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -37,7 +40,7 @@ class Memory(Protocol):
     """What is left to be written down."""
 
     def retry(self) -> bool:
-        """Saves what could not be saved before."""
+        """Saves what could not be saved before; returns whether nothing is left."""
         ...
 
 
@@ -140,7 +143,7 @@ class Coordinator:
 
     def _step(self) -> float:
         began_s = self._clock.monotonic_s()
-        self._records.retry()
+        is_saved = self._records.retry()
         dirty = self._dirty()
         self._gather.gather(dirty)
         if self._summarize():
@@ -159,7 +162,7 @@ class Coordinator:
                 turn_s=self._clock.monotonic_s() - began_s,
             )
         )
-        return self._wait_s()
+        return self._wait_s() if is_saved else min(self._wait_s(), AGAIN_S)
 
     def _dirty(self) -> set[ServiceName]:
         """Returns what to look at: what was touched or is due, or everything."""
@@ -260,7 +263,8 @@ class Coordinator:
                 environment=action.environment,
                 error=str(error),
             )
-            hold = Hold(action.service, action.environment, Reason.ACTION_FAILED, str(error))
+            where, reason = (action.service, action.environment), Reason.ACTION_FAILED
+            hold = Hold(*where, reason, str(error), due_in_s=AGAIN_S)
             planned = self._planned[action.service]
             self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
             return self._act(hold, asker)

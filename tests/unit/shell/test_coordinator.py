@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from reconciler.core.phase import Phase, phase_of
 from reconciler.errors import Denied, ReconcilerError
 from reconciler.model.actions import Action, Admit, Deliver, Hold
@@ -11,7 +13,7 @@ from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.view import Head, View
 from reconciler.shell.asking import Asker
-from reconciler.shell.coordinator import Coordinator
+from reconciler.shell.coordinator import AGAIN_S, Coordinator
 from reconciler.shell.executor.orders import Claim, Leadership
 from reconciler.shell.runner import VirtualClock
 from tests.fakes.facts import (
@@ -66,16 +68,25 @@ class Gathered:
 
 
 class Saved:
-    """Nothing is left to be written down."""
+    """Whether nothing is left to be written down."""
+
+    def __init__(self, is_saved: bool) -> None:
+        self._is_saved = is_saved
 
     def retry(self) -> bool:
-        return False
+        return self._is_saved
 
 
 class Turning:
     """A coordinator whose lease is not renewed any more, and whose home answers late, or refuses."""
 
-    def __init__(self, answers_in_s: float, refuses: ReconcilerError | None = None) -> None:
+    def __init__(
+        self,
+        answers_in_s: float,
+        refuses: ReconcilerError | None = None,
+        *,
+        is_saved: bool = True,
+    ) -> None:
         self.clock = VirtualClock()
         self.acted: list[Action] = []
         self.views: list[View] = []
@@ -86,7 +97,7 @@ class Turning:
             daemon_mode=lambda: Mode.ENFORCE,
             head=Head,
             asker=lambda head: None,
-            records=Saved(),
+            records=Saved(is_saved),
             gather=Gathered(),  # type: ignore[arg-type]
             leadership=self._leadership,
             fuses=lambda: (100, 100),
@@ -138,7 +149,7 @@ def test_the_view_says_that_it_leads_no_more() -> None:
 def test_what_could_not_be_done_is_told_where_it_was_to_be_done_and_the_rest_is_done() -> None:
     refusal = Denied("PromotionRecord/web.dev on dev-1", "cannot be replaced", "HTTP 403")
     turning = Turning(answers_in_s=0.0, refuses=refusal)
-    turning.coordinator.step()
+    assert turning.coordinator.step() <= AGAIN_S, "and tried again"
     assert turning.forward() == ["Admit GatesOpen", "Deliver prod-2 2.0.0", "Deliver prod-3 2.0.0"]
     planned = turning.views[-1].services[WEB]
     (hold,) = (a for a in planned.of(DEV) if isinstance(a, Hold))
@@ -146,3 +157,11 @@ def test_what_could_not_be_done_is_told_where_it_was_to_be_done_and_the_rest_is_
     assert hold in turning.acted, "it is an event, too"
     assert not any("ActionFailed" in str(a.reason) for a in planned.of(PROD))
     assert phase_of(CELLS[0], planned.of(DEV)) is Phase.HELD
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_what_the_home_has_not_taken_is_not_left_until_something_else_happens(
+    is_saved: bool,
+) -> None:
+    turning = Turning(answers_in_s=0.0, is_saved=is_saved)
+    assert (turning.coordinator.step() <= AGAIN_S) == (not is_saved)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.model.actions import Action, Examine, Hold
+from reconciler.core.judging import has_failed
+from reconciler.model.actions import Action, Deliver, Examine, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned, View
@@ -49,11 +50,20 @@ def is_settled(view: View) -> bool:
     )
 
 
+def _waits_for_a_person(planned: Planned, order: Deliver) -> bool:
+    """Tells whether an order is tried again only until somebody takes away what is not ours."""
+    cell = next(c for c in planned.facts.cells if c.environment == order.environment)
+    member = cell.member(order.cluster)
+    return member is not None and member.is_held_by_others and has_failed(member, order.revision)
+
+
 def _is_at_rest(planned: Planned, action: Action) -> bool:
     if isinstance(action, Hold):
         return action.reason in AT_REST
     if isinstance(action, Examine):
         # What is held is compared again and again, and what was not compared yet is not held.
         return planned.is_held(action.environment)
+    if isinstance(action, Deliver) and _waits_for_a_person(planned, action):
+        return True
     # What is only observed stays where it is, once it has been looked at.
     return planned.facts.mode is Mode.OBSERVE

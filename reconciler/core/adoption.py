@@ -27,7 +27,7 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
             return (_hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)
         if not member.synced:
             return (_hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read"),)
-    recorded = [m for m in view.cell.members if m.record is not None]
+    recorded = [m for m in view.cell.members if m.record is not None and not m.is_untouched]
     if recorded:
         return _from_clusters(view, recorded)
     wanted = view.cell.ask.wanted
@@ -40,7 +40,7 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
 def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]:
     """The home lost its record: the clusters' own records say what they run."""
     revisions = {m.record.revision.id: m.record.revision for m in recorded if m.record}
-    everywhere = len(recorded) == len(view.cell.members)
+    everywhere = len(recorded) == sum(not m.is_untouched for m in view.cell.members)
     applied = all(m.record and m.record.applied == m.record.revision.id for m in recorded)
     if len(revisions) == 1 and applied:
         (revision,) = revisions.values()

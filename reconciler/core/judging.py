@@ -65,7 +65,8 @@ def has_failed(member: Member, revision: Revision) -> bool:
         member.known
         and record is not None
         and record.is_observed
-        and record.state is ApplyState.FAILED
+        and record.state is not ApplyState.APPLIED
+        and bool(record.reason)
         and record.revision.id == revision.id
     )
 

@@ -136,6 +136,10 @@ def is_news(view: CellView, orders: tuple[Deliver, ...]) -> bool:
 def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | Prove:
     policy = rollout.policy
     soak_s = policy.soak_s if how_far.is_last else policy.between_s
+    deadline_s = policy.progress_deadline_s
+    late = late_of(view, how_far.waited_for(), rollout.revision, deadline_s)
+    if late is not None:
+        return late
     for member in how_far.waited_for():
         if not is_healthy(member, rollout.revision, for_s=soak_s):
             return _waiting_for(view, member, rollout, soak_s)
@@ -217,23 +221,32 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
         left_s = max(0.0, soak_s - member.healthy_s)
         message = f"{version} is healthy on {member.cluster}; {left_s:.0f} s of its soak are left"
         return _hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
-    late = is_late(view, member, rollout.revision, rollout.policy.progress_deadline_s)
+    deadline_s = rollout.policy.progress_deadline_s
+    late = _is_late(view, member, rollout.revision, deadline_s)
     if late is not None:
         return late
     what = member.health.message or member.health.status
-    due_in_s = rollout.policy.progress_deadline_s - member.waiting_s
+    is_begun = has_begun(member, rollout.revision)
+    due_in_s = deadline_s - member.waiting_s if is_begun else None
     message = f"{version} on {member.cluster}: {what}"
     return _hold(view, Reason.PROGRESSING, message, due_in_s=due_in_s)
 
 
-def is_late(view: CellView, member: Member, revision: Revision, deadline_s: float) -> Hold | None:
-    """Returns the Hold of a member that a person must look at: waiting alone does not help there."""
+def late_of(
+    view: CellView, members: tuple[Member, ...], revision: Revision, deadline_s: float
+) -> Hold | None:
+    """Returns the Hold of the first member that cannot be given what was ordered, and will not be by waiting alone."""
+    failed = (m for m in members if has_failed(m, revision))
+    return next(filter(None, (_is_late(view, m, revision, deadline_s) for m in failed)), None)
+
+
+def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: float) -> Hold | None:
     version = revision.release.version
     what = member.health.message or member.health.status
     if has_failed(member, revision) and member.is_held_by_others:
         message = f"{version} cannot take over {member.cluster}: {what}"
         return _hold(view, Reason.ADOPTION_DIFFERS, message, page=True)
-    if member.waiting_s >= deadline_s:
+    if has_begun(member, revision) and member.waiting_s >= deadline_s:
         message = f"{version} is not current on {member.cluster} in time: {what}"
         return _hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
     return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import (
     badness,
-    has_failed,
     is_back,
     is_healthy,
     is_refused,
@@ -39,19 +39,19 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
         if failing is not None:
             return (failing,) if isinstance(failing, Reject) else (*orders, failing)
     forward = _forward(view, admitted, proof)
-    if orders and all(isinstance(action, Hold) for action in forward):
-        return (*orders, *_not_given(view, admitted))
-    return forward
+    if not orders or not all(isinstance(action, Hold) for action in forward):
+        return forward
+    if rolling.is_news(view, orders):
+        return orders
+    failing = rolling.late_of(view, view.cell.members, admitted, _deadline_s(view))
+    if failing is not None and not any(isinstance(a, Hold) and a.page for a in forward):
+        return (*orders, failing)
+    return (*orders, *forward)
 
 
-def _not_given(view: CellView, admitted: Revision) -> tuple[Hold, ...]:
-    """Returns a Hold for a cluster that joined, or lost something, and cannot be given what is proven."""
+def _deadline_s(view: CellView) -> float:
     policy = view.cell.ask.policy
-    if policy is None:
-        return ()
-    failed = (m for m in view.cell.members if has_failed(m, admitted))
-    late = (rolling.is_late(view, m, admitted, policy.progress_deadline_s) for m in failed)
-    return tuple(filter(None, late))[:1]
+    return policy.progress_deadline_s if policy is not None else inf
 
 
 def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[Action, ...]:

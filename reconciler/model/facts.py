@@ -91,16 +91,17 @@ class Member:
         """Whether it was left as it is, since something there that is not ours differs from what is asked for."""
         record = self.record
         return (
-            record is not None
+            self.known
+            and record is not None
             and record.is_observed
-            and record.state is ApplyState.FAILED
+            and record.state is not ApplyState.APPLIED
             and record.reason == Reason.ADOPTION_DIFFERS
         )
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nothing of ours was ever applied whole there, and what is there is left as it is."""
-        is_first = self.record is not None and self.record.render_digest is None
+        """Whether it is held by others before anything of ours was ever written there."""
+        is_first = self.record is not None and self.record.state is ApplyState.PENDING
         return is_first and self.is_held_by_others
 
     def is_on(self, revision: RevisionId) -> bool:

@@ -176,6 +176,8 @@ def member(name: ClusterName, **changes: Any) -> Member:
 
 AWAY: dict[str, Any] = {"reachable": False, "synced": False}
 UNREAD: dict[str, Any] = {"synced": False}
+UNTOUCHED: dict[str, Any] = {"state": ApplyState.PENDING, "render_digest": None}
+"""The status of a cluster to which nothing of ours was ever written."""
 
 
 def cell(
@@ -221,6 +223,20 @@ def _member(
         (order,) = deliveries(CellView(facts, 0, FleetSummary(), NOW), runs, (given,))
         given = replace(given, record=carried_out(order))
     return replace(given, **changes)
+
+
+def failing(given: Cell, cluster: str, reason: str, **changes: Any) -> Cell:
+    """Returns a cell on one of whose clusters what was ordered last cannot be applied."""
+
+    def failed(member: Member) -> Member:
+        assert member.record is not None
+        was = member.record
+        now = replace(was, state=ApplyState.FAILED, applied=None, reason=reason, message="why")
+        health = MemberHealth(reason=reason, message="why")
+        return replace(member, record=replace(now, **changes), health=health, healthy_s=0)
+
+    members = tuple(failed(m) if m.cluster == cluster else m for m in given.members)
+    return replace(given, members=members)
 
 
 def in_line(service: ServiceName, cells: tuple[Cell, ...]) -> ServiceFacts:

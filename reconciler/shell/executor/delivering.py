@@ -15,12 +15,13 @@ from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerErr
 from reconciler.model.names import RenderDigest
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
+from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
-from reconciler.shell.executor.foreign import refuse_foreign
-from reconciler.shell.executor.inventory import Inventories
+from reconciler.shell.executor.foreign import has_owner, refuse_foreign
+from reconciler.shell.executor.inventory import Inventories, Inventory
 from reconciler.shell.executor.live import LiveObjects
 from reconciler.shell.executor.orders import Order
 from reconciler.shell.executor.records import ServiceRecords, asked_for, current, is_applied
@@ -44,6 +45,20 @@ class Delivered:
     record: ServiceRecord
     objects: tuple[KubeObject, ...] | None
     applied: tuple[Applied, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What stood in a cluster before an attempt.
+
+    Attributes:
+        there: What is live of what is asked for.
+        forced: Of which objects fields are taken from whoever has them; what is not ours the server compares.
+    """
+
+    inventory: Inventory
+    there: Mapping[ObjectRef, KubeObject | None]
+    forced: frozenset[ObjectRef]
 
 
 class Deliveries:
@@ -100,9 +115,12 @@ class Deliveries:
             return Delivered(record, None, ())
         try:
             rendered = self._objects(order)
-            applied = () if needs_no_write else self._apply(order, rendered.objects, was)
+            found = None if needs_no_write else self._look(order, rendered.objects, was)
+            if order.rendered is rendered and not order.deliver.returning:
+                self._stored.save(order.key, order.deliver.revision.id, rendered)
+            applied = self._apply(order, rendered.objects, claimed, found) if found else ()
         except CannotApply as refusal:
-            self._records.report(_failed(claimed, refusal))
+            self._note_refusal(order, claimed, refusal)
             raise
         record = self._records.report(_done(claimed, rendered, healthy_s))
         return Delivered(record, rendered.objects, applied)
@@ -111,7 +129,6 @@ class Deliveries:
         """Returns what to apply: on the way back what is stored, else what was rendered."""
         revision = order.deliver.revision.id
         if order.rendered is not None and not order.deliver.returning:
-            self._stored.save(order.key, revision, order.rendered)
             return order.rendered
         why = "its objects are not stored here, and it cannot be rendered now"
         try:
@@ -126,34 +143,60 @@ class Deliveries:
         error = ReconcilerError(f"{order.deliver.service} {version}", "it cannot be applied", why)
         raise CannotApply(NOTHING_TO_APPLY, error)
 
-    def _apply(
+    def _look(
         self, order: Order, objects: tuple[KubeObject, ...], was: ServiceRecord | None
-    ) -> tuple[Applied, ...]:
-        refs = {ObjectRef.of(obj) for obj in objects}
+    ) -> _Found:
+        """Looks at what is live of it, and at whose it is; refuses what may not be written over."""
         inventory = self._inventories.load(order.key)
+        # What was written down ahead of an attempt that failed may be somebody else's by now.
+        ours = inventory.refs if is_applied(was) else frozenset()
+        refs = sorted(ObjectRef.of(obj) for obj in objects)
+        there = {ref: self._seen(ref, is_ours=ref in ours) for ref in refs}
+        self._refuse_suspended(there)
         # What was never applied whole is being adopted, however often that is tried.
         is_adoption = was is None or was.render_digest is None
-        ours = frozenset() if is_adoption else inventory.refs
-        there = {ref: self._seen(ref, is_ours=ref in ours) for ref in sorted(refs)}
-        self._refuse_suspended(there)
-        takes_all = order.deliver.overwrite or (order.deliver.returning and not is_adoption)
-        if not takes_all:
-            refuse_foreign(objects, there, ours)
-        wanted = replace(inventory, refs=inventory.refs | refs)
-        self._inventories.save(order.key, wanted, inventory)
+        owned = frozenset(ref for ref in refs if ref in ours or has_owner(there[ref]))
+        if order.deliver.returning and not is_adoption:
+            return _Found(inventory, there, frozenset(refs))
+        forced = owned if is_adoption or order.deliver.drift is DriftMode.CORRECT else frozenset()
+        if order.deliver.overwrite:
+            return _Found(inventory, there, forced | (frozenset(refs) - owned))
+        refuse_foreign(objects, there, owned)
+        return _Found(inventory, there, forced)
+
+    def _apply(
+        self,
+        order: Order,
+        objects: tuple[KubeObject, ...],
+        claimed: ServiceRecord,
+        found: _Found,
+    ) -> tuple[Applied, ...]:
+        if claimed.reason == Reason.ADOPTION_DIFFERS:
+            # From here on something of ours may be there.
+            begun = replace(current(claimed), state=ApplyState.APPLYING, reason="", message="")
+            self._records.report(begun)
+        refs = found.there.keys()
+        wanted = replace(found.inventory, refs=found.inventory.refs | refs)
+        self._inventories.save(order.key, wanted, found.inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
-        # What was not looked at, or came after that, is left to the server to compare.
-        looked_at = frozenset(ref for ref, seen in there.items() if seen is not None)
-        takes_fields = is_adoption or order.deliver.drift is DriftMode.CORRECT
         return apply_all(
             self._api,
             objects,
             key=order.key,
-            forced=refs if takes_all else looked_at if takes_fields else frozenset(),
-            known=there.get,
+            forced=found.forced,
+            known=found.there.get,
             # What we wrote is known at once: the watch that tells of it comes later.
             on_stored=self._live.note_written,
         )
+
+    def _note_refusal(self, order: Order, claimed: ServiceRecord, refusal: CannotApply) -> None:
+        """Writes down why; a record that waits for others still is one of a cluster that we never wrote to."""
+        failed = _failed(claimed, refusal)
+        is_first = failed.render_digest is None and refusal.reason == Reason.ADOPTION_DIFFERS
+        if is_first and not self._inventories.load(order.key).refs:
+            failed = replace(failed, state=ApplyState.PENDING)
+        if failed != claimed:
+            self._records.report(failed)
 
     def _seen(self, ref: ObjectRef, *, is_ours: bool) -> KubeObject | None:
         """Returns a live object, asked for where no watch would tell of it; None: there is none.

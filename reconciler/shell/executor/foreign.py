@@ -29,12 +29,13 @@ def refuse_foreign(
 ) -> None:
     """Refuses to take over what somebody else made and what differs from what is asked for.
 
-    A Namespace is left out: people make it ahead, and their own fields in it stay.
+    A Namespace is left out: people make it ahead, and what we add to it is no difference. Whatever passes is applied
+    without force, so that the server has the last word on it.
 
     Args:
         objects: What is asked for.
         there: What is live of it.
-        ours: What was applied before, whatever its labels say now.
+        ours: What is ours of it.
 
     Raises:
         CannotApply: Reason AdoptionDiffers; names the object and its fields.
@@ -42,7 +43,7 @@ def refuse_foreign(
     for desired in objects:
         ref = ObjectRef.of(desired)
         seen = there[ref]
-        if seen is None or ref in ours or ref.kind == "Namespace" or _has_owner(seen):
+        if seen is None or ref in ours or ref.kind == "Namespace":
             continue
         fields = fields_that_differ(desired, seen)
         if fields:
@@ -53,6 +54,9 @@ def refuse_foreign(
             raise CannotApply(Reason.ADOPTION_DIFFERS, error)
 
 
-def _has_owner(seen: KubeObject) -> bool:
+def has_owner(seen: KubeObject | None) -> bool:
+    """Tells whether an object carries a label of ours; whose it is then is looked at as it is applied."""
+    if seen is None:
+        return False
     labels = seen["metadata"].get("labels") or {}
     return SERVICE_LABEL in labels or ENVIRONMENT_LABEL in labels

@@ -93,7 +93,8 @@ class Looks:
     def state(self, key: CellKey) -> CellState:
         """Returns what is known of a cell; read it under `lock`."""
         with self.lock:
-            return self._cells.setdefault(key, CellState())
+            # What an earlier process asked for has had no time from this one yet.
+            return self._cells.setdefault(key, CellState(asked_s=self._clock.monotonic_s()))
 
     def is_fresh(self, key: CellKey) -> bool:
         """Whether a cell has been looked at, and nothing that it rests on has grown old."""

@@ -8,16 +8,23 @@ from typing import Any
 import pytest
 
 from reconciler.model.actions import Deliver, Hold
-from reconciler.model.facts import Cell, Member, MemberHealth
+from reconciler.model.facts import Ask, Cell, FleetSummary
 from reconciler.model.reasons import Reason
-from reconciler.model.records import ApplyState, RevertProgress
+from reconciler.model.records import RevertProgress
 from reconciler.model.release import Revision
 from tests.fakes.facts import (
+    CLUSTERS,
+    DEV,
     PROD,
+    STAGING,
+    UNREAD,
+    UNTOUCHED,
     V1,
     V2,
+    WEB,
     ask,
     cell,
+    failing,
     planned,
     policy,
     record,
@@ -28,20 +35,6 @@ from tests.fakes.facts import (
 
 DIFFERS = "AdoptionDiffers"
 TOOK_LONG_S = 601.0
-
-
-def failing(given: Cell, cluster: str, reason: str, **changes: Any) -> Cell:
-    """Returns a cell on one of whose clusters what was ordered last cannot be applied."""
-
-    def failed(member: Member) -> Member:
-        assert member.record is not None
-        was = member.record
-        now = replace(was, state=ApplyState.FAILED, applied=None, reason=reason, message="why")
-        health = MemberHealth(reason=reason, message="why")
-        return replace(member, record=replace(now, **changes), health=health, healthy_s=0)
-
-    members = tuple(failed(m) if m.cluster == cluster else m for m in given.members)
-    return replace(given, members=members)
 
 
 def rolling(**rules: Any) -> Cell:
@@ -66,7 +59,7 @@ def paged(given: Cell) -> list[tuple[Reason, bool]]:
     [
         (failing(rolling(), "prod-1", "FieldConflict"), "Progressing", False),
         (late(failing(rolling(), "prod-1", "FieldConflict"), "prod-1"), "ProgressDeadline", True),
-        (failing(rolling(), "prod-1", DIFFERS, render_digest=None), DIFFERS, True),
+        (failing(rolling(), "prod-1", DIFFERS, **UNTOUCHED), DIFFERS, True),
         (failing(rolling(), "prod-2", DIFFERS), DIFFERS, True),
     ],
 )
@@ -86,6 +79,22 @@ def test_a_quorum_does_without_one_that_cannot_be_given_it_in_time() -> None:
     assert said(planned(given)) == ["Deliver prod-3 2.0.0", "Prove Soaked"]
 
 
+def test_a_blown_fuse_is_told_beside_a_cluster_that_is_held_by_others() -> None:
+    given = asking(settled(DIFFERS), ask(V2, PROD))
+    fleet = FleetSummary(fuses_blown=frozenset({WEB}))
+    proven = record(DEV, V2), record(STAGING, V2)
+    before = (cell(DEV, proven[0]), cell(STAGING, proven[1]))
+    holds = [a for a in planned(*before, given, fleet=fleet) if isinstance(a, Hold)]
+    assert [hold.reason for hold in holds] == [Reason.FUSE_BLOWN]
+
+
+def asking(given: Cell, wanted: Ask) -> Cell:
+    return replace(given, ask=wanted)
+
+
+INVALID = replace(ask(None, PROD), reason=Reason.INVALID_PIN, message="the pin is broken")
+
+
 def settled(reason: str, *, waiting_s: float = 0.0, **changes: Any) -> Cell:
     given = failing(cell(PROD, record(PROD)), "prod-3", reason, **changes)
     return late(given, "prod-3") if waiting_s else given
@@ -94,9 +103,12 @@ def settled(reason: str, *, waiting_s: float = 0.0, **changes: Any) -> Cell:
 @pytest.mark.parametrize(
     ("given", "holds"),
     [
-        (settled("FieldConflict"), []),
+        (settled("FieldConflict"), [(Reason.SETTLED, False)]),
         (settled("FieldConflict", waiting_s=TOOK_LONG_S), [(Reason.PROGRESS_DEADLINE, True)]),
-        (settled(DIFFERS, render_digest=None), [(Reason.ADOPTION_DIFFERS, True)]),
+        (settled(DIFFERS, **UNTOUCHED), [(Reason.ADOPTION_DIFFERS, True)]),
+        # What keeps the next release away is no less told for it, and what pages goes first.
+        (asking(settled("FieldConflict"), INVALID), [(Reason.INVALID_PIN, False)]),
+        (asking(settled(DIFFERS), INVALID), [(Reason.ADOPTION_DIFFERS, True)]),
     ],
 )
 def test_what_is_proven_and_cannot_be_given_to_a_cluster_is_told(
@@ -112,12 +124,54 @@ def going_back(bad: Revision = V2) -> Cell:
 
 
 def test_a_way_back_waits_for_nobody_who_never_had_anything_of_ours() -> None:
-    given = failing(going_back(), "prod-3", DIFFERS, render_digest=None)
+    given = failing(going_back(), "prod-3", DIFFERS, **UNTOUCHED)
     assert said(planned(given)) == [
         "CommitRevert CrashLoopBackOff",
         "Deliver prod-3 1.0.0 back",
         "FinishRollBack RolledBack",
     ]
+
+
+def test_a_way_back_does_not_wait_for_its_answer_either() -> None:
+    given = failing(going_back(), "prod-3", DIFFERS, **UNTOUCHED, revision=V2)
+    assert said(planned(given))[1:] == ["Deliver prod-3 1.0.0 back", "FinishRollBack RolledBack"]
+
+
+@pytest.mark.parametrize("changes", [UNREAD, {"reachable": True, "synced": False}])
+def test_what_was_said_of_one_that_is_not_known_now_says_nothing(changes: dict[str, Any]) -> None:
+    given = failing(going_back(), "prod-3", DIFFERS, **UNTOUCHED)
+    members = tuple(replace(m, **changes) if m.cluster == "prod-3" else m for m in given.members)
+    assert said(planned(replace(given, members=members))) == ["Hold RollingBack"]
+
+
+def test_what_was_said_before_the_order_says_nothing() -> None:
+    given = failing(going_back(), "prod-3", DIFFERS, **UNTOUCHED, generation=2)
+    assert said(planned(given)) == ["Deliver prod-3 1.0.0 back"]
+    given = failing(rolling(), "prod-3", "FieldConflict", generation=2)
+    assert said(planned(given)) == ["Deliver prod-3 2.0.0"]
+
+
+def test_a_soak_hides_no_cluster_that_waits_for_a_person() -> None:
+    given = failing(rolling(), "prod-3", DIFFERS)
+    members = tuple(replace(m, healthy_s=1) if m.cluster == "prod-2" else m for m in given.members)
+    assert paged(replace(given, members=members)) == [(Reason.ADOPTION_DIFFERS, True)]
+
+
+def test_one_that_was_not_asked_yet_is_not_late() -> None:
+    rules = policy(PROD, waves=(tuple(CLUSTERS[PROD]),), max_concurrent=1)
+    now = record(PROD, V2, rollout=rollout(V2, PROD, policy=rules))
+    members = {"prod-1": {"waiting_s": TOOK_LONG_S}}
+    runs = {"prod-1": V1, "prod-3": V1}
+    given = cell(PROD, now, ask(V2, PROD, policy=rules), on=runs, members=members)
+    given = failing(given, "prod-2", "FieldConflict")
+    assert not any(page for _, page in paged(given))
+
+
+def test_a_lost_record_is_made_from_the_clusters_that_are_ours() -> None:
+    known = failing(cell(PROD, record(PROD)), "prod-3", DIFFERS, **UNTOUCHED)
+    assert said(planned(replace(known, record=None))) == ["Adopt Adopted"]
+    known = failing(cell(PROD, record(PROD)), "prod-3", DIFFERS)
+    assert said(planned(replace(known, record=None))) == ["Hold AdoptionDiffers"]
 
 
 @pytest.mark.parametrize("reason", ["AdmissionDenied", DIFFERS])

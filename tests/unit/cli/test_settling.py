@@ -1,0 +1,30 @@
+"""When `run --once` ends: where nothing is on its way, or waits for a person alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.cli.settling import is_settled
+from reconciler.model.facts import Cell
+from tests.fakes.facts import PROD, V1, V2, cell, failing, record, rollout
+from tests.fakes.views import seen
+
+PROVEN = cell(PROD, record(PROD))
+ROLLING = cell(PROD, record(PROD, V2, rollout=rollout(V2, PROD)))
+
+
+@pytest.mark.parametrize("given", [PROVEN, ROLLING])
+@pytest.mark.parametrize(("reason", "ends"), [("AdoptionDiffers", True), ("FieldConflict", False)])
+def test_what_cannot_be_applied_is_waited_for_unless_a_person_must_act(
+    given: Cell, reason: str, ends: bool
+) -> None:
+    assert is_settled(seen(failing(given, "prod-3", reason))) == ends
+
+
+def test_another_order_beside_one_that_waits_for_a_person_is_waited_for() -> None:
+    given = cell(PROD, record(PROD), on={"prod-2": None})
+    assert not is_settled(seen(failing(given, "prod-3", "AdoptionDiffers")))
+
+
+def test_a_new_release_is_waited_for_where_the_former_one_waits_for_a_person() -> None:
+    assert not is_settled(seen(failing(ROLLING, "prod-3", "AdoptionDiffers", revision=V1)))

@@ -61,7 +61,7 @@ def explain(
     try:
         seen = look(settings_from(flags))
         where = EnvironmentName(environment) if environment else None
-        document = reporting.explain(seen.view, SystemClock().now(), ServiceName(service), where)
+        document = reporting.explain(seen.view, ServiceName(service), where)
         if not document["environments"]:
             raise unknown(seen, service, environment)
     except ReconcilerError as error:

@@ -129,10 +129,9 @@ class Daemon:
         return self._stopping.is_set()
 
     def __enter__(self) -> Daemon:
-        clock = SystemClock()
         page = board(
             self.status,
-            lambda name: reporting.explain(self._known(), clock.now(), ServiceName(name), None),
+            lambda name: reporting.explain(self._known(), ServiceName(name), None),
             lambda: self.engine.view,
         )
         self.page = self._stack.enter_context(Served(page, self.settings.listen))

@@ -134,12 +134,14 @@ def _explained(row: Document) -> Iterable[str]:
     if following and following["unblock"] and following["reason"] not in _STILL:
         yield f"  changes   {following['unblock']}"
     if following and following["next_check_at"]:
-        yield f"  not before {_clock(following['next_check_at'])}"
+        yield f"  next look {_clock(following['next_check_at'])}"
     shut = [gate for gate in row["gates"] if gate["state"] != "open"]
     for gate in shut:
         yield f"  {gate['state']:<8}  {gate['name']}: {gate['message']}"
         if gate["unblock"]:
             yield f"            {gate['unblock']}"
+        if gate["next_check_at"]:
+            yield f"            next look {_clock(gate['next_check_at'])}"
     opened = [gate["name"] for gate in row["gates"] if gate["state"] == "open"]
     if opened:
         yield f"  open      {', '.join(opened)}"

@@ -70,8 +70,9 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
             f"what is live on {names} differs from the pin; see `reconciler diff "
             f"{view.service} {view.environment}`, then say `adopt: overwrite` in the pin"
         )
-        again = _examinations(view, wanted, differing)
-        return (*again, _hold(view, Reason.ADOPTION_DIFFERS, message, page=True))
+        again, again_s = _examinations(view, wanted, differing), _again_in_s(view, differing)
+        held = _hold(view, Reason.ADOPTION_DIFFERS, message, page=True, due_in_s=again_s)
+        return (*again, held)
     ill = [
         m
         for m in members
@@ -80,7 +81,8 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
     if ill:
         what = ill[0].health.message or ill[0].health.status
         message = f"what is live on {ill[0].cluster} equals the pin but is not healthy: {what}"
-        return (*_examinations(view, wanted, ill), _hold(view, Reason.ADOPTION_PENDING, message))
+        held = _hold(view, Reason.ADOPTION_PENDING, message, due_in_s=_again_in_s(view, ill))
+        return (*_examinations(view, wanted, ill), held)
     return (_adopt(view, wanted, "what is live equals the pin"),)
 
 
@@ -90,6 +92,12 @@ def _examinations(view: CellView, wanted: Revision, members: list[Member]) -> tu
         Examine(view.service, view.environment, m.cluster, wanted, "AdoptionPending", message)
         for m in members
     )
+
+
+def _again_in_s(view: CellView, members: list[Member]) -> float | None:
+    """Returns the seconds until the first of them is compared again; None while that is being done."""
+    left_s = min(m.live_for_s for m in members)
+    return left_s if view.fleet.keeps_time and left_s > 0.0 else None
 
 
 def _admit(view: CellView, wanted: Revision) -> tuple[Action, ...]:
@@ -121,5 +129,12 @@ def _renders(view: CellView, revision: Revision) -> RenderDigest | None:
     return applied_everywhere(view.cell.members)
 
 
-def _hold(view: CellView, reason: Reason, message: str, *, page: bool = False) -> Hold:
-    return Hold(view.service, view.environment, reason, message, page=page)
+def _hold(
+    view: CellView,
+    reason: Reason,
+    message: str,
+    *,
+    page: bool = False,
+    due_in_s: float | None = None,
+) -> Hold:
+    return Hold(view.service, view.environment, reason, message, page=page, due_in_s=due_in_s)

@@ -26,6 +26,7 @@ def plan_fleet(
     fleet_an_hour: int,
     halted: str = "",
     halted_reason: Reason | None = None,
+    keeps_time: bool = True,
 ) -> FleetSummary:
     """Counts rejections and failures over the whole fleet.
 
@@ -38,27 +39,38 @@ def plan_fleet(
         fleet_an_hour: Rejections in the whole fleet that are believed.
         halted: Why no forward move may be made anywhere, or empty.
         halted_reason: The reason that goes with it.
+        keeps_time: Whether how long anything was well, or late, is counted here.
     """
-    recent: dict[ServiceName, int] = {}
+    recent: dict[ServiceName, list[datetime]] = {}
     failures: dict[ServiceName, list[datetime]] = {}
     failing: dict[ServiceName, list[datetime]] = {}
     for facts in services:
         for cell in facts.cells:
             own = _made_here(cell)
-            count = sum(1 for r in own if now - r.rejected_at < FUSE_WINDOW)
-            recent[facts.service] = recent.get(facts.service, 0) + count
+            young = (r.rejected_at for r in own if now - r.rejected_at < FUSE_WINDOW)
+            recent.setdefault(facts.service, []).extend(young)
             failures.setdefault(facts.service, []).extend(r.first_failure_at for r in own)
             at = _failing_since(cell, now)
             if at is not None:
                 failing.setdefault(facts.service, []).append(at)
                 failures[facts.service].append(at)
+    until = {service: _blown_until(times, service_an_hour) for service, times in recent.items()}
     return FleetSummary(
-        fuses_blown=frozenset(s for s, count in recent.items() if count > service_an_hour),
-        fleet_fuse_blown=sum(recent.values()) > fleet_an_hour,
+        fuses_blown={service: at for service, at in until.items() if at is not None},
+        fleet_fuse_blown=_blown_until(
+            [t for times in recent.values() for t in times], fleet_an_hour
+        ),
         platform_incident=_together(failures, failing),
         halted=halted,
         halted_reason=halted_reason,
+        keeps_time=keeps_time,
     )
+
+
+def _blown_until(rejected_at: list[datetime], an_hour: int) -> datetime | None:
+    """Returns when so few rejections are young that they are believed again; None: they are now."""
+    over = len(rejected_at) - an_hour
+    return sorted(rejected_at)[over - 1] + FUSE_WINDOW if over > 0 else None
 
 
 def _made_here(cell: Cell) -> tuple[Rejection, ...]:

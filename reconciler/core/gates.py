@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core import rejections
+from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
 from reconciler.model.facts import Cell, Member
@@ -136,7 +137,8 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
-            return held
+            left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
+            return replace(held, due_in_s=left_s)
         failing = _failing(cell, wanted)
         if failing is not None:
             return _closed(
@@ -217,11 +219,13 @@ def _depends_on(view: CellView, _: Revision) -> Gate:
 def _fuse_intact(view: CellView, _: Revision) -> Gate:
     name = "FuseIntact"
     unblock = "look at the reverts of the last hour; the fuse closes again as they grow old"
-    if view.fleet.fleet_fuse_blown:
-        return _closed(name, Reason.FUSE_BLOWN, "too many rejections in the whole fleet", unblock)
-    if view.service in view.fleet.fuses_blown:
-        return _closed(name, Reason.FUSE_BLOWN, "too many rejections of this service", unblock)
-    return _open(name)
+    fleets, own = view.fleet.fleet_fuse_blown, view.fleet.fuses_blown.get(view.service)
+    blown = [until for until in (fleets, own) if until is not None]
+    if not blown:
+        return _open(name)
+    whose = "in the whole fleet" if fleets is not None else "of this service"
+    shut = _closed(name, Reason.FUSE_BLOWN, f"too many rejections {whose}", unblock)
+    return replace(shut, due_at=max(blown))
 
 
 def _no_platform_incident(view: CellView, _: Revision) -> Gate:

@@ -7,7 +7,7 @@ from datetime import datetime
 from reconciler.core import rejections
 from reconciler.core.adoption import plan_adoption
 from reconciler.core.judging import to_go_back
-from reconciler.core.rolling import plan_rollout
+from reconciler.core.rolling import plan_rollout, suspended
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitRevert, Hold, Reject
@@ -43,8 +43,8 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
         )
         # Whoever must be woken is, by the cluster's own alert, and not by each cell of the fleet.
         return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message),)
-    if view.cell.suspended:
-        return (Hold(view.service, view.environment, Reason.SUSPENDED, view.cell.suspended),)
+    if view.cell.suspended is not None:
+        return (suspended(view, view.cell.suspended),)
     if record is None or record.admitted is None:
         return plan_adoption(view)
     brought_home = _bring_home(view, record)
@@ -119,4 +119,4 @@ def _is_back(view: CellView, rejection: Rejection) -> bool:
 
 
 def _is_fuse_blown(view: CellView) -> bool:
-    return view.fleet.fleet_fuse_blown or view.service in view.fleet.fuses_blown
+    return view.fleet.fleet_fuse_blown is not None or view.service in view.fleet.fuses_blown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from reconciler.model.facts import Suspension
 from reconciler.model.objects import KubeObject, ObjectRef
 
 PRUNE_ANNOTATION = "reconciler.dev/prune"
@@ -51,7 +52,7 @@ def plan_prune(
     *,
     live: Callable[[ObjectRef], KubeObject | None],
     is_ours: Callable[[KubeObject], bool],
-    suspended: Callable[[ObjectRef], str] = lambda ref: "",
+    suspended: Callable[[ObjectRef], Suspension | None] = lambda ref: None,
     already: int = 0,
 ) -> PrunePlan:
     """Plans what to do with owned objects that are not wanted.
@@ -61,7 +62,7 @@ def plan_prune(
         wanted: What the applied revision renders to.
         live: What was last seen of an object, from a list that is whole; None: it is gone.
         is_ours: Whether a live object still belongs to this service here.
-        suspended: Why a person has suspended an object, or nothing.
+        suspended: Whether a person has suspended an object.
         already: How many of this service's objects were deleted here in the hour before.
     """
     delete, kept, given_up = [], [], []
@@ -69,8 +70,8 @@ def plan_prune(
         seen = live(ref)
         if seen is None or not is_ours(seen):
             given_up.append(ref)
-        elif suspended(ref):
-            kept.append((ref, suspended(ref)))
+        elif (stopped := suspended(ref)) is not None:
+            kept.append((ref, stopped.why))
         elif (ref.group, ref.kind) in GUARDED and not _is_let_go(seen):
             kept.append((ref, f'{ref.kind} is only deleted with `{PRUNE_ANNOTATION}: "true"`'))
         else:

@@ -11,7 +11,7 @@ from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
-from reconciler.model.facts import Member
+from reconciler.model.facts import Member, Suspension
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
@@ -128,26 +128,38 @@ def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
 
 
 def is_news(view: CellView, orders: tuple[Deliver, ...]) -> bool:
-    """Tells whether any order says more than what could not be applied before, and is being tried again."""
+    """Tells whether any order says more than what could not be carried out, and is being tried again."""
     members = ((order, view.cell.member(order.cluster)) for order in orders)
-    return any(m is None or not has_failed(m, order.revision) for order, m in members)
+    return any(
+        m is None or (m.retry_in_s is None and not has_failed(m, order.revision))
+        for order, m in members
+    )
 
 
 def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | Prove:
     policy = rollout.policy
     soak_s = policy.soak_s if how_far.is_last else policy.between_s
-    deadline_s = policy.progress_deadline_s
-    late = late_of(view, how_far.waited_for(), rollout.revision, deadline_s)
-    if late is not None:
-        return late
-    for member in how_far.waited_for():
-        if not is_healthy(member, rollout.revision, for_s=soak_s):
-            return _waiting_for(view, member, rollout, soak_s)
+    failing = late_of(view, how_far.waited_for(), rollout.revision, policy.progress_deadline_s)
+    if failing is not None:
+        return failing
+    late = [m for m in how_far.waited_for() if not is_healthy(m, rollout.revision, for_s=soak_s)]
+    if late:
+        return _waiting_for(view, _last(late, rollout.revision), rollout, soak_s)
     if how_far.gone is not None:
         version = rollout.revision.release.version
         message = f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {how_far.gone}"
         return _hold(view, Reason.ORPHANED, message, page=True)
     return _prove(view, rollout, how_far)
+
+
+def _last(late: list[Member], revision: Revision) -> Member:
+    """Returns the one that will hold it up the longest: one that is not well, else the latest to soak."""
+
+    def order(member: Member) -> tuple[bool, bool, float]:
+        is_well = is_healthy(member, revision, for_s=0.0)
+        return is_well, member.retry_in_s is None, member.healthy_s if is_well else 0.0
+
+    return min(late, key=order)
 
 
 def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, ...]:
@@ -209,27 +221,38 @@ def later(view: CellView, seconds: float) -> datetime:
 
 def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float) -> Hold:
     version = rollout.revision.release.version
-    if member.suspended:
-        return _hold(view, Reason.SUSPENDED, f"{member.cluster}: {member.suspended}")
+    if member.suspended is not None:
+        return suspended(view, member.suspended, on=f"{member.cluster}: ")
     if not member.reachable:
         skip_s, message = rollout.policy.skip_after_s, f"{member.cluster} does not answer"
-        due_in_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
-        return _hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=due_in_s)
+        left_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
+        return _hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
     if not member.synced:
         return _hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
     if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:
         left_s = max(0.0, soak_s - member.healthy_s)
-        message = f"{version} is healthy on {member.cluster}; {left_s:.0f} s of its soak are left"
+        left = f"{left_s:.0f} s of its soak are left"
+        if not view.fleet.keeps_time:
+            left = "its soak is not over"
+        message = f"{version} is healthy on {member.cluster}; {left}"
         return _hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
     deadline_s = rollout.policy.progress_deadline_s
     late = _is_late(view, member, rollout.revision, deadline_s)
     if late is not None:
         return late
     what = member.health.message or member.health.status
-    is_begun = has_begun(member, rollout.revision)
-    due_in_s = deadline_s - member.waiting_s if is_begun else None
+    left_s = deadline_s - member.waiting_s if has_begun(member, rollout.revision) else None
+    if member.retry_in_s is not None:
+        # 0 while it is being tried.
+        left_s = member.retry_in_s or None
     message = f"{version} on {member.cluster}: {what}"
-    return _hold(view, Reason.PROGRESSING, message, due_in_s=due_in_s)
+    return _hold(view, Reason.PROGRESSING, message, due_in_s=left_s)
+
+
+def suspended(view: CellView, by: Suspension, *, on: str = "") -> Hold:
+    """Returns the Hold of what a person has suspended."""
+    message = f"{on}{by.why}"
+    return Hold(view.service, view.environment, Reason.SUSPENDED, message, due_at=by.until)
 
 
 def late_of(
@@ -256,7 +279,16 @@ def held_by(view: CellView, shut: tuple[Gate, ...]) -> Hold:
     """Returns the Hold that names the first closed gate and carries all of them."""
     first = shut[0]
     page = first.reason in (Reason.FUSE_BLOWN, Reason.PLATFORM_INCIDENT, Reason.HISTORY_REWRITTEN)
-    return Hold(view.service, view.environment, first.reason, first.message, shut, page=page)
+    return Hold(
+        view.service,
+        view.environment,
+        first.reason,
+        first.message,
+        shut,
+        page=page,
+        due_in_s=first.due_in_s,
+        due_at=first.due_at,
+    )
 
 
 def _hold(
@@ -267,4 +299,5 @@ def _hold(
     page: bool = False,
     due_in_s: float | None = None,
 ) -> Hold:
+    due_in_s = due_in_s if view.fleet.keeps_time else None
     return Hold(view.service, view.environment, reason, message, page=page, due_in_s=due_in_s)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from reconciler.errors import InvalidInput
+from reconciler.model.facts import Suspension
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.times import from_rfc3339, rfc3339
 
@@ -20,8 +21,8 @@ _TEXT_MAX = 40
 """Of what stands for a time: enough to find it by."""
 
 
-def suspended(obj: KubeObject | None, now: datetime) -> str:
-    """Returns why an object is suspended at a time, or nothing when it is not.
+def suspended(obj: KubeObject | None, now: datetime) -> Suspension | None:
+    """Returns why an object is suspended at a time, and until when; None when it is not.
 
     A time further away than is allowed, and one that cannot be read, stop for four hours from when
     they were written: who wrote them wanted a stop. Where the object does not tell when that was, there
@@ -33,11 +34,15 @@ def suspended(obj: KubeObject | None, now: datetime) -> str:
     """
     text = _text(obj)
     if obj is None or not text:
-        return ""
+        return None
     asked, written = _time(text), _written_at(obj)
     ends = _ends(asked, written, now)
     if ends is None or now >= ends:
-        return ""
+        return None
+    return Suspension(_told(obj, text, asked, ends), ends)
+
+
+def _told(obj: KubeObject, text: str, asked: datetime | None, ends: datetime) -> str:
     reason = str(obj["metadata"]["annotations"].get(REASON) or "no reason given")
     if asked is None:
         return f"{reason}, until {rfc3339(ends)} ({UNTIL} is no time: {text[:_TEXT_MAX]})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
@@ -27,6 +28,8 @@ class Gate:
     Attributes:
         name: Stable PascalCase name.
         unblock: What would change it, for a person.
+        due_in_s: Seconds until it may change by time alone, by our own stopwatches; None: not known.
+        due_at: The same, where a time is written down to count from.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Gate:
     reason: Reason
     message: str
     unblock: str = ""
+    due_in_s: float | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,9 @@ class Hold:
 
     Attributes:
         page: True when a person should be told, since waiting alone will not help.
-        due_in_s: Seconds until this may change by time alone; None when only an event changes it.
+        due_in_s: Seconds until this may change by time alone, by our own stopwatches; None when only
+            an event changes it, or nobody knows.
+        due_at: The same, where a time is written down to count from.
     """
 
     service: ServiceName
@@ -169,6 +176,7 @@ class Hold:
     gates: tuple[Gate, ...] = ()
     page: bool = False
     due_in_s: float | None = None
+    due_at: datetime | None = None
 
 
 Action = Adopt | Admit | Deliver | Examine | Prove | Reject | FinishRollBack | CommitRevert | Hold

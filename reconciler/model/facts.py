@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,6 +32,19 @@ class LiveState(StrEnum):
     ABSENT = "absent"
     EQUAL = "equal"
     DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A person's break-glass word that nothing may be written.
+
+    Attributes:
+        why: Their reason, and until when, in words.
+        until: When it ends by itself.
+    """
+
+    why: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +78,10 @@ class Member:
         away_s: Seconds since the API server last answered; 0 while it does.
         drift: How many fields differ from what is applied.
         drifted_objects: How many objects they are in.
-        suspended: A person's reason for a break-glass suspension; empty while there is none.
+        suspended: A person has suspended the cluster, or its record of the service.
+        retry_in_s: Seconds until what could not be applied is tried again; None: nothing waits for that.
         live: Compared with HEAD's render; UNKNOWN until an examination has answered.
+        live_for_s: Seconds for which `live` is taken for true before it may be compared again.
     """
 
     cluster: ClusterName
@@ -78,8 +94,10 @@ class Member:
     away_s: float = 0.0
     drift: int = 0
     drifted_objects: int = 0
+    retry_in_s: float | None = None
     live: LiveState = LiveState.UNKNOWN
-    suspended: str = ""
+    live_for_s: float = 0.0
+    suspended: Suspension | None = None
 
     @property
     def known(self) -> bool:
@@ -154,7 +172,7 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
-        suspended: A person's reason for a break-glass suspension of the record; empty: there is none.
+        suspended: A person has suspended the promotion record.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
     """
 
@@ -165,7 +183,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
-    suspended: str = ""
+    suspended: Suspension | None = None
     orphans: tuple[ClusterName, ...] = ()
 
     def member(self, cluster: ClusterName) -> Member | None:
@@ -192,15 +210,18 @@ class FleetSummary:
     """What the whole fleet says to each of its services.
 
     Attributes:
-        fuses_blown: Services whose own fuse is blown.
-        fleet_fuse_blown: The fleet's fuse is blown.
+        fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
+        fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
         platform_incident: Services that turned bad together, or empty.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
+        keeps_time: How long anything was well, or late, is counted here. It is not by a command, nor by a
+            daemon that waits for the lease: they came later, and the one that decides has counted on.
     """
 
-    fuses_blown: frozenset[ServiceName] = frozenset()
-    fleet_fuse_blown: bool = False
+    fuses_blown: Mapping[ServiceName, datetime] = field(default_factory=dict)
+    fleet_fuse_blown: datetime | None = None
     platform_incident: frozenset[ServiceName] = frozenset()
     halted: str = ""
     halted_reason: Reason | None = None
+    keeps_time: bool = True

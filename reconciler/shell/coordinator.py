@@ -193,6 +193,7 @@ class Coordinator:
             fleet_an_hour=fleet_an_hour,
             halted=halted,
             halted_reason=reason,
+            keeps_time=self._leadership().claim is not None,
         )
         changed = summary != self._summary
         self._summary = summary
@@ -270,15 +271,20 @@ class Coordinator:
             return self._act(hold, asker)
 
     def _note_due(self, service: ServiceName) -> None:
-        waits = [
-            a.due_in_s
-            for a in self._planned[service].actions
-            if isinstance(a, Hold) and a.due_in_s is not None
-        ]
+        holds = (a for a in self._planned[service].actions if isinstance(a, Hold))
+        waits = [wait_s for hold in holds if (wait_s := self._wait_of(hold)) is not None]
         if waits:
             self._due_s[service] = self._clock.monotonic_s() + max(0.05, min(waits))
         else:
             self._due_s.pop(service, None)
+
+    def _wait_of(self, hold: Hold) -> float | None:
+        """Returns the seconds until a hold may change by time alone; None: only an event changes it."""
+        if hold.due_at is not None:
+            left_s = (hold.due_at - self._clock.now()).total_seconds()
+            # What should have changed by now is waited for as any event is.
+            return left_s if left_s > 0.0 else None
+        return hold.due_in_s
 
     def _wait_s(self) -> float:
         now_s = self._clock.monotonic_s()

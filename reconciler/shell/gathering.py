@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from reconciler.model.facts import Ask, Cell, Member, ServiceFacts
+from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.path import Path
@@ -32,8 +32,8 @@ class Records(Protocol):
         """Whether the home has it."""
         ...
 
-    def suspended(self, key: CellKey) -> str:
-        """Returns why a person has suspended it, or nothing."""
+    def suspended(self, key: CellKey) -> Suspension | None:
+        """Returns by whose word it is suspended, if it is."""
         ...
 
     def cells(self) -> tuple[CellKey, ...]:

@@ -11,6 +11,7 @@ import structlog
 
 from reconciler.core.recording import with_known_reverts
 from reconciler.errors import Conflict, ReconcilerError, Refused, Unreachable
+from reconciler.model.facts import Suspension
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord
@@ -87,8 +88,8 @@ class PromotionRecords:
         self._was_synced = self._was_synced or self._watched.is_fresh
         return self._was_synced
 
-    def suspended(self, key: Key) -> str:
-        """Returns why a person has suspended a record, or nothing."""
+    def suspended(self, key: Key) -> Suspension | None:
+        """Returns by whose word a record is suspended, if it is."""
         return self._known.suspended(key, self._clock.now())
 
     def get(self, key: Key) -> PromotionRecord | None:

@@ -31,6 +31,7 @@ def test_it_stops_what_it_names(front: Front, space: str, tmp_path: Path) -> Non
     subprocess.run(["sh", "-c", typed], env=variables, check=True, timeout=60)
     found = front.api.get(ref(made))
     now = datetime.now(UTC)
-    assert suspended(found, now).startswith("incident 4711, until ")
+    stopped = suspended(found, now)
+    assert stopped is not None and stopped.why.startswith("incident 4711, until ")
     assert suspended(found, now + timedelta(hours=1.9))
     assert not suspended(found, now + timedelta(hours=2.1))

@@ -17,7 +17,15 @@ from reconciler.core.recording import empty
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Deliver, Gate, Hold
 from reconciler.model.env_repo import QuarantineEntry
-from reconciler.model.facts import Ask, Cell, FleetSummary, Member, MemberHealth, ServiceFacts
+from reconciler.model.facts import (
+    Ask,
+    Cell,
+    FleetSummary,
+    Member,
+    MemberHealth,
+    ServiceFacts,
+    Suspension,
+)
 from reconciler.model.fleet import Mode
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import ClusterName, CommitId, EnvironmentName, RenderDigest, ServiceName
@@ -61,6 +69,8 @@ CRASHING = MemberHealth(
 )
 STUCK = MemberHealth(HealthStatus.FAILED, "ProgressDeadlineExceeded", "it took too long")
 LONG_S = 100_000.0
+SUSPENDED = Suspension("by hand, until one", NOW + timedelta(hours=1))
+BLOWN_UNTIL = NOW + timedelta(minutes=20)
 
 
 def policy(environment: EnvironmentName = DEV, **changes: Any) -> EnvironmentPolicy:

@@ -33,12 +33,14 @@ from reconciler.model.records import (
 from reconciler.model.release import Part, Revision, Values
 from tests.fakes.facts import (
     BEFORE,
+    BLOWN_UNTIL,
     CLUSTERS,
     CRASHING,
     CURRENT,
     NOW,
     STARTING,
     STUCK,
+    SUSPENDED,
     WEB,
     carried_out,
     entry,
@@ -171,7 +173,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
         healthy_s=draw(st.sampled_from([0.0, 100_000.0])),
         waiting_s=draw(st.sampled_from([0.0, 10_000.0])),
         live=draw(st.sampled_from(LiveState)),
-        suspended="" if draw(flags) else "by hand",
+        suspended=None if draw(flags) else SUSPENDED,
     )
 
 
@@ -209,8 +211,8 @@ services = st.builds(lambda *cells: in_line(WEB, cells), *(cells(at) for at in r
 
 fleets = st.builds(
     FleetSummary,
-    fuses_blown=st.sampled_from([frozenset(), frozenset(), frozenset({WEB})]),
-    fleet_fuse_blown=st.sampled_from([False, False, True]),
+    fuses_blown=st.sampled_from([{}, {}, {WEB: BLOWN_UNTIL}]),
+    fleet_fuse_blown=st.sampled_from([None, None, BLOWN_UNTIL]),
     platform_incident=st.sampled_from([frozenset(), frozenset(), frozenset({WEB, OTHER})]),
     halted=st.sampled_from(["", "", "", "another daemon leads"]),
 )

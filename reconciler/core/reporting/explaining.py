@@ -17,14 +17,11 @@ from reconciler.model.times import rfc3339
 from reconciler.model.view import Planned, View
 
 
-def explain(
-    view: View, now: datetime, service: ServiceName, environment: EnvironmentName | None
-) -> Document:
+def explain(view: View, service: ServiceName, environment: EnvironmentName | None) -> Document:
     """Returns the document; without environments when nobody knows the service, or it in there.
 
     Args:
         view: What the last turn saw and decided.
-        now: Wall time, UTC.
         service: Which.
         environment: Where; None: everywhere.
     """
@@ -32,7 +29,7 @@ def explain(
     cells = planned.facts.cells if planned else ()
     asked = [i for i, cell in enumerate(cells) if environment in (None, cell.environment)]
     members = {member.cluster for i in asked for member in cells[i].members}
-    found = [_explained(planned, i, view, now) for i in asked if planned is not None]
+    found = [_explained(planned, i, view) for i in asked if planned is not None]
     return {
         **blank("explain"),
         "service": service,
@@ -41,7 +38,7 @@ def explain(
     }
 
 
-def _explained(planned: Planned, index: int, view: View, now: datetime) -> Document:
+def _explained(planned: Planned, index: int, view: View) -> Document:
     cell = planned.facts.cells[index]
     actions = planned.of(cell.environment)
     first = told(actions)
@@ -49,7 +46,7 @@ def _explained(planned: Planned, index: int, view: View, now: datetime) -> Docum
     wanted = cell.ask.wanted
     found: tuple[Gate, ...] = ()
     if wanted is not None:
-        found = gates.admission(CellView(planned.facts, index, view.fleet, now), wanted)
+        found = gates.admission(CellView(planned.facts, index, view.fleet, planned.at), wanted)
     return {
         "environment": cell.environment,
         "step": index + 1,
@@ -57,8 +54,10 @@ def _explained(planned: Planned, index: int, view: View, now: datetime) -> Docum
         "summary": _summary(planned.facts.service, cell, phase, first),
         "wanted": revision_document(wanted),
         "admitted": revision_document(cell.record.admitted if cell.record else None),
-        "next": _next(first, now),
-        "gates": sorted((_gate(gate) for gate in found), key=lambda gate: str(gate["name"])),
+        "next": _next(first, planned.at),
+        "gates": sorted(
+            (_gate(gate, planned.at) for gate in found), key=lambda gate: str(gate["name"])
+        ),
     }
 
 
@@ -67,26 +66,33 @@ def _summary(service: ServiceName, cell: Cell, phase: Phase, first: Action | Non
     return f"{where}: {first.message}" if first else f"{where}: nothing is planned"
 
 
-def _next(first: Action | None, now: datetime) -> Document | None:
+def _next(first: Action | None, at: datetime) -> Document | None:
     if first is None:
         return None
-    due_in_s = first.due_in_s if isinstance(first, Hold) else None
-    due_at = now + timedelta(seconds=due_in_s) if due_in_s is not None else None
     return {
         "action": type(first).__name__,
         "reason": str(first.reason),
         "message": first.message,
         "unblock": CHANGES[first.reason] if isinstance(first, Hold) else "",
-        "next_check_at": rfc3339(due_at) if due_at is not None else None,
+        "next_check_at": _due_at(first, at) if isinstance(first, Hold) else None,
     }
 
 
-def _gate(gate: Gate) -> Document:
+def _due_at(what: Hold | Gate, at: datetime) -> str | None:
+    """Returns when time alone may change it; what was measured counts from when it was planned."""
+    if what.due_at is not None:
+        return rfc3339(what.due_at)
+    if what.due_in_s is None:
+        return None
+    return rfc3339(at + timedelta(seconds=what.due_in_s))
+
+
+def _gate(gate: Gate, at: datetime) -> Document:
     return {
         "name": gate.name,
         "state": gate.state.value,
         "reason": str(gate.reason),
         "message": gate.message,
         "unblock": gate.unblock,
-        "next_check_at": None,
+        "next_check_at": _due_at(gate, at),
     }

@@ -19,7 +19,7 @@ from reconciler.core.reporting.documents import (
 )
 from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Severity, Snapshot
-from reconciler.model.facts import Cell, Member
+from reconciler.model.facts import Cell, FleetSummary, Member
 from reconciler.model.fleet import Mode
 from reconciler.model.records import Rollout
 from reconciler.model.times import rfc3339
@@ -41,7 +41,7 @@ def status(view: View, now: datetime, *, branch: str) -> Document:
         branch: The branch that people merge into.
     """
     cells = [
-        _cell(planned, index)
+        _cell(planned, index, view.fleet)
         for planned in view.services.values()
         for index in range(len(planned.facts.cells))
     ]
@@ -110,7 +110,7 @@ def _broken(snapshot: Snapshot | None) -> list[Document]:
     ][:BROKEN_MAX]
 
 
-def _cell(planned: Planned, index: int) -> Document:
+def _cell(planned: Planned, index: int, fleet: FleetSummary) -> Document:
     cell = planned.facts.cells[index]
     actions = planned.of(cell.environment)
     first = told(actions)
@@ -129,7 +129,7 @@ def _cell(planned: Planned, index: int) -> Document:
         "last_proven": revision_document(proven),
         "last_rejection": _last_rejection(cell),
         "wave": _wave(cell),
-        "soak_left_s": _soak_left_s(cell),
+        "soak_left_s": _soak_left_s(cell) if fleet.keeps_time else None,
         "clusters": [_member(member) for member in sorted(cell.members, key=lambda m: m.cluster)],
     }
 

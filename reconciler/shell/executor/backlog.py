@@ -54,6 +54,11 @@ class Backlog:
         with self._lock:
             return self._troubles.get(key)
 
+    def retry_in_s(self, key: CellKey, now_s: float) -> float | None:
+        """Returns the seconds until a cell's waiting order is tried again; None: it has not failed."""
+        with self._lock:
+            return max(0.0, self._retries.due_s(key) - now_s) if key in self._troubles else None
+
     def done(self, order: Order) -> None:
         """Forgets an order, unless another has taken its place."""
         with self._lock:

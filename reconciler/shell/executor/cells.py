@@ -52,6 +52,10 @@ class Drifted:
     missing: bool = False
 
 
+EXAMINED_KEPT_S = 15.0
+"""An examination that did not lead to an adoption is made again after this; people edit by hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What an examination before adoption has found, and when."""
@@ -60,6 +64,10 @@ class Examined:
     live: LiveState
     health: MemberHealth
     at_s: float
+
+    def kept_for_s(self, now_s: float) -> float:
+        """Returns the seconds for which it is still taken for true."""
+        return max(0.0, EXAMINED_KEPT_S - (now_s - self.at_s))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import structlog
 
 from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.events import Event, EventKind
-from reconciler.model.facts import LiveState, Member, MemberHealth
+from reconciler.model.facts import LiveState, Member, MemberHealth, Suspension
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
@@ -40,9 +40,6 @@ BLIND_S = 60.0
 LONGEST_S = 30.0
 SUSPENDED_S = 2.0
 """A suspension ends by time alone, and whoever waits for that waits for the clock."""
-
-EXAMINED_KEPT_S = 15.0
-"""An examination that did not lead to an adoption is made again after this; people edit by hand."""
 
 _log = structlog.get_logger(__name__)
 
@@ -99,7 +96,7 @@ class ClusterExecutor:
         self._wake: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._examinations: dict[CellKey, Examination] = {}
-        self._suspended: dict[CellKey, str] = {}
+        self._suspended: dict[CellKey, Suspension | None] = {}
         self._is_blind = True
         self._teller = Teller(name, clock, on_event)
         self._backlog = Backlog()
@@ -159,7 +156,7 @@ class ClusterExecutor:
             former is not None
             and former.revision == examination.revision
             and former.live is not LiveState.UNKNOWN
-            and self._clock.monotonic_s() - former.at_s < EXAMINED_KEPT_S
+            and former.kept_for_s(self._clock.monotonic_s()) > 0.0
         )
         with self._lock:
             if is_known or examination.key in self._examinations:
@@ -217,7 +214,9 @@ class ClusterExecutor:
                 away_s=0.0 if self._pulse.is_reachable else now_s - self._pulse.last_answer_s,
                 drift=state.drift if looked else 0,
                 drifted_objects=len(state.drifted) if looked else 0,
+                retry_in_s=self._backlog.retry_in_s(key, now_s),
                 live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
+                live_for_s=examined.kept_for_s(now_s) if examined is not None else 0.0,
                 suspended=self._stopped(key),
             )
 
@@ -265,16 +264,19 @@ class ClusterExecutor:
         with self._lock:
             self._examinations.clear()
 
-    def _stopped(self, key: CellKey) -> str:
-        """Returns why a person stopped all writes to a cell, or nothing."""
-        return self._pulse.suspended or self._records.suspended(key, self._clock.now())
+    def _stopped(self, key: CellKey) -> Suspension | None:
+        """Returns by which word of a person all writes to a cell are stopped, if they are."""
+        now, by_cluster = self._clock.now(), self._pulse.suspended
+        if by_cluster is not None and now < by_cluster.until:
+            return by_cluster
+        return self._records.suspended(key, now)
 
     def _note_suspensions(self) -> float:
         """Tells when a suspension of a record begins or ends; returns when to look again."""
         now = self._clock.now()
         found = {key: self._records.suspended(key, now) for key in self._records.suspending()}
         for key in set(found) | set(self._suspended):
-            if found.get(key, "") != self._suspended.get(key, ""):
+            if found.get(key) != self._suspended.get(key):
                 self._on_change(key)
         self._suspended = found
         return SUSPENDED_S if any(found.values()) else LONGEST_S

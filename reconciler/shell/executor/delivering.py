@@ -215,9 +215,10 @@ class Deliveries:
     def _refuse_suspended(self, there: Mapping[ObjectRef, KubeObject | None]) -> None:
         """A revision is applied whole or not at all: one suspended object holds all of it."""
         for ref, seen in there.items():
-            why = suspended(seen, self._clock.now())
-            if why:
-                error = OperatorError(str(ref), "it may not be written", why, "wait, or end that")
+            stopped = suspended(seen, self._clock.now())
+            if stopped is not None:
+                why, fix = stopped.why, "wait, or end that"
+                error = OperatorError(str(ref), "it may not be written", why, fix)
                 raise CannotApply(SUSPENDED, error)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from reconciler.core.suspending import suspended
 from reconciler.errors import ReconcilerError
+from reconciler.model.facts import Suspension
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
@@ -64,7 +65,7 @@ class Keeper:
         inventories: The inventories there.
         clock: Time.
         rights: What may be done.
-        stopped: Why a person stopped all writes to a cell, or nothing.
+        stopped: By which word of a person all writes to a cell are stopped, if they are.
         has_order: Whether an order waits for a cell: then that goes first.
         on_change: Told of each cell about which something new is known.
         teller: Tells of what is done.
@@ -82,7 +83,7 @@ class Keeper:
         *,
         clock: Clock,
         rights: Rights,
-        stopped: Callable[[CellKey], str],
+        stopped: Callable[[CellKey], Suspension | None],
         has_order: Callable[[CellKey], bool],
         on_change: Callable[[CellKey], None],
         teller: Teller,

@@ -11,6 +11,7 @@ import structlog
 
 from reconciler.core.suspending import UNTIL, suspended
 from reconciler.errors import InvalidInput
+from reconciler.model.facts import Suspension
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.model.records import Record
@@ -123,8 +124,8 @@ class KnownRecords(Generic[Record]):
         with self._lock:
             return frozenset(self._environments.get(service, ()))
 
-    def suspended(self, key: CellKey, now: datetime) -> str:
-        """Returns why a person has suspended a record, or nothing when nobody has, or no longer."""
+    def suspended(self, key: CellKey, now: datetime) -> Suspension | None:
+        """Returns a person's suspension of a record; None when there is none, or it is over."""
         with self._lock:
             metadata = self._metadata.get(key)
         return suspended(None if metadata is None else {"metadata": metadata}, now)

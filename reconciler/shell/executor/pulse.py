@@ -7,6 +7,7 @@ from collections.abc import Callable
 from reconciler.core.suspending import suspended
 from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.events import Event, EventKind
+from reconciler.model.facts import Suspension
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
@@ -57,7 +58,7 @@ class Pulse:
         self._found: KubeObject | None = None
         self.is_reachable = False
         self.was_asked = False
-        self.suspended = ""
+        self.suspended: Suspension | None = None
         self.error = "it has not been asked yet"
         self.last_answer_s = clock.monotonic_s()
 

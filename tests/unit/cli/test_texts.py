@@ -221,7 +221,7 @@ def test_a_cluster_in_trouble_has_a_line(changes: dict[str, Any], text: str) -> 
 
 
 def explain(view: View) -> str:
-    return texts.explain(reporting.explain(view, NOW, WEB, None))
+    return texts.explain(reporting.explain(view, WEB, None))
 
 
 def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
@@ -236,7 +236,7 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "  wanted    2.0.0\n"
         "  admitted  2.0.0\n"
         f"  changes   {CHANGES[Reason.WAITING_FOR_SOAK]}\n"
-        "  not before 2026-01-01 12:00:40Z\n"
+        "  next look 2026-01-01 12:00:40Z\n"
         "  open      ClustersReachable, DependsOn, FuseIntact, NoPlatformIncident, NotHalted, "
         "NotPaused, NotQuarantined, NotRejected, ProvenBefore, RollBackComplete\n"
         "\n"
@@ -248,6 +248,7 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "            correct quarantine/web.yaml\n"
         "  closed    ProvenBefore: 2.0.0 is not proven in dev\n"
         "            dev must run it healthy for its whole soak\n"
+        "            next look 2026-01-01 12:00:40Z\n"
         "  open      ClustersReachable, DependsOn, FuseIntact, NoPlatformIncident, NotHalted, "
         "NotPaused, NotRejected, RollBackComplete\n"
         "\n"

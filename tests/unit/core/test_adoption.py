@@ -117,6 +117,43 @@ def test_a_cell_without_a_record(given: Cell, actions: list[str]) -> None:
     assert said(planned(DEV_HAS_1, given)) == actions
 
 
+@pytest.mark.parametrize(
+    ("given", "fleet", "due_in_s"),
+    [
+        pytest.param({"prod-2": {**OTHER, "live_for_s": 9.0}}, {}, 9.0, id="differs"),
+        pytest.param(
+            {
+                "prod-2": {**OTHER, "live_for_s": 9.0},
+                "prod-3": {**OTHER, "live_for_s": 4.0},
+            },
+            {},
+            4.0,
+            id="the first of them",
+        ),
+        pytest.param({"prod-2": {**OTHER, "live_for_s": 0.0}}, {}, None, id="it is being compared"),
+        pytest.param(
+            {"prod-2": {**SAME, "health": STARTING, "live_for_s": 9.0}},
+            {},
+            9.0,
+            id="is not healthy",
+        ),
+        pytest.param(
+            {"prod-2": {**OTHER, "live_for_s": 9.0}},
+            {"keeps_time": False},
+            None,
+            id="a command compares only once",
+        ),
+    ],
+)
+def test_what_holds_an_adoption_says_when_it_is_compared_again(
+    given: dict[str, Any], fleet: dict[str, Any], due_in_s: float | None
+) -> None:
+    here = new({**everywhere(**SAME), **given})
+    *_, hold = planned(DEV_HAS_1, here, fleet=FleetSummary(**fleet))
+    assert isinstance(hold, Hold)
+    assert hold.due_in_s == due_in_s
+
+
 def test_a_first_install_waits_for_the_environments_before() -> None:
     given = new(everywhere(**NOWHERE), ask(V2, PROD))
     assert said(planned(DEV_HAS_1, given)) == ["Hold WaitingForProof"]

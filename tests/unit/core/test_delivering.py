@@ -17,6 +17,7 @@ from reconciler.model.release import Revision
 from tests.fakes.facts import (
     AWAY,
     DEV,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
@@ -70,7 +71,7 @@ FAILED: dict[str, Any] = {"state": ApplyState.FAILED, "applied": None}
             id="not one that was not read",
         ),
         pytest.param(
-            cell(DEV, record(DEV), on={"dev-1": V2}, members={"dev-1": {"suspended": "x"}}),
+            cell(DEV, record(DEV), on={"dev-1": V2}, members={"dev-1": {"suspended": SUSPENDED}}),
             0,
             id="not one that is suspended",
         ),

@@ -18,6 +18,7 @@ from reconciler.model.records import Origin, in_short
 from reconciler.model.release import Part
 from tests.fakes.facts import (
     AWAY,
+    BLOWN_UNTIL,
     CRASHING,
     DEV,
     NOW,
@@ -180,19 +181,19 @@ def staging(**changes: Any) -> Cell:
         ),
         pytest.param(
             (DEV_HAS_2, WANTS_2),
-            {"fuses_blown": frozenset({WEB})},
+            {"fuses_blown": {WEB: BLOWN_UNTIL}},
             {"FuseIntact": "closed FuseBlown"},
             id="the service's fuse is blown",
         ),
         pytest.param(
             (DEV_HAS_2, WANTS_2),
-            {"fuses_blown": frozenset({ServiceName("api")})},
+            {"fuses_blown": {ServiceName("api"): BLOWN_UNTIL}},
             {},
             id="the fuse of another service is blown",
         ),
         pytest.param(
             (DEV_HAS_2, WANTS_2),
-            {"fleet_fuse_blown": True},
+            {"fleet_fuse_blown": BLOWN_UNTIL},
             {"FuseIntact": "closed FuseBlown"},
             id="the fleet's fuse is blown",
         ),
@@ -321,9 +322,7 @@ def test_the_gates_that_hold_an_admission(
 def test_going_to_what_is_proven_here_skips_what_makes_forward_slow() -> None:
     known = record(STAGING, V1, proofs=(proof(V1, STAGING), proof(V2, STAGING)))
     back = cell(STAGING, known, ask(V2, STAGING, paused=True), members={"staging-1": AWAY})
-    fleet = FleetSummary(
-        fuses_blown=frozenset({WEB}), fleet_fuse_blown=True, platform_incident=frozenset({WEB})
-    )
+    fleet = FleetSummary({WEB: BLOWN_UNTIL}, BLOWN_UNTIL, frozenset({WEB}))
     seen = view(cell(DEV, record(DEV)), back, fleet=fleet)
     assert not gates.shut(gates.admission(seen, V2))
 

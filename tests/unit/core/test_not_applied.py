@@ -15,6 +15,7 @@ from reconciler.model.release import Revision
 from tests.fakes.facts import (
     CLUSTERS,
     DEV,
+    NOW,
     PROD,
     STAGING,
     UNREAD,
@@ -81,7 +82,7 @@ def test_a_quorum_does_without_one_that_cannot_be_given_it_in_time() -> None:
 
 def test_a_blown_fuse_is_told_beside_a_cluster_that_is_held_by_others() -> None:
     given = asking(settled(DIFFERS), ask(V2, PROD))
-    fleet = FleetSummary(fuses_blown=frozenset({WEB}))
+    fleet = FleetSummary(fuses_blown={WEB: NOW})
     proven = record(DEV, V2), record(STAGING, V2)
     before = (cell(DEV, proven[0]), cell(STAGING, proven[1]))
     holds = [a for a in planned(*before, given, fleet=fleet) if isinstance(a, Hold)]

@@ -16,6 +16,7 @@ from tests.fakes.facts import (
     DEV,
     PROD,
     STAGING,
+    SUSPENDED,
     V1,
     V2,
     V3,
@@ -50,7 +51,7 @@ def held(reason: Reason, *behind: Reason) -> tuple[Action, ...]:
     ("given", "actions", "phase"),
     [
         pytest.param(
-            replace(RETURNING, members=(replace(RETURNING.members[0], suspended="x"),)),
+            replace(RETURNING, members=(replace(RETURNING.members[0], suspended=SUSPENDED),)),
             held(Reason.ROLLING_BACK),
             Phase.SUSPENDED,
             id="a suspended cluster comes before all",
@@ -108,7 +109,7 @@ def test_a_cell_is(given: Cell, actions: tuple[Action, ...], phase: Phase) -> No
     ("given", "actions", "phase"),
     [
         pytest.param(
-            replace(SETTLED, suspended="x"),
+            replace(SETTLED, suspended=SUSPENDED),
             held(Reason.SUSPENDED),
             Phase.SUSPENDED,
             id="a suspended record, by break-glass",

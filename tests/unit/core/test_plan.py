@@ -16,11 +16,13 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection, RevertProgress
 from tests.fakes.facts import (
     AWAY,
+    BLOWN_UNTIL,
     CRASHING,
     DEV,
     NOW,
     PROD,
     STAGING,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
@@ -63,7 +65,7 @@ def back(bad: Rejection = OWED, **members: Any) -> Cell:
             lambda: back(prod_3={"on": V2, **AWAY}), True, id="the one that has it does not answer"
         ),
         pytest.param(
-            lambda: back(prod_3={"on": V2, "suspended": "x"}),
+            lambda: back(prod_3={"on": V2, "suspended": SUSPENDED}),
             True,
             id="the one that has it is suspended",
         ),
@@ -119,9 +121,9 @@ def test_a_person_who_lifts_a_rejection_is_owed_no_commit() -> None:
     ("fleet", "direct"),
     [
         ({}, True),
-        ({"fuses_blown": frozenset({WEB})}, False),
-        ({"fleet_fuse_blown": True}, False),
-        ({"fuses_blown": frozenset({"api"})}, True),
+        ({"fuses_blown": {WEB: BLOWN_UNTIL}}, False),
+        ({"fleet_fuse_blown": BLOWN_UNTIL}, False),
+        ({"fuses_blown": {"api": BLOWN_UNTIL}}, True),
     ],
     ids=["a whole fuse", "its own fuse blown", "the fleet's fuse blown", "another's fuse blown"],
 )
@@ -222,9 +224,9 @@ def test_a_cluster_lets_go_of_it_once_the_home_has_it() -> None:
     ids=["on its way back", "rolling out"],
 )
 def test_a_suspended_record_stops_even_a_way_back(given: Cell) -> None:
-    (hold,) = planned(replace(given, suspended="by hand, until noon"))
+    (hold,) = planned(replace(given, suspended=SUSPENDED))
     assert isinstance(hold, Hold)
-    assert (hold.reason, hold.message) == (Reason.SUSPENDED, "by hand, until noon")
+    assert (hold.reason, hold.message) == (Reason.SUSPENDED, SUSPENDED.why)
 
 
 def test_a_cluster_that_fleet_yaml_does_not_name_any_more_is_told_of_and_left_alone() -> None:

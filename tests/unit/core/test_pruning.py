@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.core.pruning import NUMBER_MAX, PRUNE_ANNOTATION, plan_prune
 from reconciler.model.objects import ObjectRef
+from tests.fakes.facts import SUSPENDED
 
 LET_GO = {PRUNE_ANNOTATION: "true"}
 KEPT = ObjectRef("v1", "ConfigMap", "web", "kept")
@@ -110,6 +111,6 @@ def test_what_a_person_has_suspended_stays_until_that_ends() -> None:
         set(),
         live=lambda ref: {"metadata": {}},
         is_ours=lambda obj: True,
-        suspended=lambda ref: "by hand, until noon",
+        suspended=lambda ref: SUSPENDED,
     )
-    assert (found.delete, found.kept) == ((), ((gone(), "by hand, until noon"),))
+    assert (found.delete, found.kept) == ((), ((gone(), SUSPENDED.why),))

@@ -15,12 +15,14 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import RevertProgress
 from tests.fakes.facts import (
     AWAY,
+    BLOWN_UNTIL,
     CRASHING,
     DEV,
     NOW,
     PROD,
     STAGING,
     STARTING,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
@@ -59,7 +61,7 @@ PROVEN = cell(DEV, record(DEV))
     [
         pytest.param((PROVEN,), None, "Proven", "Settled", id="proven"),
         pytest.param(
-            (cell(DEV, record(DEV), suspended="a look"),),
+            (cell(DEV, record(DEV), suspended=SUSPENDED),),
             None,
             "Suspended",
             "Suspended",
@@ -125,7 +127,7 @@ PROVEN = cell(DEV, record(DEV))
         ),
         pytest.param(
             (cell(DEV, record(DEV), ask(V2)),),
-            FleetSummary(fleet_fuse_blown=True),
+            FleetSummary(fleet_fuse_blown=BLOWN_UNTIL),
             "Held",
             "FuseBlown",
             id="held",
@@ -245,6 +247,8 @@ def test_a_roll_out_is_so_far(
 ) -> None:
     found = row(given)
     assert (found["wave"], found["soak_left_s"]) == (wave, soak_left_s)
+    asked = row(given, fleet=FleetSummary(keeps_time=False))
+    assert (asked["wave"], asked["soak_left_s"]) == (wave, None), "who came later has not counted"
 
 
 def test_a_rejection_that_stands_is_told_until_it_is_lifted() -> None:

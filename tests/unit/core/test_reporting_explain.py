@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.core.reporting import Document, explain
-from reconciler.model.facts import Cell
+from reconciler.model.facts import Cell, FleetSummary
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.view import View
 from tests.fakes.facts import (
+    BLOWN_UNTIL,
     DEV,
-    NOW,
     PROD,
     STAGING,
     STARTING,
+    SUSPENDED,
     V1,
     V2,
     WEB,
@@ -41,7 +41,7 @@ WAITING = cell(STAGING, record(STAGING), ask(V2, STAGING))
 
 def row(*cells: Cell) -> Document:
     """Returns what is explained of the last of some cells."""
-    (found,) = explain(seen(*cells), NOW, WEB, cells[-1].environment)["environments"]
+    (found,) = explain(seen(*cells), WEB, cells[-1].environment)["environments"]
     assert isinstance(found, dict)
     return found
 
@@ -122,16 +122,10 @@ def test_what_comes_next_is(given: Cell, document: Document) -> None:
     assert row(given)["next"] == document
 
 
-def test_the_next_look_is_counted_from_now_and_not_from_the_turn() -> None:
-    later = NOW + timedelta(seconds=3)
-    (found,) = explain(seen(SOAKING), later, WEB, DEV)["environments"]
-    assert found["next"]["next_check_at"] == "2026-01-01T12:00:43Z"
-
-
 def test_where_nothing_is_planned_it_says_so() -> None:
     view = seen(PROVEN)
     idle: dict[str, Any] = {"services": {WEB: replace(view.services[WEB], actions=())}}
-    (found,) = explain(replace(view, **idle), NOW, WEB, None)["environments"]
+    (found,) = explain(replace(view, **idle), WEB, None)["environments"]
     assert found["summary"] == "web in dev is Proven: nothing is planned"
     assert found["next"] is None
 
@@ -174,6 +168,56 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
     ]
 
 
+def next_checks(*cells: Cell, **fleet: Any) -> dict[str, str | None]:
+    """Returns by gate that holds when time alone may open it, and of the whole as `next`."""
+    view = seen(*cells, fleet=FleetSummary(**fleet))
+    (found,) = explain(view, WEB, cells[-1].environment)["environments"]
+    shut = {g["name"]: g["next_check_at"] for g in found["gates"] if g["state"] != "open"}
+    assert all(g["next_check_at"] is None for g in found["gates"] if g["state"] == "open")
+    return {**shut, "next": found["next"]["next_check_at"]}
+
+
+SOON, AFTER_THE_HOUR = "2026-01-01T12:00:40Z", "2026-01-01T12:20:00Z"
+
+
+@pytest.mark.parametrize(
+    ("cells", "fleet", "told"),
+    [
+        pytest.param(
+            (SOAKING, WAITING), {}, {"ProvenBefore": SOON, "next": SOON}, id="a soak before it"
+        ),
+        pytest.param(
+            (STARTED, WAITING),
+            {},
+            {"ProvenBefore": None, "next": None},
+            id="nothing while that has not begun",
+        ),
+        pytest.param(
+            (SOAKING, WAITING),
+            {"fuses_blown": {WEB: BLOWN_UNTIL}},
+            {"ProvenBefore": SOON, "FuseIntact": AFTER_THE_HOUR, "next": SOON},
+            id="each gate its own",
+        ),
+        pytest.param(
+            (SOAKING, WAITING),
+            {"fuses_blown": {WEB: BLOWN_UNTIL}, "keeps_time": False},
+            {"ProvenBefore": None, "FuseIntact": AFTER_THE_HOUR, "next": None},
+            id="to a command only what is written down",
+        ),
+        pytest.param(
+            (replace(SOAKING, suspended=SUSPENDED),),
+            {},
+            {"next": "2026-01-01T13:00:00Z"},
+            id="a suspension",
+        ),
+    ],
+)
+def test_the_times_that_are_told(
+    cells: tuple[Cell, ...], fleet: dict[str, Any], told: dict[str, str | None]
+) -> None:
+    assert next_checks(*cells, **fleet) == told
+
+
 def test_going_back_has_fewer_gates_and_nothing_wanted_has_none() -> None:
     back = row(cell(DEV, record(DEV, V2), ask(V1)))
     names = [gate["name"] for gate in back["gates"]]
@@ -195,7 +239,7 @@ def test_going_back_has_fewer_gates_and_nothing_wanted_has_none() -> None:
 )
 def test_it_explains(service: str, where: str | None, environments: list[str]) -> None:
     asked = EnvironmentName(where) if where else None
-    document = explain(line(), NOW, ServiceName(service), asked)
+    document = explain(line(), ServiceName(service), asked)
     assert document["service"] == service
     assert [one["environment"] for one in document["environments"]] == environments
 
@@ -203,17 +247,17 @@ def test_it_explains(service: str, where: str | None, environments: list[str]) -
 def test_a_cluster_that_does_not_matter_there_is_no_error() -> None:
     view = line(unreachable={ClusterName("prod-1"): "refused", ClusterName("dev-1"): "refused"})
     for where, objects in ((PROD, ["cluster prod-1"]), (STAGING, [])):
-        assert [one["object"] for one in explain(view, NOW, WEB, where)["errors"]] == objects
+        assert [one["object"] for one in explain(view, WEB, where)["errors"]] == objects
     late = line(late={ClusterName("prod-1"): "15 s were not enough"}, home=ClusterName("dev-1"))
     for where, objects in ((PROD, ["cluster prod-1"]), (STAGING, [])):
-        assert [one["object"] for one in explain(late, NOW, WEB, where)["errors"]] == objects
+        assert [one["object"] for one in explain(late, WEB, where)["errors"]] == objects
 
 
 def test_the_home_matters_everywhere() -> None:
     home = ClusterName("home-1")
     view = line(unreachable={home: "refused"}, home=home)
     for where in (PROD, STAGING):
-        (error,) = explain(view, NOW, WEB, where)["errors"]
+        (error,) = explain(view, WEB, where)["errors"]
         assert error["object"] == "cluster home-1"
 
 

@@ -20,6 +20,7 @@ from reconciler.model.records import ApplyState, Origin
 from reconciler.model.release import Revision
 from tests.fakes.facts import (
     AWAY,
+    BLOWN_UNTIL,
     CRASHING,
     DEV,
     HEAD,
@@ -28,6 +29,7 @@ from tests.fakes.facts import (
     STAGING,
     STARTING,
     STUCK,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
@@ -133,17 +135,17 @@ def plan(given: Cell, **fleet: Any) -> list[str]:
             id="one crashes",
         ),
         pytest.param(
-            prod(members={"prod-2": {"suspended": "by hand"}, "prod-3": {"health": STARTING}}),
+            prod(members={"prod-2": {"suspended": SUSPENDED}, "prod-3": {"health": STARTING}}),
             ["Hold Progressing"],
             id="a suspended cluster that has it already stands in nobody's way",
         ),
         pytest.param(
-            prod(on=NEW, members={"prod-2": {"suspended": "by hand"}}),
+            prod(on=NEW, members={"prod-2": {"suspended": SUSPENDED}}),
             ["Deliver prod-3 2.0.0"],
             id="a suspended cluster is given nothing",
         ),
         pytest.param(
-            prod(on={"prod-2": V1}, members={"prod-2": {"suspended": "by hand"}}),
+            prod(on={"prod-2": V1}, members={"prod-2": {"suspended": SUSPENDED}}),
             ["Hold Suspended"],
             id="the proof waits for a suspended cluster",
         ),
@@ -214,7 +216,7 @@ def test_several_services_that_turn_bad_together_are_held() -> None:
         pytest.param(
             {"halted": "x", "halted_reason": Reason.NOT_LEADING}, "NotLeading", id="halted"
         ),
-        pytest.param({"fuses_blown": frozenset({WEB})}, "FuseBlown", id="a blown fuse"),
+        pytest.param({"fuses_blown": {WEB: BLOWN_UNTIL}}, "FuseBlown", id="a blown fuse"),
         pytest.param(
             {"platform_incident": frozenset({ServiceName("a")})},
             "PlatformIncident",
@@ -425,27 +427,9 @@ def test_a_rejection_names_the_environments_after_this_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "due_in_s"),
-    [
-        pytest.param({"prod-3": {"healthy_s": 20.0}}, 40.0, id="the end of the soak"),
-        pytest.param(
-            {"prod-3": {"health": STARTING, "waiting_s": 500.0}}, 100.0, id="the deadline"
-        ),
-        pytest.param({"prod-3": AWAY}, None, id="nothing, where time alone changes nothing"),
-    ],
-)
-def test_a_hold_says_when_time_alone_changes_it(
-    members: dict[str, Any], due_in_s: float | None
-) -> None:
-    (hold,) = planned(*BEFORE_PROD, prod(members=members))
-    assert isinstance(hold, Hold)
-    assert hold.due_in_s == due_in_s
-
-
-@pytest.mark.parametrize(
     ("fleet", "page"),
     [
-        ({"fleet_fuse_blown": True}, True),
+        ({"fleet_fuse_blown": BLOWN_UNTIL}, True),
         ({"platform_incident": frozenset({ServiceName("a")})}, True),
         ({"halted": "x", "halted_reason": Reason.HISTORY_REWRITTEN}, True),
         ({"halted": "x", "halted_reason": Reason.NOT_LEADING}, False),

@@ -17,12 +17,14 @@ from reconciler.model.records import ApplyState, Origin
 from reconciler.model.release import Values
 from tests.fakes.facts import (
     AWAY,
+    BLOWN_UNTIL,
     CRASHING,
     DEV,
     NOW,
     PROD,
     STARTING,
     STUCK,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
@@ -40,7 +42,7 @@ from tests.fakes.facts import (
 from tests.fakes.records import revision
 
 WATCHED = NOW + timedelta(seconds=1)
-SUSPENDED: dict[str, Any] = {"suspended": "by hand, until noon"}
+STOPPED: dict[str, Any] = {"suspended": SUSPENDED}
 
 
 def plan(given: Cell, **fleet: Any) -> list[str]:
@@ -76,7 +78,7 @@ def plan(given: Cell, **fleet: Any) -> list[str]:
             id="a cluster that was not read is given nothing",
         ),
         pytest.param(
-            cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": SUSPENDED}),
+            cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": STOPPED}),
             ["Hold Settled"],
             id="a suspended cluster is given nothing",
         ),
@@ -165,7 +167,7 @@ def returning(
             id="one that answers and was not read is waited for",
         ),
         pytest.param(
-            returning(on={"prod-1": V2}, members={"prod-1": SUSPENDED}),
+            returning(on={"prod-1": V2}, members={"prod-1": STOPPED}),
             ["FinishRollBack RolledBack"],
             id="a suspended one is not waited for",
         ),
@@ -202,12 +204,8 @@ def test_a_complete_roll_back_is_written_down_with_its_time() -> None:
 
 
 def test_a_roll_back_takes_no_heed_of_a_halt_or_a_fuse_or_an_incident() -> None:
-    fleet: dict[str, Any] = {
-        "halted": "x",
-        "fuses_blown": frozenset({WEB}),
-        "fleet_fuse_blown": True,
-        "platform_incident": frozenset({WEB}),
-    }
+    fleet: dict[str, Any] = {"halted": "x", "platform_incident": frozenset({WEB})}
+    fleet |= {"fuses_blown": {WEB: BLOWN_UNTIL}, "fleet_fuse_blown": BLOWN_UNTIL}
     given = returning(on={"prod-1": V2})
     assert plan(given, **fleet) == ["Deliver prod-1 1.0.0 back"]
     assert plan(returning(), **fleet) == ["FinishRollBack RolledBack"]

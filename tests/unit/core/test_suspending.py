@@ -92,7 +92,9 @@ def test_one_of_which_nobody_knows_the_start_counts_for_four_hours_in_all() -> N
     ],
 )
 def test_it_tells_why_and_until_when(text: str, told: str) -> None:
-    assert suspended(noted(text, BY_HAND), NOW) == told
+    found = suspended(noted(text, BY_HAND), NOW)
+    assert found is not None and found.why == told
+    assert rfc3339(found.until) == (IN_2_H if text == IN_2_H else IN_4_H)
 
 
 @pytest.mark.parametrize(

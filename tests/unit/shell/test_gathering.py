@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.env_repo import Service, SourceKind
-from reconciler.model.facts import Ask, Member
+from reconciler.model.facts import Ask, Member, Suspension
 from reconciler.model.fleet import Allowed, Cluster, ClusterState, Environment, Fleet, Mode
 from reconciler.model.names import (
     ClusterName,
@@ -29,6 +29,7 @@ from tests.fakes.facts import (
     DEV,
     PROD,
     STAGING,
+    SUSPENDED,
     V1,
     V2,
     WEB,
@@ -56,7 +57,7 @@ class Memory:
 
     records: dict[CellKey, PromotionRecord] = field(default_factory=dict)
     unreadable: set[CellKey] = field(default_factory=set)
-    stopped: dict[CellKey, str] = field(default_factory=dict)
+    stopped: dict[CellKey, Suspension] = field(default_factory=dict)
 
     def is_known(self, key: CellKey) -> bool:
         return key not in self.unreadable
@@ -67,8 +68,8 @@ class Memory:
     def is_saved(self, key: CellKey) -> bool:
         return True
 
-    def suspended(self, key: CellKey) -> str:
-        return self.stopped.get(key, "")
+    def suspended(self, key: CellKey) -> Suspension | None:
+        return self.stopped.get(key)
 
     def cells(self) -> tuple[CellKey, ...]:
         return (*self.records, *self.unreadable)
@@ -214,8 +215,8 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(world: World) -> Non
 
 
 def test_a_suspension_of_the_record_is_told(world: World) -> None:
-    world.memory.stopped[(WEB, DEV)] = "by hand"
-    assert (world.cell(DEV).suspended, world.cell(STAGING).suspended) == ("by hand", "")
+    world.memory.stopped[(WEB, DEV)] = SUSPENDED
+    assert (world.cell(DEV).suspended, world.cell(STAGING).suspended) == (SUSPENDED, None)
 
 
 def test_a_cluster_without_a_connection_is_not_reachable(world: World) -> None:

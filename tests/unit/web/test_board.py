@@ -311,6 +311,18 @@ def test_a_services_page_says_why_and_what_would_change_it() -> None:
     assert 'data-part="/services/web/part"' in answer.text
 
 
+def test_a_services_page_says_when_time_alone_may_change_it() -> None:
+    assert "next look" not in client(status(*LINE), explained()).get("/services/web").text
+    document = explained()
+    (row,) = document["environments"]
+    row["next"]["next_check_at"] = "2026-01-31T12:00:00.5Z"
+    row["gates"][0]["next_check_at"] = "2026-01-31T12:20:00Z"
+    html = client(status(*LINE), document).get("/services/web").text
+    for at, words in (("12:00:00.5Z", "12:00:00"), ("12:20:00Z", "12:20:00")):
+        assert f'<time datetime="2026-01-31T{at}">2026-01-31 {words} UTC</time>' in html
+    assert html.count("next look") == 2
+
+
 @pytest.mark.parametrize(
     "path",
     [

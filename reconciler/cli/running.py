@@ -51,7 +51,8 @@ _log = structlog.get_logger(__name__)
 def run(output: str, once: bool, timeout_s: float, **flags: Any) -> None:  # noqa: FBT001
     """Run the daemon until it is asked to stop, or with --once until all is settled.
 
-    Once it is settled or timed out, --once prints the document of `reconciler status`.
+    Once it is settled or timed out, --once prints the document of `reconciler status`. With -o json that
+    is the one document on stdout, with or without --once: then as things stood at the stop.
     """
     document = blank("status")
     try:
@@ -65,6 +66,9 @@ def run(output: str, once: bool, timeout_s: float, **flags: Any) -> None:  # noq
     except ReconcilerError as error:
         fail(error, document, output)
     if not once:
+        if output == "json":
+            # It did what it was asked to: whatever could not be looked at is in the document.
+            emit(document, output, str)
         return
     if settled:
         end(document, output, lambda d: texts.status(d, SystemClock().now()))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,9 +19,11 @@ from reconciler.model.records import ServiceRecord
 from reconciler.schema.records import read_service_record
 from reconciler.simulated.faults import Hang
 from tests.cluster.fleet import holds_for
+from tests.system.documents import check
 from tests.system.envrepo import env_repo, policy
 from tests.system.installation import HOME
 from tests.system.races import Other, Point, Races
+from tests.system.served import ServedFleet
 from tests.system.simulated import NAMESPACE, SERVICE, Simulated, simulated
 
 pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("stopping")]
@@ -92,6 +98,30 @@ def test_a_stop_saves_the_soak_and_frees_the_lease_and_the_next_daemon_goes_on(
         assert stop(made, signal.SIGINT) < STOP_S
         assert holder(made) == ""
         assert record(made).healthy_s > saved_s
+
+
+def test_who_asks_for_a_document_gets_one_when_the_daemon_is_stopped() -> None:
+    command = [sys.executable, "-m", "reconciler", "run", "--mode", "enforce", "-o", "json"]
+    listen = ["--listen", "127.0.0.1:0", "--probes-listen", "127.0.0.1:0"]
+    with (
+        ServedFleet() as fleet,
+        subprocess.Popen(
+            [*command, *listen],
+            env={**os.environ, **fleet.variables()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running,
+    ):
+        assert running.stderr is not None
+        told = next(line for line in running.stderr if '"Leading"' in line or "error" in line)
+        running.send_signal(signal.SIGTERM)
+        out, _ = running.communicate(timeout=60)
+    assert '"Leading"' in told
+    assert running.returncode == 0
+    document = json.loads(out)
+    check("run", document)
+    assert (document["schema"], document["mode"]) == ("reconciler.status/v1", "enforce")
 
 
 def test_a_stop_does_not_wait_for_an_answer_that_never_comes(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ def _explained(row: Document) -> Iterable[str]:
         f"  admitted  {admitted['version'] if admitted else '-'}"
     )
     following = row["next"]
-    if following and following["unblock"] and following["reason"] not in _STILL:
+    is_still = following and following["reason"] in _STILL and not row["fixed_source"]
+    if following and following["unblock"] and not is_still:
         yield f"  changes   {following['unblock']}"
     if following and following["next_check_at"]:
         yield f"  next look {_clock(following['next_check_at'])}"

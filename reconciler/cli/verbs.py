@@ -17,6 +17,7 @@ from reconciler.cli.output import Document, end, fail, output_option
 from reconciler.config.settings import Settings
 from reconciler.core.rejections import way_back
 from reconciler.core.reporting import blank
+from reconciler.core.reverting import SOURCE_WRITTEN_OUT
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.names import BlobId, CommitId, ServiceName
 from reconciler.model.release import Revision
@@ -67,7 +68,8 @@ def rollback(service: str, environment: str, reason: str, output: str, **flags: 
         target = _proven_before(settings_from(flags), service, environment)
         return set_release(path, octets, target.release, target.values)
 
-    _verb("rollback", service, environment, reason, output, flags, edit)
+    told = f"This commit writes\n{SOURCE_WRITTEN_OUT}\n\n"
+    _verb("rollback", service, environment, reason, output, flags, edit, told)
 
 
 def _set_paused(*, paused: bool) -> Edit:
@@ -103,6 +105,7 @@ def _verb(
     output: str,
     flags: dict[str, Any],
     edit: Edit,
+    told: str = "",
 ) -> None:
     document = blank(action)
     try:
@@ -110,7 +113,7 @@ def _verb(
         root = settings.repo.path.strip("/")
         path = f"{root}/environments/{environment}/{service}.yaml".lstrip("/")
         message = (
-            f"{action.capitalize()} {service} in {environment}\n\n{reason}\n\n"
+            f"{action.capitalize()} {service} in {environment}\n\n{reason}\n\n{told}"
             f"Reconciler-Action: {action}\nReconciler-Service: {service}\n"
             f"Reconciler-Environments: {environment}\nReconciler-Reason: {' '.join(reason.split())}\n"
         )

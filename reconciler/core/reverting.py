@@ -17,6 +17,10 @@ from reconciler.model.times import rfc3339
 """A tired person reads the first; the rest say the same of other Pods."""
 
 
+SOURCE_WRITTEN_OUT = "`source` out; delete that line to let a pin float again."
+"""What a commit says that pins what ran before; it floated, and would float to what is left behind."""
+
+
 @dataclass(frozen=True, slots=True)
 class PinEdit:
     """One pin that goes from a bad revision to one that is proven there."""
@@ -82,7 +86,7 @@ def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan)
         subject = f"Revert {service} to {to} in {where}"
         done = (
             f"The clusters of {failed_in} were put back first. This commit puts the pins back and writes\n"
-            f"`source` out; delete that line to let a pin float again."
+            f"{SOURCE_WRITTEN_OUT}"
         )
     else:
         subject = f"Quarantine {service} {version}: {rejection.reason}"

@@ -204,6 +204,7 @@ class Asker:
             wanted=wanted,
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
+            source=pin.source,
             renders=together(renders),
             immediate=self._immediate(pin, own),
         )

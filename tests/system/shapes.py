@@ -176,6 +176,7 @@ class Explained(_Strict):
     summary: str
     wanted: Revision | None
     admitted: Revision | None
+    fixed_source: str | None
     next: Next | None
     gates: list[Gate]
 

@@ -100,6 +100,16 @@ def test_history_tells_the_whole_incident_by_time(fleet: ServedFleet) -> None:
     assert [row for row in rows if told in " ".join(row.split())]
 
 
+def test_after_a_revert_explain_says_how_the_pin_floats_again(fleet: ServedFleet) -> None:
+    head = fleet.log()[-1]["commit"]
+    pin = yaml.safe_load(fleet.git("show", f"{head}:environments/staging/web.yaml"))
+    document = fleet.cli("explain", "web", "-o", "json").document
+    rows = {row["environment"]: row for row in document["environments"]}
+    assert rows["dev"]["fixed_source"] is None, "where it is healthy, the pin was left alone"
+    assert rows["staging"]["fixed_source"] == pin["release"]["source"]
+    assert "delete that line in environments/staging/web.yaml" in rows["staging"]["next"]["unblock"]
+
+
 def test_explain_may_be_asked_of_one_environment(fleet: ServedFleet) -> None:
     document = fleet.cli("explain", "web", "prod", "-o", "json").document
     assert [row["environment"] for row in document["environments"]] == ["prod"]

@@ -124,6 +124,9 @@ def test_a_roll_back_pins_what_was_proven_before(released: Released) -> None:
     release = {**before["release"], "source": released.proven["source"]}
     commit = told.document["commit"]
     assert pinned(fleet, commit, WEB_IN_PROD) == {**before, "release": release}
+    assert "delete that line to let a pin float again" in fleet.log()[-1]["body"]
+    (row,) = fleet.cli("explain", "web", "prod", "-o", "json").document["environments"]
+    assert row["fixed_source"] == release["source"]
     files = fleet.git("show", "--format=", "--name-only", commit).split()
     assert files == [WEB_IN_PROD]
     again = fleet.cli("rollback", "web", "prod", "--reason", "it is slow", "-o", "json")

@@ -12,7 +12,7 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Gate, Hold
 from reconciler.model.facts import Cell
 from reconciler.model.names import EnvironmentName, ServiceName
-from reconciler.model.reasons import CHANGES
+from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.times import rfc3339
 from reconciler.model.view import Planned, View
 
@@ -54,7 +54,8 @@ def _explained(planned: Planned, index: int, view: View) -> Document:
         "summary": _summary(planned.facts.service, cell, phase, first),
         "wanted": revision_document(wanted),
         "admitted": revision_document(cell.record.admitted if cell.record else None),
-        "next": _next(first, planned.at),
+        "fixed_source": cell.ask.source,
+        "next": _next(first, planned.at, _floats_again(planned.facts.service, cell)),
         "gates": sorted(
             (_gate(gate, planned.at) for gate in found), key=lambda gate: str(gate["name"])
         ),
@@ -66,16 +67,34 @@ def _summary(service: ServiceName, cell: Cell, phase: Phase, first: Action | Non
     return f"{where}: {first.message}" if first else f"{where}: nothing is planned"
 
 
-def _next(first: Action | None, at: datetime) -> Document | None:
+def _floats_again(service: ServiceName, cell: Cell) -> str:
+    """Returns what a person does who wonders why a change of the service's files does not come.
+
+    A revert and `reconciler rollback` write `source` out, and nobody remembers that for long.
+    """
+    if cell.ask.source is None:
+        return ""
+    return (
+        f" Its pin stays at `source: {cell.ask.source}` whatever becomes of services/{service}: delete "
+        f"that line in environments/{cell.environment}/{service}.yaml to let it float again."
+    )
+
+
+def _next(first: Action | None, at: datetime, floats_again: str) -> Document | None:
     if first is None:
         return None
     return {
         "action": type(first).__name__,
         "reason": str(first.reason),
         "message": first.message,
-        "unblock": CHANGES[first.reason] if isinstance(first, Hold) else "",
+        "unblock": _unblock(first, floats_again) if isinstance(first, Hold) else "",
         "next_check_at": _due_at(first, at) if isinstance(first, Hold) else None,
     }
+
+
+def _unblock(hold: Hold, floats_again: str) -> str:
+    is_the_pins_turn = hold.reason in (Reason.SETTLED, Reason.FAILING_AFTER_PROOF)
+    return CHANGES[hold.reason] + (floats_again if is_the_pins_turn else "")
 
 
 def _due_at(what: Hold | Gate, at: datetime) -> str | None:

@@ -269,6 +269,12 @@ def test_explain_of_what_nobody_wants_has_no_gates() -> None:
     )
 
 
+def test_explain_says_of_a_settled_pin_only_how_it_floats_again() -> None:
+    fixed = explain(seen(cell(DEV, record(DEV), ask(V1, source="9f31c02"))))
+    assert "  changes   A new pin. Its pin stays at `source: 9f31c02`" in fixed
+    assert "  changes " not in explain(seen(cell(DEV, record(DEV))))
+
+
 # plan
 
 

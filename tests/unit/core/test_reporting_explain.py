@@ -14,6 +14,7 @@ from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.view import View
 from tests.fakes.facts import (
     BLOWN_UNTIL,
+    CRASHING,
     DEV,
     PROD,
     STAGING,
@@ -216,6 +217,40 @@ def test_the_times_that_are_told(
     cells: tuple[Cell, ...], fleet: dict[str, Any], told: dict[str, str | None]
 ) -> None:
     assert next_checks(*cells, **fleet) == told
+
+
+FIXED = ask(V1, source="9f31c02")
+FLOATS_AGAIN = (
+    " Its pin stays at `source: 9f31c02` whatever becomes of services/web: delete that line in "
+    "environments/dev/web.yaml to let it float again."
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "unblock"),
+    [
+        pytest.param(
+            cell(DEV, record(DEV), FIXED), CHANGES[Reason.SETTLED] + FLOATS_AGAIN, id="at rest"
+        ),
+        pytest.param(
+            cell(DEV, record(DEV), FIXED, members={"dev-1": {"health": CRASHING}}),
+            CHANGES[Reason.FAILING_AFTER_PROOF] + FLOATS_AGAIN,
+            id="it fails, and what would mend it does not come",
+        ),
+        pytest.param(
+            cell(DEV, ROLLING, ask(V2, source="9f31c02"), members={"dev-1": {"healthy_s": 20.0}}),
+            CHANGES[Reason.WAITING_FOR_SOAK],
+            id="not while something else is waited for",
+        ),
+        pytest.param(PROVEN, CHANGES[Reason.SETTLED], id="not of a pin that floats"),
+    ],
+)
+def test_a_pin_whose_source_is_written_out_says_how_it_floats_again(
+    given: Cell, unblock: str
+) -> None:
+    found = row(given)
+    assert found["next"]["unblock"] == unblock
+    assert found["fixed_source"] == given.ask.source
 
 
 def test_going_back_has_fewer_gates_and_nothing_wanted_has_none() -> None:

@@ -61,6 +61,7 @@ def explained(**more: Any) -> dict[str, Any]:
         "summary": "web in prod is Waiting: it is not proven in staging",
         "wanted": REVISION,
         "admitted": None,
+        "fixed_source": None,
         "next": {
             "action": "Hold",
             "reason": "WaitingForProof",
@@ -293,34 +294,6 @@ def test_whatever_is_shown_is_escaped() -> None:
         assert "&lt;script&gt;" in html
     html = client(document, explained(summary=NASTY, environment=NASTY)).get("/services/web").text
     assert "<script>alert" not in html
-
-
-def test_a_services_page_says_why_and_what_would_change_it() -> None:
-    answer = client(status(*LINE), explained()).get("/services/web")
-    assert answer.status_code == 200
-    for words in (
-        "web in prod is Waiting",
-        "staging proves it",
-        "ProvenBefore",
-        "staging must run it",
-    ):
-        assert words in answer.text
-    assert "open gates: NotPaused" in answer.text
-    part = client(status(*LINE), explained()).get("/services/web/part").text
-    assert "<html" not in part and "ProvenBefore" in part
-    assert 'data-part="/services/web/part"' in answer.text
-
-
-def test_a_services_page_says_when_time_alone_may_change_it() -> None:
-    assert "next look" not in client(status(*LINE), explained()).get("/services/web").text
-    document = explained()
-    (row,) = document["environments"]
-    row["next"]["next_check_at"] = "2026-01-31T12:00:00.5Z"
-    row["gates"][0]["next_check_at"] = "2026-01-31T12:20:00Z"
-    html = client(status(*LINE), document).get("/services/web").text
-    for at, words in (("12:00:00.5Z", "12:00:00"), ("12:20:00Z", "12:20:00")):
-        assert f'<time datetime="2026-01-31T{at}">2026-01-31 {words} UTC</time>' in html
-    assert html.count("next look") == 2
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ AT_REST = frozenset(
         Reason.NOTHING_PROVEN,
         Reason.NOT_SUPPORTED,
         Reason.ORPHANED,
+        Reason.OTHER_INSTALLATION,
         Reason.PAUSED,
         Reason.QUARANTINED,
         Reason.QUARANTINE_UNREADABLE,

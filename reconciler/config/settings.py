@@ -162,7 +162,13 @@ class Settings(_Frozen):
         "needs the right to create any, so an installer that has made them turns it off.",
     )
     installation: str = Field(
-        "default", description="Names this installation in the records that it writes."
+        "default",
+        description="Names this installation in the records that it writes; those of another are left alone.",
+    )
+    installation_formerly: tuple[str, ...] = Field(
+        (),
+        description="Names that it had: records that carry one are taken over, and get the new name as "
+        "they are written.",
     )
     listen: str = Field("127.0.0.1:8080", description="Address of the board; loopback by default.")
     probes_listen: str = Field(

@@ -25,6 +25,8 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
     for member in view.cell.members:
         if not member.reachable:
             return (_hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)
+        if member.other:
+            return (rolling.others(view, member),)
         if not member.synced:
             return (_hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read"),)
     recorded = [m for m in view.cell.members if m.record is not None and not m.is_untouched]

@@ -11,7 +11,7 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
 from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
-from reconciler.model.reasons import Reason
+from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.records import Proof, in_short
 from reconciler.model.release import Part, Revision
 
@@ -278,6 +278,13 @@ def _clusters_known(view: CellView, _: Revision) -> Gate:
                 Reason.CLUSTER_UNREACHABLE,
                 f"{cluster}, of the first wave, does not answer",
                 "it must answer",
+            )
+        if member.other:
+            return _unknown(
+                name,
+                Reason.OTHER_INSTALLATION,
+                f"{cluster}: its record belongs to the installation {member.other}",
+                CHANGES[Reason.OTHER_INSTALLATION],
             )
         if not member.synced:
             return _unknown(

@@ -82,7 +82,7 @@ def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
 
 def to_go_back(members: tuple[Member, ...]) -> tuple[Member, ...]:
     """Returns those that a roll-back waits for: not who is away, suspended, or never had anything of ours."""
-    return tuple(m for m in members if m.reachable and not m.suspended and not m.is_untouched)
+    return tuple(m for m in members if m.reachable and m.may_be_written and not m.is_untouched)
 
 
 def is_back(member: Member, revision: Revision) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reconciler.core import rejections
+from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
 from reconciler.core.judging import to_go_back
-from reconciler.core.rolling import plan_rollout, suspended
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitRevert, Hold, Reject
@@ -36,6 +35,11 @@ def plan_service(facts: ServiceFacts, fleet: FleetSummary, now: datetime) -> tup
 def plan_cell(view: CellView) -> tuple[Action, ...]:
     """Plans one cell; roll back first, then commit, then anything forward."""
     record = view.cell.record
+    if view.cell.other:
+        message = f"its promotion record belongs to the installation {view.cell.other}"
+        return (
+            Hold(view.service, view.environment, Reason.OTHER_INSTALLATION, message, page=True),
+        )
     if not view.cell.record_known:
         message = (
             "the promotion record cannot be read: the home does not answer, forbids it, or holds "
@@ -44,21 +48,24 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
         # Whoever must be woken is, by the cluster's own alert, and not by each cell of the fleet.
         return (Hold(view.service, view.environment, Reason.HOME_UNREACHABLE, message),)
     if view.cell.suspended is not None:
-        return (suspended(view, view.cell.suspended),)
+        return (rolling.suspended(view, view.cell.suspended),)
     if record is None or record.admitted is None:
         return plan_adoption(view)
     brought_home = _bring_home(view, record)
     if brought_home:
         return brought_home
     if record.rollout is not None:
-        return (*_owed_commits(view, record), *plan_rollout(view, record.rollout))
+        return (*_owed_commits(view, record), *rolling.plan_rollout(view, record.rollout))
     settled = plan_settled(view, record, record.admitted)
-    return (*_owed_commits(view, record), *(_orphaned(view, a) for a in settled))
+    return (*_owed_commits(view, record), *(_at_rest(view, a) for a in settled))
 
 
-def _orphaned(view: CellView, action: Action) -> Action:
-    """Nothing to do is not all well while a cluster runs it that HEAD does not mean it for."""
+def _at_rest(view: CellView, action: Action) -> Action:
+    """Nothing to do is not all well while a cluster runs it that HEAD does not mean it for, or is another's."""
     is_rest = isinstance(action, Hold) and action.reason is Reason.SETTLED
+    others = next((m for m in view.cell.members if m.other), None) if is_rest else None
+    if others is not None:
+        return rolling.others(view, others)
     if not is_rest or not view.cell.orphans:
         return action
     names = ", ".join(view.cell.orphans)

@@ -17,6 +17,16 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
 from reconciler.model.release import Part, Revision
 
+PAGED = frozenset(
+    {
+        Reason.FUSE_BLOWN,
+        Reason.HISTORY_REWRITTEN,
+        Reason.OTHER_INSTALLATION,
+        Reason.PLATFORM_INCIDENT,
+    }
+)
+"""Reasons of a closed gate that a person must hear of."""
+
 
 def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     """Plans the next step of a roll-out; a failure is judged before anything else is looked at.
@@ -227,6 +237,8 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
         skip_s, message = rollout.policy.skip_after_s, f"{member.cluster} does not answer"
         left_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
         return _hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
+    if member.other:
+        return others(view, member)
     if not member.synced:
         return _hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
     if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:
@@ -275,10 +287,16 @@ def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: flo
     return None
 
 
+def others(view: CellView, member: Member) -> Hold:
+    """Returns the Hold of a cluster whose record is another installation's."""
+    message = f"{member.cluster}: its record belongs to the installation {member.other}"
+    return _hold(view, Reason.OTHER_INSTALLATION, message, page=True)
+
+
 def held_by(view: CellView, shut: tuple[Gate, ...]) -> Hold:
     """Returns the Hold that names the first closed gate and carries all of them."""
     first = shut[0]
-    page = first.reason in (Reason.FUSE_BLOWN, Reason.PLATFORM_INCIDENT, Reason.HISTORY_REWRITTEN)
+    page = first.reason in PAGED
     return Hold(
         view.service,
         view.environment,

@@ -79,6 +79,7 @@ class Member:
         drift: How many fields differ from what is applied.
         drifted_objects: How many objects they are in.
         suspended: A person has suspended the cluster, or its record of the service.
+        other: The installation that its record belongs to, if that is another: nothing is known of it then.
         retry_in_s: Seconds until what could not be applied is tried again; None: nothing waits for that.
         live: Compared with HEAD's render; UNKNOWN until an examination has answered.
         live_for_s: Seconds for which `live` is taken for true before it may be compared again.
@@ -98,6 +99,12 @@ class Member:
     live: LiveState = LiveState.UNKNOWN
     live_for_s: float = 0.0
     suspended: Suspension | None = None
+    other: str = ""
+
+    @property
+    def may_be_written(self) -> bool:
+        """Whether it is ours to write to: no person has suspended it, and it is no other installation's."""
+        return self.suspended is None and not self.other
 
     @property
     def known(self) -> bool:
@@ -175,6 +182,7 @@ class Cell:
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
         suspended: A person has suspended the promotion record.
+        other: The installation that the record belongs to, if that is another: it is not known then.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
     """
 
@@ -186,6 +194,7 @@ class Cell:
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
+    other: str = ""
     orphans: tuple[ClusterName, ...] = ()
 
     def member(self, cluster: ClusterName) -> Member | None:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     GIT_UNKNOWN = "GitUnknown"
     SOURCE_UNKNOWN = "SourceUnknown"
     HISTORY_REWRITTEN = "HistoryRewritten"
+    OTHER_INSTALLATION = "OtherInstallation"
     HOME_UNREACHABLE = "HomeUnreachable"
     ACTION_FAILED = "ActionFailed"
     NOT_LEADING = "NotLeading"
@@ -69,6 +70,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.SOURCE_UNKNOWN: "`source` in the pin names a commit that holds the service.",
     Reason.HISTORY_REWRITTEN: "`repo.accept_history` names the new HEAD, if it is meant; "
     "the word is used up by one rewrite.",
+    Reason.OTHER_INSTALLATION: "One of the two is ended; or this one was renamed, and `installation_formerly` "
+    "names what it was.",
     Reason.HOME_UNREACHABLE: "The home cluster answers, and lets the records be read.",
     Reason.ACTION_FAILED: "It is tried again; the message says what stands in its way.",
     Reason.NOT_LEADING: "This daemon leads again; the one that leads does the work meanwhile.",

@@ -18,9 +18,9 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.crds import crds
-from reconciler.shell.executor.cluster import ClusterExecutor, Rights
+from reconciler.shell.executor.cluster import ClusterExecutor
 from reconciler.shell.executor.live import Kind, Watched
-from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.executor.orders import CellKey, Rights
 from reconciler.shell.executor.pulse import Pulse
 from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.runner import Runner, Wake

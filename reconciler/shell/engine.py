@@ -28,8 +28,7 @@ from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.clusters import Clusters, Heard, Reach
 from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
-from reconciler.shell.executor.cluster import Rights
-from reconciler.shell.executor.orders import CellKey, Claim, Leadership
+from reconciler.shell.executor.orders import CellKey, Claim, Installation, Leadership, Rights
 from reconciler.shell.gathering import Gatherer
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
@@ -96,6 +95,7 @@ class Engine:
         self._current = current
         self._ports = ports
         self._outer = on_event
+        self._installation = Installation(settings.installation, settings.installation_formerly)
         self._on_view = on_view
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
@@ -107,7 +107,7 @@ class Engine:
             clock=ports.clock,
             runner=ports.runner,
             heard=Heard(self._touch, self._touch_all, self._on_event),
-            rights=Rights(may_write=self._may_write_cell, leadership=self._leadership),
+            rights=Rights(self._may_write_cell, self._leadership, self._installation),
             may_install=self._may_write,
         )
         self.clusters.add(ports.home)
@@ -128,6 +128,7 @@ class Engine:
             answers=lambda: self.home_answers,
             may_write=self._may_write_cell,
             clock=ports.clock,
+            installation=self._installation,
         )
         self._sources = Sources(ports.history, settings.repo.path)
         self.digest_key = self._digest_key(home)
@@ -327,11 +328,11 @@ class Engine:
         return chosen.uid if chosen is not None else None
 
     def _may_write_cell(self, key: CellKey) -> bool:
-        """Tells whether anything may be written for a cell: not if it is only observed, or suspended.
+        """Tells whether anything may be written for a cell: not if it is only observed, suspended or another's.
 
         Until Git has been read, a service's own mode is not known, and what is proven may go back.
         """
-        if not self._may_write() or self.records.suspended(key):
+        if not self._may_write() or self.records.suspended(key) or self.records.other(key):
             return False
         asker = self._asker(self.heads.head)
         return asker is None or asker.mode(key[0], Mode.ENFORCE) is Mode.ENFORCE
@@ -342,8 +343,8 @@ class Engine:
     def _leadership(self) -> Leadership:
         if not self._may_write():
             return Leadership(None, leads=True)
-        epoch, name = self.lease.epoch, self._settings.installation
-        claim = None if epoch is None else Claim(epoch, self.lease.holder, name)
+        epoch, own = self.lease.epoch, (self.lease.holder, self._installation.name)
+        claim = None if epoch is None else Claim(epoch, *own)
         return Leadership(claim, self.lease.leads, self.lease.message)
 
     def _amend(self, key: CellKey, change: Callable[[PromotionRecord], PromotionRecord]) -> None:

@@ -36,6 +36,10 @@ class Records(Protocol):
         """Returns by whose word it is suspended, if it is."""
         ...
 
+    def other(self, key: CellKey) -> str:
+        """Returns the installation that it belongs to, if that is another; else nothing."""
+        ...
+
     def cells(self) -> tuple[CellKey, ...]:
         """Returns every cell with a record."""
         ...
@@ -121,7 +125,7 @@ class Gatherer:
         else:
             path = asker.path(service, environments)
             mode = asker.mode(service, self._daemon_mode())
-        records = {name: self._records.get((service, name)) for name in path.names()}
+        records = {name: self._record((service, name)) for name in path.names()}
         cells = tuple(
             self._cell((service, name), record, tuple(records[n] for n in path.before(name)))
             for name, record in records.items()
@@ -130,11 +134,15 @@ class Gatherer:
 
     def _recorded_path(self, service: ServiceName, environments: list[EnvironmentName]) -> Path:
         """Returns the path that the newest roll-out was admitted under: Git cannot say it now."""
-        records = [self._records.get((service, e)) for e in environments]
+        records = [self._record((service, e)) for e in environments]
         rollouts = [r.rollout for r in records if r is not None and r.rollout is not None]
         newest = max(rollouts, key=lambda rollout: rollout.admitted_at, default=None)
         path = newest.path.only(environments) if newest else Path()
         return path.extended(environments)
+
+    def _record(self, key: CellKey) -> PromotionRecord | None:
+        """Returns a record of ours: what another installation has decided says nothing to us."""
+        return None if self._records.other(key) else self._records.get(key)
 
     def _cell(
         self,
@@ -149,10 +157,11 @@ class Gatherer:
             environment=key[1],
             ask=ask,
             record=record,
-            record_known=self._records.is_known(key),
+            record_known=self._records.is_known(key) and not self._records.other(key),
             record_saved=self._records.is_saved(key),
             members=tuple(self._member(name, key, wanted) for name in names),
             suspended=self._records.suspended(key),
+            other=self._records.other(key),
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
         )
 

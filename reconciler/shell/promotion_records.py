@@ -24,6 +24,7 @@ from reconciler.schema.records import (
 )
 from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import StartWatch
+from reconciler.shell.executor.orders import Installation
 
 PROMOTION_RECORDS = ("reconciler.dev/v1alpha1", "PromotionRecord")
 
@@ -52,6 +53,7 @@ class PromotionRecords:
         may_write: Whether anything may be written for a cell now. What was decided while it might
             waits until it may again.
         clock: By which a suspension ends.
+        installation: Whose records are ours.
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class PromotionRecords:
         answers: Callable[[], bool],
         may_write: Callable[[Key], bool],
         clock: Clock,
+        installation: Installation,
     ) -> None:
         self._api = api
         self._answers = answers
         self._may_write = may_write
         self._namespace = namespace
         self._clock = clock
+        self._installation = installation
         self._on_change = on_change
         self._lock = threading.RLock()
         self._writing = threading.RLock()
@@ -97,6 +101,10 @@ class PromotionRecords:
         with self._lock:
             return self._unsaved.get(key) or self._known.get(key)
 
+    def other(self, key: Key) -> str:
+        """Returns the installation that a record belongs to, if that is another; else nothing."""
+        return self._installation.other(self._known.get(key))
+
     def is_saved(self, key: Key) -> bool:
         """Whether the home has taken what `get` returns."""
         with self._lock:
@@ -123,7 +131,7 @@ class PromotionRecords:
         """Writes a record, or raises and keeps the former.
 
         Raises:
-            Refused: A coordinator with a higher epoch has been there.
+            Refused: A coordinator with a higher epoch, or another installation, has been there.
             TransientError: No answer, or somebody wrote it since.
         """
         key = (record.service, record.environment)
@@ -225,6 +233,9 @@ class PromotionRecords:
         if not self._answers():
             subject = f"record {record.service}.{record.environment}"
             raise Unreachable(subject, "cannot be written", "the home does not answer")
+        there = self._known.get((record.service, record.environment))
+        if there is not None and self._installation.other(there):
+            raise Refused(*self._installation.refusal("PromotionRecord", there))
         if record.version:
             # A person's annotations stay: a replacement would take them out.
             kept = self._known.kept((record.service, record.environment))

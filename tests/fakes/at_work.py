@@ -21,9 +21,9 @@ from reconciler.model.release import Revision
 from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.records import read_service_record
 from reconciler.shell.clusters import bootstrap
-from reconciler.shell.executor.cluster import ClusterExecutor, Rights
+from reconciler.shell.executor.cluster import ClusterExecutor
 from reconciler.shell.executor.live import Kind, Watched
-from reconciler.shell.executor.orders import CellKey, Claim, Leadership, Order
+from reconciler.shell.executor.orders import CellKey, Claim, Installation, Leadership, Order, Rights
 from reconciler.shell.executor.pulse import Pulse
 from reconciler.shell.runner import SeededRunner, Step, VirtualClock, Wake
 from reconciler.shell.watching import KindWatch
@@ -161,7 +161,9 @@ class AtWork:
             namespace=NAMESPACE,
             start_watch=watch,
             pulse=pulse,
-            rights=Rights(lambda key: not self.observes, lambda: self.leadership),
+            rights=Rights(
+                lambda key: not self.observes, lambda: self.leadership, Installation("default")
+            ),
             on_change=self.told.append,
             on_fresh=lambda: None,
             on_event=self.events.append,

@@ -196,7 +196,7 @@ class World:
                 jitter=random.Random(1),
                 watch_again_s=0.2,
             ),
-            home=ClusterName("dev-1"),
+            home=ClusterName(str(self.settings.home)),
             entropy=random.Random(1).randbytes,
         )
         engine = Engine(

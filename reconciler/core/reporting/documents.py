@@ -122,7 +122,7 @@ def _unreadable_records(view: View) -> Iterator[Document]:
         f"{service} in {cell.environment}"
         for service, planned in view.services.items()
         for cell in planned.facts.cells
-        if not cell.record_known
+        if not cell.record_known and not cell.other
     )
     if found:
         more = len(found) - RECORDS_NAMED_MAX

@@ -13,8 +13,11 @@ from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.health import WORST_FIRST, Cause, HealthStatus, ObjectHealth
 from reconciler.model.names import RevisionId
 from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.records import ServiceRecord
 from reconciler.shell.executor.applying import Applied
+from reconciler.shell.executor.backlog import Trouble
 from reconciler.shell.executor.live import LOOKED_THROUGH, Kind, LiveObjects
+from reconciler.shell.executor.records import is_applied
 from reconciler.shell.executor.soaking import Soak
 
 MISSING = "Missing"
@@ -201,3 +204,18 @@ def member_health(
         evidence=worst.evidence,
         first_failure_at=(former.first_failure_at or now) if failing else None,
     )
+
+
+def health_of(
+    record: ServiceRecord | None, state: CellState, trouble: Trouble | None, *, looked: bool
+) -> MemberHealth:
+    """Returns what is said of a cell's health: of what was applied, or else why that is not so yet."""
+    if record is not None and is_applied(record):
+        if looked and state.seen is not None:
+            return state.seen.health
+        return state.trouble or MemberHealth()
+    if trouble is not None:
+        return MemberHealth(reason=trouble.reason, message=trouble.message)
+    if record is None:
+        return state.examined.health if state.examined is not None else MemberHealth()
+    return MemberHealth(reason=record.reason or record.state, message=record.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -18,7 +18,7 @@ from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.records import read_service_record
 from reconciler.shell.executor.applying import CannotApply
 from reconciler.shell.executor.backlog import Backlog, Trouble
-from reconciler.shell.executor.cells import CellState
+from reconciler.shell.executor.cells import health_of
 from reconciler.shell.executor.delivering import NOTHING_TO_APPLY, Deliveries
 from reconciler.shell.executor.examining import examine
 from reconciler.shell.executor.inventory import Inventories
@@ -26,7 +26,13 @@ from reconciler.shell.executor.keeping import Keeper
 from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import LiveObjects, StartWatch
 from reconciler.shell.executor.looking import Looks
-from reconciler.shell.executor.orders import CellKey, Examination, Leadership, Order
+from reconciler.shell.executor.orders import (
+    CellKey,
+    Examination,
+    Order,
+    Rights,
+    belongs_to,
+)
 from reconciler.shell.executor.pulse import Pulse
 from reconciler.shell.executor.records import ServiceRecords, is_applied
 from reconciler.shell.executor.stored import StoredObjects
@@ -38,23 +44,12 @@ BLIND_S = 60.0
 """The pulse wakes this task when the cluster answers again; until then there is nothing to see."""
 
 LONGEST_S = 30.0
+OTHERS = "OtherInstallation"
+
 SUSPENDED_S = 2.0
 """A suspension ends by time alone, and whoever waits for that waits for the clock."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """What an executor may do now; each is asked every time.
-
-    Attributes:
-        may_write: Whether anything of a cell may be written at all: no in observe mode.
-        leadership: Whether we lead, and in whose name we write.
-    """
-
-    may_write: Callable[[CellKey], bool]
-    leadership: Callable[[], Leadership]
 
 
 class ClusterExecutor:
@@ -91,7 +86,8 @@ class ClusterExecutor:
         self._api = api
         self._clock = clock
         self._pulse = pulse
-        self._rights = rights
+        # Nothing of what is below another installation's record is written, ordered or not.
+        self._rights = rights = replace(rights, may_write=self._may_write(rights))
         self._on_change = on_change
         self._wake: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
@@ -101,7 +97,7 @@ class ClusterExecutor:
         self._teller = Teller(name, clock, on_event)
         self._backlog = Backlog()
         self._records = KnownRecords(read_service_record, cluster=name)
-        self._service_records = ServiceRecords(api, namespace, self._records)
+        self._service_records = ServiceRecords(api, namespace, self._records, rights.installation)
         stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
         self._live = LiveObjects(name, start_watch, self._note_live, self._note_fresh)
         self._looks = Looks(
@@ -194,6 +190,11 @@ class ClusterExecutor:
         """
         now_s = self._clock.monotonic_s()
         state = self._looks.state(key)
+        other = self._other(key)
+        if other:
+            health = MemberHealth(reason=OTHERS, message=belongs_to(other))
+            up = self._pulse.is_reachable
+            return Member(self.name, up, synced=False, record=None, health=health, other=other)
         with self._looks.lock:
             record = self._records.get(key)
             # The record may say "applied" before this process has looked at what that has led to.
@@ -208,7 +209,7 @@ class ClusterExecutor:
                     self._watched_records.is_fresh and judged and self._records.is_readable(key)
                 ),
                 record=record,
-                health=_health(record, state, self._backlog.trouble(key), looked=looked),
+                health=health_of(record, state, self._backlog.trouble(key), looked=looked),
                 healthy_s=state.soak.total_s(now_s) if looked else 0.0,
                 waiting_s=now_s - state.asked_s,
                 away_s=0.0 if self._pulse.is_reachable else now_s - self._pulse.last_answer_s,
@@ -219,6 +220,12 @@ class ClusterExecutor:
                 live_for_s=examined.kept_for_s(now_s) if examined is not None else 0.0,
                 suspended=self._stopped(key),
             )
+
+    def _other(self, key: CellKey) -> str:
+        return self._rights.installation.other(self._records.get(key))
+
+    def _may_write(self, rights: Rights) -> Callable[[CellKey], bool]:
+        return lambda key: not self._other(key) and rights.may_write(key)
 
     # What the watches tell.
 
@@ -380,17 +387,3 @@ class ClusterExecutor:
                 return
             except ReconcilerError as error:
                 _log.warning("soak-unsaved", cluster=self.name, error=str(error))
-
-
-def _health(
-    record: ServiceRecord | None, state: CellState, trouble: Trouble | None, *, looked: bool
-) -> MemberHealth:
-    if record is not None and is_applied(record):
-        if looked and state.seen is not None:
-            return state.seen.health
-        return state.trouble or MemberHealth()
-    if trouble is not None:
-        return MemberHealth(reason=trouble.reason, message=trouble.message)
-    if record is None:
-        return state.examined.health if state.examined is not None else MemberHealth()
-    return MemberHealth(reason=record.reason or record.state, message=record.message)

@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reconciler.model.actions import Deliver
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import Rendered
-from reconciler.model.records import Record, ServiceRecord
+from reconciler.model.records import PromotionRecord, Record, ServiceRecord
 
 CellKey = tuple[ServiceName, EnvironmentName]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Whose records are ours; those of another installation are never written over.
+
+    Attributes:
+        name: That our records carry.
+        formerly: Names that it had.
+    """
+
+    name: str
+    formerly: tuple[str, ...] = ()
+
+    def other(self, record: PromotionRecord | ServiceRecord | None) -> str:
+        """Returns the installation that a record belongs to, if that is another; else nothing.
+
+        A record without a name was written before there were any, and is whoever's finds it.
+        """
+        found = record.installation if record is not None else ""
+        return "" if found in (self.name, *self.formerly) else found
+
+    def refusal(
+        self, kind: str, record: PromotionRecord | ServiceRecord
+    ) -> tuple[str, str, str, str]:
+        """Returns the error of a write to another's record: object, what, why, what to do."""
+        name = f"{kind}/{record.service}.{record.environment}"
+        return name, "it is not written over", belongs_to(self.other(record)), LET_GO
+
+
+LET_GO = "end one of the two, or name it in `installation_formerly` if it is this one's former name"
+
+
+def belongs_to(other: str) -> str:
+    """Returns why a record is left alone, in words."""
+    return f"it belongs to the installation {other}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +95,21 @@ class Leadership:
         if not self.leads or record.epoch >= claim.epoch:
             return None
         return claim.on(record)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What an executor may do now; each is asked every time.
+
+    Attributes:
+        may_write: Whether anything of a cell may be written at all: no in observe mode.
+        leadership: Whether we lead, and in whose name we write.
+        installation: Whose records are ours.
+    """
+
+    may_write: Callable[[CellKey], bool]
+    leadership: Callable[[], Leadership]
+    installation: Installation
 
 
 @dataclass(frozen=True, slots=True)

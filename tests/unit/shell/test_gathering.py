@@ -58,6 +58,7 @@ class Memory:
     records: dict[CellKey, PromotionRecord] = field(default_factory=dict)
     unreadable: set[CellKey] = field(default_factory=set)
     stopped: dict[CellKey, Suspension] = field(default_factory=dict)
+    others: dict[CellKey, str] = field(default_factory=dict)
 
     def is_known(self, key: CellKey) -> bool:
         return key not in self.unreadable
@@ -70,6 +71,9 @@ class Memory:
 
     def suspended(self, key: CellKey) -> Suspension | None:
         return self.stopped.get(key)
+
+    def other(self, key: CellKey) -> str:
+        return self.others.get(key, "")
 
     def cells(self) -> tuple[CellKey, ...]:
         return (*self.records, *self.unreadable)
@@ -212,6 +216,14 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_none(world: World) -> Non
     world.memory.unreadable.add((WEB, DEV))
     assert not world.cell(DEV).record_known
     assert world.cell(STAGING).record_known
+
+
+def test_what_another_installation_has_recorded_is_not_known_to_us(world: World) -> None:
+    world.memory.records[(WEB, DEV)] = record(DEV)
+    world.memory.others[(WEB, DEV)] = "blue"
+    found = world.cell(DEV)
+    assert (found.other, found.record, found.record_known) == ("blue", None, False)
+    assert world.cell(STAGING).other == "" and world.cell(STAGING).record_known
 
 
 def test_a_suspension_of_the_record_is_told(world: World) -> None:

@@ -14,6 +14,7 @@ from reconciler.model.times import rfc3339
 from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.crds import crds
 from reconciler.schema.records import promotion_record_object
+from reconciler.shell.executor.orders import Installation
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
@@ -45,6 +46,7 @@ class Home:
             answers=lambda: True,
             may_write=lambda key: True,
             clock=self.clock,
+            installation=Installation("ours", ("before",)),
         )
 
     def annotate(self, **annotations: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.recording import empty, with_revert
-from reconciler.errors import Conflict, Unreachable
+from reconciler.errors import Conflict, Refused, Unreachable
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.model.records import PromotionRecord, RevertProgress
@@ -16,6 +16,7 @@ from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.records import promotion_record_object
 from reconciler.shell.clusters import bootstrap
 from reconciler.shell.executor.live import Kind, Watched
+from reconciler.shell.executor.orders import Installation
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
@@ -45,6 +46,7 @@ class Home:
             answers=lambda: self.answers,
             may_write=lambda key: True,
             clock=self.clock,
+            installation=Installation("ours", ("before",)),
         )
         self.first = self.records.save(replace(empty(*KEY), epoch=1, holder="me"))
 
@@ -70,6 +72,7 @@ class Home:
             answers=lambda: True,
             may_write=lambda key: True,
             clock=self.clock,
+            installation=Installation("ours", ("before",)),
         )
 
     def stored(self) -> KubeObject:
@@ -217,3 +220,18 @@ def test_while_the_home_does_not_answer_it_is_not_asked_and_what_must_count_is_k
     home.answers = True
     assert home.records.retry()
     assert home.records.is_saved(KEY) and home.stored()["spec"]["admitted"] is not None
+
+
+@pytest.mark.parametrize(("theirs", "other"), [("blue", "blue"), ("before", ""), ("ours", "")])
+def test_the_record_of_another_installation_is_never_written_over(
+    home: Home, theirs: str, other: str
+) -> None:
+    home.told(replace(home.first, installation=theirs, version=str(int(home.first.version) + 5)))
+    assert home.records.other(KEY) == other
+    before = home.stored()
+    for write in (home.records.save, home.records.keep):
+        if other:
+            with pytest.raises(Refused, match="installation blue"):
+                write(replace(home.first, epoch=9))
+            assert home.stored() == before
+    assert home.records.is_saved(KEY)

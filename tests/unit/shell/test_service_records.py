@@ -15,12 +15,14 @@ from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.records import read_service_record
 from reconciler.shell.clusters import bootstrap
 from reconciler.shell.executor.known import KnownRecords
-from reconciler.shell.executor.records import ServiceRecords
+from reconciler.shell.executor.orders import Claim, Installation, Leadership
+from reconciler.shell.executor.records import Fenced, ServiceRecords
 from reconciler.shell.runner import VirtualClock
 from reconciler.simulated.cluster import SimulatedCluster
 from tests.fakes.records import revision
 
 NAMESPACE = "reconciler-system"
+OURS = Installation("ours", ("before",))
 KEY = (ServiceName("web"), EnvironmentName("dev"))
 REF = ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", NAMESPACE, "web.dev")
 NOTE = {"reconciler.dev/suspend-until": "for ever"}
@@ -34,7 +36,7 @@ class There:
         self.api = SimulatedCluster("dev-1", clock=self.clock).client()
         bootstrap(self.api, NAMESPACE)
         self.known = KnownRecords(read_service_record)
-        self.records = ServiceRecords(self.api, NAMESPACE, self.known)
+        self.records = ServiceRecords(self.api, NAMESPACE, self.known, OURS)
         wanted = ServiceRecord(*KEY, revision("1"), "web", epoch=1, holder="me")
         self.first = self.records.claim(wanted, None)
 
@@ -102,3 +104,36 @@ def test_what_a_restored_cluster_says_counts_although_its_version_is_lower(there
     there.known.reread(KEY, None)
     assert there.known.get(KEY) is None
     assert there.known.kept(KEY) == {}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_ours"),
+    [
+        pytest.param("ours", True, id="our own"),
+        pytest.param("before", True, id="one by the name that we had"),
+        pytest.param("", True, id="one from before there were names"),
+        pytest.param("default", False, id="one of whoever has no name"),
+        pytest.param("blue", False, id="another's"),
+    ],
+)
+def test_the_record_of_another_installation_is_not_written_over(
+    there: There, theirs: str, is_ours: bool
+) -> None:
+    found: Any = there.api.get(REF)
+    found = {**found, "spec": {**found["spec"], "installation": theirs}}
+    was = there.known.keep(there.api.replace(found, subresource=None))
+    wanted = replace(was, revision=revision("2"), epoch=7, holder="another", installation="ours")
+    stood: Any = there.api.get(REF)
+    leadership = Leadership(Claim(7, "another", "ours"), leads=True)
+
+    def both() -> None:
+        claimed = there.records.claim(wanted, was)
+        assert there.records.hold(claimed, leadership).installation == "ours"
+
+    if is_ours:
+        both()
+        return
+    for write in (both, lambda: there.records.hold(was, leadership)):
+        with pytest.raises(Fenced, match=f"installation {theirs}; .*installation_formerly"):
+            write()
+        assert there.api.get(REF) == stood

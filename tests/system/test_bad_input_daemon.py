@@ -86,7 +86,13 @@ def cases() -> list[tuple[str, ...]]:
     return [*pairs, *((title,) for title in rest)]
 
 
-NAMESPACES = ("web", "api", "worker", "store")
+STANDING = ("web", "api", "worker")
+"""The namespaces of services whose good files nobody changes; those of `store` tell whether others go on."""
+
+NAMESPACES = (*STANDING, "store")
+
+Objects = dict[str, str]
+"""What each object says, by where it is and what it is called."""
 
 
 class Lab:
@@ -112,18 +118,38 @@ class Lab:
             return None
         return str(cell["admitted"]["version"])
 
-    def objects(self, namespace: str) -> dict[str, str]:
-        """Returns everything in a namespace of every cluster, by what it is and what it says."""
-        found: dict[str, str] = {}
+    def until_proven(self, version: str, what: str) -> None:
+        """Waits until `store` is told to be proven in dev; then each of its Pods is a new one there."""
+        self.daemon.until(lambda: self.runs("store", "dev") == version, what)
+        pods = {n: text for n, text in self.objects("store").items() if n.startswith("dev-1 Pod ")}
+        assert len(pods) == 2 and all(digest_for(Fate.READY, version) in t for t in pods.values())
+
+    def mend(self, what: str) -> None:
+        """Merges the good files again, and waits until nothing is on its way any more.
+
+        What the next test sees change would be its own doing otherwise.
+        """
+        self.until_proven(self.push(), what)
+        self.daemon.until(self.is_at_rest, what)
+
+    def is_at_rest(self) -> bool:
+        """Whether everything is proven everywhere."""
+        return {cell["phase"] for cell in self.daemon.status()["cells"]} == {"Proven"}
+
+    def objects(self, *namespaces: str) -> Objects:
+        """Returns everything in some namespaces of every cluster, by what it is and what it says."""
+        found: Objects = {}
         for name, cluster in self.fleet.clusters.items():
             for kind in ("ConfigMap", "Deployment", "Service", "Pod", "ServiceAccount"):
                 served = next(k for (_, n), k in cluster.store.kinds.items() if n == kind)
-                for obj in cluster.store.listed(served, namespace)[0]:
+                for obj in itertools.chain.from_iterable(
+                    cluster.store.listed(served, namespace)[0] for namespace in namespaces
+                ):
                     meta = obj["metadata"]
                     text = json.dumps(
                         [meta["uid"], obj.get("spec"), obj.get("data")], sort_keys=True
                     )
-                    found[f"{name} {kind} {meta['name']}"] = text
+                    found[f"{name} {kind} {meta['namespace']}/{meta['name']}"] = text
         return found
 
     def explain(self, service: str) -> str:
@@ -139,6 +165,13 @@ def _store(version: str) -> Row:
     return Row("", "environments/dev/store.yaml", text.encode(), "")
 
 
+def differing(before: Objects, after: Objects) -> dict[str, tuple[str | None, str | None]]:
+    """Returns what is not as it was, by name: how it was, and how it is; None: it was, or is, not there."""
+    names = sorted(before.keys() | after.keys())
+    pairs = {name: (before.get(name), after.get(name)) for name in names}
+    return {name: (was, now) for name, (was, now) in pairs.items() if was != now}
+
+
 PEAK_KIB_MAX = 600 * 1024
 """It has some 150 MiB when nobody does it any harm."""
 
@@ -152,10 +185,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         with DaemonProcess(folder, settings) as daemon:
             daemon.wait_ready()
             lab = Lab(fleet, daemon)
-            daemon.until(
-                lambda: {c["phase"] for c in daemon.status()["cells"]} == {"Proven"},
-                "all is proven",
-            )
+            daemon.until(lab.is_at_rest, "all is proven")
             yield lab
             # Whatever it was given, in whatever order.
             assert peak_kib(daemon.pid) < PEAK_KIB_MAX
@@ -182,7 +212,7 @@ def test_each_kind_of_bad_thing_is_chosen(kind: str) -> None:
 def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, ...]) -> None:
     bad, title = [BY_TITLE[title] for title in titles], " and ".join(titles)
     row = bad[0]
-    before = {namespace: lab.objects(namespace) for namespace in ("web", "api", "worker")}
+    before = lab.objects(*STANDING)
     rows = list(bad)
     if row.path == QUARANTINE:
         # What it holds is not known, so that nothing new of the service may go on.
@@ -198,7 +228,7 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, 
         assert head["commit"] == commit != head["accepted"]
         assert lab.runs("store", "dev") not in (version, None), "the former commit stays"
     else:
-        lab.daemon.until(lambda: lab.runs("store", "dev") == version, f"{title}: others go on")
+        lab.until_proven(version, f"{title}: others go on")
         for one, service in ((row, service) for row in bad for service in row.services):
             cell = lab.daemon.cell(service, "dev")
             assert cell is not None and cell["admitted"] is not None
@@ -208,24 +238,15 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, 
         if not row.services:
             assert row.named in broken(lab.daemon.status())
     assert lab.daemon.is_running
-    for namespace, objects in before.items():
-        assert lab.objects(namespace) == objects, f"something of {namespace} was touched"
+    assert differing(before, lab.objects(*STANDING)) == {}
     assert not Path("/tmp/reconciler-was-here").exists()
     # And it goes on as if nothing had been, once the files are right again.
-    version = lab.push()
-    lab.daemon.until(lambda: lab.runs("store", "dev") == version, f"it is well after {title}")
-    lab.daemon.until(
-        lambda: (
-            {c["phase"] for c in lab.daemon.status()["cells"]}
-            <= {"Proven", "Soaking", "RollingOut"}
-        ),
-        f"nothing is held after {title}",
-    )
+    lab.mend(f"it is well after {title}")
 
 
 @pytest.mark.parametrize("name", [b"..", b".git", b"x" * 5000], ids=["dots", "git", "5000 bytes"])
 def test_a_name_that_no_file_can_have_keeps_the_former_commit(lab: Lab, name: bytes) -> None:
-    before = {namespace: lab.objects(namespace) for namespace in NAMESPACES}
+    before = lab.objects(*NAMESPACES)
     commit = named(lab.repo, name, moves=True)
     lab.daemon.until(
         lambda: "no file of this name" in broken(lab.daemon.status()), "the name is refused"
@@ -233,26 +254,24 @@ def test_a_name_that_no_file_can_have_keeps_the_former_commit(lab: Lab, name: by
     head = lab.daemon.status()["head"]
     assert head["commit"] == commit != head["accepted"]
     assert f"environments/{name.decode()[:50]}" in head["error"] and len(head["error"]) < 1000
-    assert {namespace: lab.objects(namespace) for namespace in NAMESPACES} == before
-    version = lab.push()
-    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "it is well once that is gone")
+    assert differing(before, lab.objects(*NAMESPACES)) == {}
+    lab.mend("it is well once that is gone")
 
 
 @pytest.mark.parametrize("path", [PIN, MANIFEST, "services/web/dump.sql"])
 def test_a_file_of_a_hundred_megabytes_stops_its_service_alone(lab: Lab, path: str) -> None:
-    before = {namespace: lab.objects(namespace) for namespace in ("web", "api", "worker")}
+    before = lab.objects(*STANDING)
     version = lab.push(Row("", path, b"a: 1\n" * 20_000_000, path))
-    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "others go on")
+    lab.until_proven(version, "others go on")
     cell = lab.daemon.cell("web", "dev")
     assert cell is not None and cell["reason"] in HELD and path in cell["message"], cell
-    assert {namespace: lab.objects(namespace) for namespace in before} == before
-    version = lab.push()
-    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "it is well once that is gone")
+    assert differing(before, lab.objects(*STANDING)) == {}
+    lab.mend("it is well once that is gone")
 
 
 def test_a_pin_of_three_megabytes_stops_its_service_alone(lab: Lab) -> None:
     version = lab.push(Row("", PIN, b"# " + b"x" * 3_000_000, PIN))
-    lab.daemon.until(lambda: lab.runs("store", "dev") == version, "others go on")
+    lab.until_proven(version, "others go on")
     cell = lab.daemon.cell("web", "dev")
     assert cell is not None and cell["reason"] == "InvalidPin" and PIN in cell["message"]
-    lab.push()
+    lab.mend("it is well once that is gone")

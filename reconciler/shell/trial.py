@@ -27,7 +27,8 @@ from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.digest_key import KEY_BYTES
 from reconciler.shell.rendering import Renderer
 
-_Found = dict[tuple[str, str], Fault]
+_Found = dict[tuple[str, ...], Fault]
+"""By what they are about, so that each is told once."""
 
 
 class Trial:
@@ -190,11 +191,11 @@ class Trial:
         fault, key = Fault(path, 0, 0, "DoesNotRender", what, error.why, fix), error.object
         span = self._reading.documents[path].named(error.object)
         if place.startswith(("services/", "environments/")):
-            fault, key = replace(fault, path=place, line=number, what=error.what), place
+            fault = replace(fault, path=place, line=number, what=error.what)
         elif span is not None:
             fault = replace(fault, line=span.line, column=span.column, field=error.object)
             key = f"{path} {error.object}"
-        self._found[(key, error.why)] = fault
+        self._found[(key, error.what, error.why)] = fault
 
 
 def _asks(pin: Pin) -> tuple[object, ...]:

@@ -107,6 +107,19 @@ def test_a_manifest_that_cannot_be_read_is_named_with_its_line(repo: Path) -> No
     assert fault["code"] == "DoesNotRender" and fault["fix"]
 
 
+def test_faults_of_one_kind_in_one_file_are_all_told_and_each_once(repo: Path) -> None:
+    kustomized = {
+        "services/web/service.yaml": env_repo()["services/web/service.yaml"].replace(
+            "manifests", "kustomize"
+        ),
+        "services/web/kustomization.yaml": "resources: [web.yaml, a.yaml]\ncrds: [a.yaml]\n",
+    }
+    faults = validate(write(repo, kustomized)).document["faults"]
+    assert {fault["path"] for fault in faults} == {"services/web/kustomization.yaml"}
+    assert {fault["why"] for fault in faults} == {"'a.yaml' is not there"}
+    assert [fault["what"] for fault in faults] == ["crds[0]", "resources[1]"]
+
+
 @pytest.mark.parametrize(
     ("edits", "what"),
     [

@@ -57,7 +57,7 @@ class ServiceBuilder:
         that no proof speaks of could reach a cluster.
         """
         seen = {path: octets for path, octets in files.items() if _is_part(path, kind, environment)}
-        raise_all("the service's files", list(_faults(seen)))
+        raise_all("the service's files", _faults(seen))
         match kind:
             case SourceKind.MANIFESTS:
                 return build_plain(seen)

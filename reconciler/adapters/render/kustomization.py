@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reconciler.adapters.render.documents import documents
-from reconciler.core.assembly.faults import raise_all
+from reconciler.core.assembly.faults import Faults
 from reconciler.errors import InvalidInput
 
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -64,17 +64,17 @@ class Kustomizations:
         self._folders = {
             folder for path in files for folder in _ancestors(posixpath.dirname(path))
         } | {"."}
-        self._faults: list[InvalidInput] = []
+        self._faults = Faults()
         self._done: set[str] = set()
 
     def check(self, root: str) -> None:
         """Looks through a folder's kustomization and all that it leads to.
 
         Raises:
-            Unrenderable: With every fault found.
+            Unrenderable: With the faults found.
         """
         self._visit(root, ())
-        raise_all("the kustomization", self._faults)
+        self._faults.raise_any("the kustomization")
 
     def _visit(self, folder: str, above: tuple[str, ...]) -> None:
         if folder in self._done:
@@ -104,7 +104,7 @@ class Kustomizations:
         try:
             loaded = documents(path, self._files[path])
         except InvalidInput as fault:
-            self._faults.append(fault)
+            self._faults.note(fault)
             return
         if len(loaded) == 1 and isinstance(loaded[0], dict):
             yield path, loaded[0]
@@ -167,7 +167,7 @@ class Kustomizations:
             yield target
 
     def _fault(self, path: str, what: str, why: str, fix: str = "") -> None:
-        self._faults.append(InvalidInput(path, what, why, fix))
+        self._faults.note(InvalidInput(path, what, why, fix))
 
 
 def _entries(place: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.assembly import Unrenderable, assemble
+from reconciler.core.assembly.faults import FAULTS_MAX
 from reconciler.core.identity import revision_of
 from reconciler.model.env_repo import Service, SourceKind
 from reconciler.model.fleet import Allowed, Cluster, ClusterState, Mode
@@ -112,6 +113,13 @@ def test_what_was_built_is_not_changed() -> None:
     before = copy.deepcopy(built)
     render(built, values={"replicas": 3})
     assert built == before
+
+
+def test_of_a_great_many_faults_the_first_are_told_and_the_rest_are_counted() -> None:
+    told = faults(*(obj("Namespace", f"n{number}") for number in range(FAULTS_MAX + 7)))
+    assert len(told) == FAULTS_MAX + 1
+    assert "n0" in told[0] and f"n{FAULTS_MAX - 1}" in told[-2]
+    assert "it has more faults: 7 more were left out; correct those" in told[-1]
 
 
 def test_the_same_input_renders_to_the_same_digest_in_whatever_order_it_was_built() -> None:

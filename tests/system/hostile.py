@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 LINK, SUBMODULE, FILE = 0o120000, 0o160000, 0o100644
 
@@ -30,6 +31,7 @@ class Row:
         named: What the answer must name.
         mode: A link, a submodule, or a file.
         services: Whom it stops; none: the whole commit is refused, and the former one stays.
+        places: Where in it something is wrong, each of which the answer must name as well.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Row:
     named: str
     mode: int = FILE
     services: tuple[str, ...] = ("web",)
+    places: tuple[str, ...] = ()
 
 
 BAD_PATHS = {
@@ -84,25 +87,80 @@ def _quarantine(environment: str) -> bytes:
     return f"entries: [{{{entry}}}]\n".encode()
 
 
-def _in_entries(value: str) -> dict[str, str]:
-    """Returns the fields of a kustomization whose entries name files, each with a path in it."""
-    text, keyed = quoted(value), quoted("key=" + value)
-    target = "target: {kind: Deployment, name: api}"
-    return {
-        "patches": f"patches: [{{path: {text}}}]",
-        "patchesJson6902": f"patchesJson6902: [{{path: {text}, {target}}}]",
-        "replacements": f"replacements: [{{path: {text}}}]",
-        "openapi": f"openapi: {{path: {text}}}",
-        "files of configMapGenerator": f"configMapGenerator: [{{name: a, files: [{text}]}}]",
-        "envs of configMapGenerator": f"configMapGenerator: [{{name: a, envs: [{text}]}}]",
-        "env of configMapGenerator": f"configMapGenerator: [{{name: a, env: {text}}}]",
-        "files of secretGenerator": f"secretGenerator: [{{name: a, files: [{keyed}]}}]",
-        "envs of secretGenerator": f"secretGenerator: [{{name: a, envs: [{text}]}}]",
-    }
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a kustomization, with a path in it.
+
+    Attributes:
+        name: As the tool reads it.
+        entry: One entry of its list; what it holds, where it is no list.
+        inside: Where in the entry the path stands.
+        is_list: Whether it holds a list.
+    """
+
+    name: str
+    entry: object
+    inside: str = ""
+    is_list: bool = True
 
 
 IN_LISTS = ("resources", "components", "bases", "crds", "configurations", "patchesStrategicMerge")
 """The fields of a kustomization that list files or folders themselves."""
+
+
+def naming(value: str) -> dict[str, Field]:
+    """Returns every field of a kustomization that names a file or a folder, with a path in it."""
+    target = {"kind": "Deployment", "name": "api"}
+    return {
+        **{name: Field(name, value) for name in IN_LISTS},
+        "patches": Field("patches", {"path": value}, ".path"),
+        "patchesJson6902": Field("patchesJson6902", {"path": value, "target": target}, ".path"),
+        "replacements": Field("replacements", {"path": value}, ".path"),
+        "openapi": Field("openapi", {"path": value}, ".path", is_list=False),
+        **{
+            f"{inside} of {name}": Field(name, {"name": "a", inside: content}, f".{inside}")
+            for name, of_files in (
+                ("configMapGenerator", value),
+                ("secretGenerator", f"key={value}"),
+            )
+            for inside, content in (("files", [of_files]), ("envs", [value]), ("env", value))
+        },
+    }
+
+
+def running(value: str) -> dict[str, Field]:
+    """Returns every field of a kustomization that runs or fetches something, with a path in it."""
+    return {
+        **{name: Field(name, value) for name in ("generators", "transformers", "validators")},
+        "helmCharts": Field("helmCharts", {"name": "a", "repo": value, "valuesFile": value}),
+        "helmGlobals": Field("helmGlobals", {"chartHome": value, "configHome": value}, "", False),
+        "helmChartInflationGenerator": Field(
+            "helmChartInflationGenerator", {"chartName": "a", "chartHome": value, "values": value}
+        ),
+    }
+
+
+def _kustomization(title: str, fields: Iterable[Field]) -> Row:
+    """Returns a row of a kustomization that has some fields, all of which the answer must name."""
+    tree: dict[str, Any] = {"resources": ["namespace.yaml", "api.yaml"]}
+    places = []
+    for field in fields:
+        if not field.is_list:
+            tree[field.name] = field.entry
+            places.append(f"{field.name}{field.inside}")
+            continue
+        entries = tree.setdefault(field.name, [])
+        places.append(f"{field.name}[{len(entries)}]{field.inside}")
+        entries.append(field.entry)
+    return Row(
+        title,
+        KUSTOMIZATION,
+        json.dumps(tree).encode(),
+        KUSTOMIZATION,
+        FILE,
+        ("api",),
+        tuple(places),
+    )
 
 
 def paths() -> Iterator[Row]:
@@ -132,13 +190,17 @@ def paths() -> Iterator[Row]:
         ):
             yield Row(f"{title} as {where}", path, octets, path, services=())
         yield Row(f"{title} in a quarantine", QUARANTINE, _quarantine(text), QUARANTINE)
-        whole = "resources: [namespace.yaml, api.yaml]\n"
-        fields = {field: f"{field}: [{text}]" for field in IN_LISTS} | _in_entries(value)
-        for where, field in fields.items():
-            octets = f"{whole if where != 'resources' else ''}{field}\n".encode()
-            yield Row(
-                f"{title} in {where}", KUSTOMIZATION, octets, KUSTOMIZATION, services=("api",)
-            )
+        for where, field in naming(value).items():
+            yield _kustomization(f"{title} in {where}", [field])
+        yield _kustomization(f"{title} in every field with a path", naming(value).values())
+        yield _running(title, value)
+
+
+def _running(title: str, value: str) -> Row:
+    """What runs or fetches something is refused by its name alone, whatever it leads to."""
+    fields = running(value)
+    row = _kustomization(f"{title} in every field that runs something", fields.values())
+    return replace(row, places=tuple(f"{name} cannot be used" for name in fields))
 
 
 def sound() -> Iterator[Row]:

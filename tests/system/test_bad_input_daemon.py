@@ -18,10 +18,15 @@ from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.hostile import (
     BAD_PATHS,
+    FILE,
+    FLEET,
+    KUSTOMIZATION,
     MANIFEST,
     PIN,
+    POLICY,
     QUARANTINE,
     ROWS,
+    SERVICE,
     TARGETS,
     TEXTS,
     Row,
@@ -66,6 +71,8 @@ CHOSEN = (
     *("a tag of its own as services/web/web.yaml", "a merge key as " + PIN),
     *("only a comment as " + PIN, "a list as services/api/base/kustomization.yaml"),
     *("a word as quarantine/web.yaml", "an LFS pointer as fleet.yaml"),
+    *(f"{kind} in every field with a path" for kind in BAD_PATHS),
+    *(f"{kind} in every field that runs something" for kind in ("dots", "an address")),
 )  # fmt: skip
 """One of each kind of answer: each takes the daemon a few seconds, and `validate` is given them all."""
 
@@ -210,8 +217,27 @@ def test_each_kind_of_bad_thing_is_chosen(kind: str) -> None:
 
 @pytest.mark.parametrize("titles", cases(), ids=" and ".join)
 def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, ...]) -> None:
-    bad, title = [BY_TITLE[title] for title in titles], " and ".join(titles)
-    row = bad[0]
+    stops_its_own(lab, *(BY_TITLE[title] for title in titles))
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        *((PIN, KUSTOMIZATION), (SERVICE,), (MANIFEST,), ("services/web/dump.sql",)),
+        *((QUARANTINE,), (FLEET,), (POLICY,)),
+    ],
+    ids=" and ".join,
+)
+def test_a_hundred_megabytes_hold_whoever_they_stop(lab: Lab, paths: tuple[str, ...]) -> None:
+    octets = b"a: 1\n" * 20_000_000
+    services = {KUSTOMIZATION: ("api",), FLEET: (), POLICY: ()}
+    of_it = (Row(f"100 MB as {p}", p, octets, p, FILE, services.get(p, ("web",))) for p in paths)
+    stops_its_own(lab, *of_it)
+
+
+def stops_its_own(lab: Lab, *bad: Row) -> None:
+    """Merges bad things, and sees that each stops its own services, or all, and touches nothing."""
+    row, title = bad[0], " and ".join(row.title for row in bad)
     before = lab.objects(*STANDING)
     rows = list(bad)
     if row.path == QUARANTINE:
@@ -221,8 +247,7 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, 
         rows.append(Row("", PIN, f'release: {{version: "9.9.9", {images}}}\n'.encode(), ""))
     version = lab.push(*rows)
     commit = str(lab.repo.references["refs/heads/main"].target)
-    stops_all = row.path in ("fleet.yaml", "policies/line.yaml")
-    if stops_all:
+    if row.path in (FLEET, POLICY):
         lab.daemon.until(lambda: row.named in broken(lab.daemon.status()), f"{title} is told")
         head = lab.daemon.status()["head"]
         assert head["commit"] == commit != head["accepted"]
@@ -234,6 +259,7 @@ def test_it_holds_whoever_it_stops_and_nobody_else(lab: Lab, titles: tuple[str, 
             assert cell is not None and cell["admitted"] is not None
             assert cell["reason"] in HELD, cell
             assert one.named in cell["message"], cell
+            assert [place for place in one.places if place not in cell["message"]] == []
             assert one.named in html.unescape(lab.explain(service))
         if not row.services:
             assert row.named in broken(lab.daemon.status())
@@ -255,17 +281,6 @@ def test_a_name_that_no_file_can_have_keeps_the_former_commit(lab: Lab, name: by
     assert head["commit"] == commit != head["accepted"]
     assert f"environments/{name.decode()[:50]}" in head["error"] and len(head["error"]) < 1000
     assert differing(before, lab.objects(*NAMESPACES)) == {}
-    lab.mend("it is well once that is gone")
-
-
-@pytest.mark.parametrize("path", [PIN, MANIFEST, "services/web/dump.sql"])
-def test_a_file_of_a_hundred_megabytes_stops_its_service_alone(lab: Lab, path: str) -> None:
-    before = lab.objects(*STANDING)
-    version = lab.push(Row("", path, b"a: 1\n" * 20_000_000, path))
-    lab.until_proven(version, "others go on")
-    cell = lab.daemon.cell("web", "dev")
-    assert cell is not None and cell["reason"] in HELD and path in cell["message"], cell
-    assert differing(before, lab.objects(*STANDING)) == {}
     lab.mend("it is well once that is gone")
 
 

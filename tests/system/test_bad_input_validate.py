@@ -18,6 +18,7 @@ from tests.system.documents import check
 from tests.system.hostile import (
     FILE,
     FLEET,
+    KUSTOMIZATION,
     LINK,
     MANIFEST,
     PIN,
@@ -105,6 +106,8 @@ def test_it_is_named_and_explained(
     about = [f for f in errors if row.named in f["path"] or row.named in f["what"]]
     assert about, errors
     assert all(fault["why"] and fault["fix"] for fault in about)
+    told_of = [fault["what"] for fault in about]
+    assert [place for place in row.places if not any(place in what for what in told_of)] == []
     assert not Path("/tmp/reconciler-was-here").exists()
     assert len(told.out) < 200_000, "no file is poured into the answer"
     # People read the same, a line a fault and nothing that a terminal would obey.
@@ -163,7 +166,7 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("path", [PIN, SERVICE, FLEET, POLICY, QUARANTINE, MANIFEST])
+@pytest.mark.parametrize("path", [PIN, SERVICE, FLEET, POLICY, QUARANTINE, MANIFEST, KUSTOMIZATION])
 @pytest.mark.parametrize("title", SIZES)
 def test_a_bomb_takes_little_memory_and_time(title: str, path: str, tmp_path: Path) -> None:
     env = written(tmp_path / "env")

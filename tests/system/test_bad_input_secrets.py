@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
 from reconciler.simulated.answers import Answer, invalid
 from reconciler.simulated.behaviour import Fate
+from reconciler.web.board import board
 from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.served import TOKENS, ServedFleet
@@ -63,6 +65,17 @@ def forms(canary: str) -> Iterator[str]:
 FORBIDDEN = frozenset(form for canary in (*CANARIES, *TOKENS.values()) for form in forms(canary))
 
 
+ADDRESSES = sorted(
+    {
+        route.path.replace("{service}", service)
+        for route in board(dict, lambda service: {}, object).routes
+        if isinstance(route, Route)
+        for service in ("web", "api")
+    }
+)
+"""Everything that the board answers to: its pages, the parts that it loads again, and what tells it when."""
+
+
 class Watched:
     """A daemon, and everything that it or a command ever said."""
 
@@ -73,7 +86,7 @@ class Watched:
 
     def listen(self, when: str) -> None:
         """Collects whatever can be read now."""
-        for path in ("/", "/table", "/api/status", "/services/web", "/services/api"):
+        for path in ADDRESSES:
             self.said[f"{when}: page {path}"] = _get(f"{self.daemon.page_url}{path}")
         self.said[f"{when}: metrics"] = self.daemon.metrics()
         for command in ("explain web", "explain api", "diff web", "validate HEAD"):
@@ -122,6 +135,9 @@ class Watched:
 
 def _get(url: str) -> str:
     with urllib.request.urlopen(url, timeout=10) as answer:
+        if answer.headers.get_content_type() == "text/event-stream":
+            # It never ends; its first event comes at once, and is as all others are.
+            return b"".join(iter(answer.readline, b"\n")).decode()
         return str(answer.read().decode())
 
 
@@ -244,6 +260,13 @@ def test_the_search_would_find_it(watched: Watched) -> None:
         assert len(watched.leaks()) == 1
     finally:
         del watched.said["a test"]
+
+
+def test_what_a_browser_loads_by_itself_is_looked_at_too(watched: Watched) -> None:
+    assert {"/events", "/table", "/services/web/part", "/services/api/part"} <= set(ADDRESSES)
+    assert "event: changed" in watched.said["drifted: page /events"]
+    refused = watched.said["an address: page /services/api/part"]
+    assert "it names something outside the repo" in refused
 
 
 def test_masked_is_not_left_out(watched: Watched) -> None:

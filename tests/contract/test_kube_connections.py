@@ -9,17 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import POOL_CONNECTIONS, Allowances, from_kubeconfig
+from reconciler.cli.opening import cluster_client
+from reconciler.config.settings import Settings
 from reconciler.errors import (
     Denied,
     InvalidInput,
     ReconcilerError,
     Refused,
+    Unreachable,
 )
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import Change
 from reconciler.simulated.faults import Reset
 from tests.contract.kube_fronts import Object, config_map, listing, meeting, simulated, watching
+from tests.ports import free_port
 
 
 def test_more_watches_than_are_kept_connections_run_side_by_side(tmp_path: Path) -> None:
@@ -62,6 +67,30 @@ def test_requests_share_a_connection_after_any_number_of_watches(tmp_path: Path)
         for _ in range(20):
             listing(made)()
         assert made.server.connections - before <= 1
+
+
+def test_a_cluster_is_reached_by_the_context_that_settings_name_for_it(tmp_path: Path) -> None:
+    with simulated(tmp_path, token="a-token") as made:
+        tree = json.loads(made.kubeconfig.read_text())
+        good = tree["current-context"]
+        # A context of the cluster's own name, which leads to where nobody answers.
+        tree["contexts"].append({"name": "prod-1", "context": {"cluster": "away", "user": good}})
+        away = f"http://127.0.0.1:{free_port()}"
+        tree["clusters"].append({"name": "away", "cluster": {"server": away}})
+        made.kubeconfig.write_text(json.dumps(tree))
+        made.api.create(config_map("here"))
+        ref = ObjectRef("v1", "ConfigMap", "default", "here")
+
+        def client(**more: str) -> KubeClient:
+            chosen = {"kubeconfig": str(made.kubeconfig), **more}
+            given = {"repo": {"url": "/env"}, "clusters": {"prod-1": chosen}}
+            return cluster_client(Settings.model_validate(given), "prod-1")
+
+        assert client(context=good).get(ref) is not None
+        with pytest.raises(Unreachable, match="prod-1"):
+            client().get(ref)
+        with pytest.raises(InvalidInput, match="context elsewhere"):
+            client(context="elsewhere").get(ref)
 
 
 # Credentials.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LISTENS = "0A"
@@ -17,6 +19,43 @@ def children(pid: int) -> list[int]:
     """Returns the children of all threads of a process."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+SAMPLE_S = 0.05
+"""A child that swells lives for longer; what it had at the most is told until it ends."""
+
+
+def peak_kib(pid: int) -> int:
+    """Returns the most memory that a process ever had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next((line.split()[1] for line in status.splitlines() if "VmHWM" in line), 0))
+
+
+@contextmanager
+def child_peaks(pid: int) -> Iterator[Mapping[str, int]]:
+    """Watches the children that a process has meanwhile; yields the most KiB that one had, by its name."""
+    peaks: dict[str, int] = defaultdict(int)
+    stopping = threading.Event()
+
+    def sample() -> None:
+        while not stopping.wait(SAMPLE_S):
+            with suppress(OSError):
+                for child in children(pid):
+                    _note_peak(child, peaks)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def _note_peak(pid: int, peaks: dict[str, int]) -> None:
+    with suppress(OSError):
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        peaks[name] = max(peaks[name], peak_kib(pid))
 
 
 def processor_s(pid: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -21,6 +22,7 @@ from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.env_repo import SourceKind
 from reconciler.model.names import EnvironmentName
+from tests.processes import child_peaks
 
 K = "kustomization.yaml"
 CONFIG_MAP = (
@@ -242,6 +244,19 @@ def test_one_that_needs_too_much_memory_is_ended() -> None:
     listed = ", ".join(files)
     limits = replace(LIMITS, memory_bytes_max=64 * 1024 * 1024)
     assert "it needs too much memory" in fault(files | {K: f"resources: [{listed}]"}, limits)
+
+
+def test_one_that_swells_never_has_more_memory_than_it_is_allowed() -> None:
+    keys = "".join(f"  k{number}: v\n" for number in range(300))
+    large = CONFIG_MAP.partition("\ndata:")[0] + f"\ndata:\n{keys}"
+    files = {f"{n}.yaml": large.replace("name: a", f"name: a{n}") for n in range(300)}
+    listed = ", ".join(files)
+    limits = replace(LIMITS, memory_bytes_max=96 * 1024 * 1024)
+    with child_peaks(os.getpid()) as peaks_kib:
+        told = fault(files | {K: f"resources: [{listed}]"}, limits)
+    assert "it needs too much memory" in told
+    # The program itself is mapped from its file, which no limit counts.
+    assert 0 < peaks_kib["kubectl"] < 125 * 1024
 
 
 def test_one_that_renders_to_too_much_is_ended() -> None:

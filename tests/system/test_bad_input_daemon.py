@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.install.fleet import settings_for
+from tests.processes import child_peaks, peak_kib
 from tests.system.daemon import DaemonProcess
 from tests.system.hostile import (
     BAD_PATHS,
@@ -180,7 +181,7 @@ def differing(before: Objects, after: Objects) -> dict[str, tuple[str | None, st
 
 
 PEAK_KIB_MAX = 600 * 1024
-"""It has some 150 MiB when nobody does it any harm."""
+"""It has some 150 MiB when nobody does it any harm, and what exchanges and renders have is of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -193,15 +194,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             daemon.wait_ready()
             lab = Lab(fleet, daemon)
             daemon.until(lab.is_at_rest, "all is proven")
-            yield lab
+            with child_peaks(daemon.pid) as peaks_kib:
+                yield lab
             # Whatever it was given, in whatever order.
             assert peak_kib(daemon.pid) < PEAK_KIB_MAX
-
-
-def peak_kib(pid: int) -> int:
-    """Returns the most memory that a process ever had."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line))
+            assert max(peaks_kib.values()) < PEAK_KIB_MAX, peaks_kib
 
 
 def broken(document: dict[str, Any]) -> str:
@@ -282,6 +279,18 @@ def test_a_name_that_no_file_can_have_keeps_the_former_commit(lab: Lab, name: by
     assert f"environments/{name.decode()[:50]}" in head["error"] and len(head["error"]) < 1000
     assert differing(before, lab.objects(*NAMESPACES)) == {}
     lab.mend("it is well once that is gone")
+
+
+def test_the_mirror_is_bare_and_nothing_is_checked_out(lab: Lab) -> None:
+    state = Path(lab.daemon.settings["state_dir"])
+    mirror = pygit2.Repository(str(state / "mirror.git"))
+    assert mirror.is_bare
+    index = pygit2.Index()
+    index.read_tree(mirror.references["refs/remotes/origin/main"].peel(pygit2.Tree))
+    names = {Path(entry.path).name for entry in index}
+    assert {"fleet.yaml", "service.yaml", "web.yaml"} <= names
+    found = {path.relative_to(state) for path in state.rglob("*")}
+    assert [path for path in found if path.name in names | {".git", "index"}] == []
 
 
 def test_a_pin_of_three_megabytes_stops_its_service_alone(lab: Lab) -> None:

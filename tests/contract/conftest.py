@@ -1,4 +1,4 @@
-"""Every front of a cluster: in memory, over HTTP, and the real control plane."""
+"""Every front of a cluster, in memory, over HTTP and the real control plane; and every way to a Git server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PLANES
-from tests.contract.kube_fronts import Front, http, memory, real
+from tests.contract.git_ways import ServedWorld, served_world
+from tests.contract.kube_fronts import Front, memory, real
+from tests.contract.kube_fronts import http as over_http
+from tests.gitservers.served import PUSHABLE, Way
 
 
 @pytest.fixture(
@@ -23,7 +26,7 @@ def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Front]:
     if request.param == "real":
         yield real(request.getfixturevalue(PLANES)["dev-1"], tmp_path)
         return
-    with (memory if request.param == "memory" else http)(tmp_path) as made:
+    with (memory if request.param == "memory" else over_http)(tmp_path) as made:
         yield made
 
 
@@ -33,3 +36,24 @@ def space(front: Front) -> str:
     name = f"contract-{uuid.uuid4().hex[:8]}"
     front.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
+
+
+@pytest.fixture(params=PUSHABLE)
+def pushable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedWorld]:
+    """Every way that takes pushes."""
+    with served_world(request.param, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[ServedWorld]:
+    """One way, where the way makes no difference."""
+    with served_world(Way.HTTP, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[ServedWorld]:
+    """A mirror's own troubles need no server."""
+    with served_world(Way.LOCAL, tmp_path) as world:
+        yield world

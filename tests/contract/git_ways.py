@@ -94,6 +94,11 @@ class ServedWorld(GitWorld):
         return open_repository(replace(self.served.access, **changes), clock=StoppedClock())  # type: ignore[arg-type]
 
 
+def one_commit(world: ServedWorld) -> CommitId:
+    """Returns a commit of ours on top of what people have, not pushed yet."""
+    return world.repo.commit(world.repo.fetch(), {"y": b"1"}, "y")
+
+
 class _ServedPeople:
     """People over a served repository.
 

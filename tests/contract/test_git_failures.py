@@ -33,11 +33,10 @@ from reconciler.errors import (
     TransientError,
     Unreachable,
 )
-from reconciler.model.names import CommitId
 from reconciler.ports.git import PushOutcome
-from tests.contract.git_ways import ServedWorld, StoppedClock, served_world
+from tests.contract.git_ways import ServedWorld, StoppedClock, one_commit, served_world
 from tests.gitservers.hooks import HangUp
-from tests.gitservers.served import PUSHABLE, Way
+from tests.gitservers.served import Way
 from tests.gitservers.ssh import make_key
 from tests.ports import free_port
 from tests.processes import children
@@ -46,24 +45,6 @@ pytestmark = pytest.mark.git_server
 
 SHORT_S = 2.0
 """A time limit that a test waits for; an exchange itself takes a tenth of it."""
-
-
-@pytest.fixture(params=PUSHABLE)
-def pushable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedWorld]:
-    """Every way that takes pushes."""
-    with served_world(request.param, tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-def http(tmp_path: Path) -> Iterator[ServedWorld]:
-    """One way, where the way makes no difference."""
-    with served_world(Way.HTTP, tmp_path) as world:
-        yield world
-
-
-def one_commit(world: ServedWorld) -> CommitId:
-    return world.repo.commit(world.repo.fetch(), {"y": b"1"}, "y")
 
 
 _strangers: set[int] = set()

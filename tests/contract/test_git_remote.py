@@ -23,13 +23,6 @@ def any_way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedWo
         yield world
 
 
-@pytest.fixture(params=PUSHABLE)
-def pushable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedWorld]:
-    """Every way that takes pushes."""
-    with served_world(request.param, tmp_path) as world:
-        yield world
-
-
 def test_links_and_submodules_keep_their_modes(any_way: ServedWorld) -> None:
     git = any_way.served.repository.git
     link = git("hash-object", "-w", "--stdin", stdin=b"/etc/passwd")

@@ -28,8 +28,9 @@ MAPPED_BYTES_MAX = 256 * 1024 * 1024
 LOCK_POLL_S = 0.05
 """Between tries for the lock; short beside the exchange that it waits for."""
 
-STALE_PACK_S = 3600.0
-"""No exchange lives this long, so a half-written pack of this age belongs to nobody."""
+DRAFT_EXCHANGES = 3
+"""An exchange is ended at its time limit, and another process's may be somewhat longer than ours. A
+half-written pack that is older than so many belongs to nobody, and each may have a gibibyte."""
 
 ASIDE_MAX = 9
 """Foreign folders kept aside; a tenth means that something keeps putting them there."""
@@ -192,13 +193,17 @@ class Mirror:
             if self._is_ours(former):
                 shutil.rmtree(former, ignore_errors=True)
 
-    def remove_leftovers(self) -> None:
-        """Removes what a killed exchange left; only while `locked`, so that nobody owns it."""
+    def remove_leftovers(self, exchange_s: float) -> None:
+        """Removes what a killed exchange left; only while `locked`, so that no fetch owns it.
+
+        Args:
+            exchange_s: How long an exchange may take: a push, which waits for no lock, may fetch too.
+        """
         for lock in (self._path / "refs").rglob("*.lock"):
             lock.unlink(missing_ok=True)
         for lock in self._path.glob("*.lock"):
             lock.unlink(missing_ok=True)
-        oldest_s = time.time() - STALE_PACK_S
+        oldest_s = time.time() - DRAFT_EXCHANGES * exchange_s
         for draft in (self._path / "objects" / "pack").iterdir():
             is_pack = draft.suffix in (".pack", ".idx", ".rev", ".keep")
             if not is_pack and draft.stat().st_mtime < oldest_s:

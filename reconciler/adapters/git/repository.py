@@ -56,7 +56,7 @@ class GitRepository(MirrorHistory):
             self._mirror.locked(self._access.timeout_s),
         ):
             if self._mirror.is_sound():
-                self._mirror.remove_leftovers()
+                self._mirror.remove_leftovers(self._access.timeout_s)
                 try:
                     return self._fetch_into(self._mirror.path)
                 except MirrorBroken:

@@ -33,7 +33,7 @@ def peak_kib(pid: int) -> int:
 
 @contextmanager
 def child_peaks(pid: int) -> Iterator[Mapping[str, int]]:
-    """Watches the children that a process has meanwhile; yields the most KiB that one had, by its name."""
+    """Watches the children that a process has meanwhile; yields the most KiB that one had, by what it runs."""
     peaks: dict[str, int] = defaultdict(int)
     stopping = threading.Event()
 
@@ -54,8 +54,14 @@ def child_peaks(pid: int) -> Iterator[Mapping[str, int]]:
 
 def _note_peak(pid: int, peaks: dict[str, int]) -> None:
     with suppress(OSError):
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        name = _program(pid)
         peaks[name] = max(peaks[name], peak_kib(pid))
+
+
+def _program(pid: int) -> str:
+    """Returns the module that a process runs, or its program; until that is begun it is as its parent is."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return words[words.index("-m") + 1] if "-m" in words else Path(words[0]).name
 
 
 def processor_s(pid: int) -> float:

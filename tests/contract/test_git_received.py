@@ -55,7 +55,7 @@ def test_an_object_that_swells_past_the_memory_allowed_ends_its_own_process_alon
     ):
         limited.fetch()
     # The program itself and its libraries are mapped from files, which no limit counts.
-    assert 0 < peaks_kib["python"] < 125 * 1024
+    assert 0 < peaks_kib["reconciler.adapters.git.exchange_process"] < 125 * 1024
     assert on_disk_bytes(http) < 1024 * 1024, "what it swells to is written nowhere"
     assert http.repo.fetch() == http.people.tip()
 

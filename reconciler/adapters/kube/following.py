@@ -43,26 +43,32 @@ class Followed:
         self._make = make
         self._name = name
         self._lock = threading.Lock()
-        self._made = make()
-        self._read_as = _stamp(self._made.files)
+        self._made, self._read_as = self._read()
 
     def __call__(self) -> ApiClient:
         """Returns a client; the files are looked at, and read again only when they changed."""
         with self._lock:
             now = _stamp(self._made.files)
             if now != self._read_as:
-                self._read_as = now
-                self._read()
+                self._follow(now)
             return self._made.api
 
-    def _read(self) -> None:
+    def _follow(self, now: Stamp) -> None:
         try:
-            self._made = self._make()
+            self._made, self._read_as = self._read()
         except InvalidInput as error:
+            self._read_as = now
             _log.warning("credentials-kept", cluster=self._name, error=str(error))
             return
-        self._read_as = _stamp(self._made.files)
         _log.info("credentials-reread", cluster=self._name)
+
+    def _read(self) -> tuple[Made, Stamp]:
+        """Reads once to learn which files there are, and once more after they were looked at.
+
+        So what is written in between differs from what was looked at, and is read the next time.
+        """
+        stamp = _stamp(self._make().files)
+        return self._make(), stamp
 
 
 def _stamp(files: tuple[Path, ...]) -> Stamp:

@@ -7,6 +7,7 @@ from reconciler.model.actions import Action, Deliver, Examine, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned, View
+from reconciler.shell.clusters import UNASKED
 
 AT_REST = frozenset(
     {
@@ -39,7 +40,7 @@ AT_REST = frozenset(
 def is_settled(view: View) -> bool:
     """Tells whether every cell is proven, or held by something that time alone does not change."""
     head = view.head
-    if head.snapshot is None:
+    if head.snapshot is None or not UNASKED.isdisjoint(view.unreachable.values()):
         return False
     is_refused = head.halted is not None or head.commit != head.snapshot.commit
     if head.error and not is_refused:

@@ -128,6 +128,13 @@ def _other(part: Part) -> str:
 def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
     for cell in view.earlier:
+        if cell.other:
+            return _unknown(
+                name,
+                Reason.OTHER_INSTALLATION,
+                f"the promotion record of {cell.environment} belongs to the installation {cell.other}",
+                CHANGES[Reason.OTHER_INSTALLATION],
+            )
         if not cell.record_known:
             return _unknown(
                 name,
@@ -137,8 +144,9 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
+            # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(held, due_in_s=left_s)
+            return replace(held, due_in_s=left_s or None)
         failing = _failing(cell, wanted)
         if failing is not None:
             return _closed(

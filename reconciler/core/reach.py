@@ -86,8 +86,12 @@ def reach(cell: Cell, rollout: Rollout) -> Reach:
 
 def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
     """Returns the members that may be given the revision now, as many as may change at once."""
-    # One that does not answer takes nobody's place.
-    unbegun = [m for m in reach.members if m.reachable and not has_begun(m, rollout.revision)]
+    # One that does not answer takes nobody's place, and neither does one that is not ours.
+    unbegun = [
+        m
+        for m in reach.members
+        if m.reachable and not m.other and not has_begun(m, rollout.revision)
+    ]
     fresh = tuple(m for m in unbegun if m.known)
     most = rollout.policy.max_concurrent
     if most is None:

@@ -130,7 +130,9 @@ def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     to_begin = deliveries(view, revision, may_begin(how_far, rollout))
     held = _held_before_wave(view, revision) if to_begin else None
     if held is not None:
-        return (*strays, *again, held)
+        deadline_s = rollout.policy.progress_deadline_s
+        late = late_of(view, how_far.waited_for(), revision, deadline_s)
+        return (*strays, *again, held if held.page else late or held)
     orders = (*again, *to_begin)
     if is_news(view, orders):
         return (*strays, *orders)
@@ -149,12 +151,12 @@ def is_news(view: CellView, orders: tuple[Deliver, ...]) -> bool:
 def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | Prove:
     policy = rollout.policy
     soak_s = policy.soak_s if how_far.is_last else policy.between_s
-    failing = late_of(view, how_far.waited_for(), rollout.revision, policy.progress_deadline_s)
-    if failing is not None:
-        return failing
     late = [m for m in how_far.waited_for() if not is_healthy(m, rollout.revision, for_s=soak_s)]
     if late:
-        return _waiting_for(view, _last(late, rollout.revision), rollout, soak_s)
+        # Whom a person must help is told first, whatever else is waited for.
+        holds = (_waiting_for(view, member, rollout, soak_s) for member in late)
+        last = _waiting_for(view, _last(late, rollout.revision), rollout, soak_s)
+        return next((hold for hold in holds if hold.page), last)
     if how_far.gone is not None:
         version = rollout.revision.release.version
         message = f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {how_far.gone}"
@@ -271,7 +273,7 @@ def late_of(
     view: CellView, members: tuple[Member, ...], revision: Revision, deadline_s: float
 ) -> Hold | None:
     """Returns the Hold of the first member that cannot be given what was ordered, and will not be by waiting alone."""
-    failed = (m for m in members if has_failed(m, revision))
+    failed = (m for m in members if has_failed(m, revision) or m.retry_in_s is not None)
     return next(filter(None, (_is_late(view, m, revision, deadline_s) for m in failed)), None)
 
 
@@ -281,7 +283,8 @@ def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: flo
     if has_failed(member, revision) and member.is_held_by_others:
         message = f"{version} cannot take over {member.cluster}: {what}"
         return _hold(view, Reason.ADOPTION_DIFFERS, message, page=True)
-    if has_begun(member, revision) and member.waiting_s >= deadline_s:
+    is_asked = has_begun(member, revision) or member.retry_in_s is not None
+    if is_asked and member.waiting_s >= deadline_s:
         message = f"{version} is not current on {member.cluster} in time: {what}"
         return _hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
     return None

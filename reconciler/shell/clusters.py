@@ -21,7 +21,7 @@ from reconciler.schema.crds import crds
 from reconciler.shell.executor.cluster import ClusterExecutor
 from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.executor.orders import CellKey, Rights
-from reconciler.shell.executor.pulse import Pulse
+from reconciler.shell.executor.pulse import NOT_ASKED, Pulse
 from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.runner import Runner, Wake
 from reconciler.shell.watching import KindWatch
@@ -32,6 +32,8 @@ ASLEEP_S = 600.0
 _log = structlog.get_logger(__name__)
 
 NOT_CONNECTED = "it is not connected yet"
+UNASKED = frozenset({NOT_CONNECTED, NOT_ASKED})
+"""Why nothing is known of a cluster to which nothing was said so far."""
 
 
 @dataclass(frozen=True, slots=True)

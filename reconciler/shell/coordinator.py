@@ -282,9 +282,10 @@ class Coordinator:
         """Returns the seconds until a hold may change by time alone; None: only an event changes it."""
         if hold.due_at is not None:
             left_s = (hold.due_at - self._clock.now()).total_seconds()
-            # What should have changed by now is waited for as any event is.
-            return left_s if left_s > 0.0 else None
-        return hold.due_in_s
+        else:
+            left_s = hold.due_in_s or 0.0
+        # What should have changed by now is waited for as any event is.
+        return left_s if left_s > 0.0 else None
 
     def _wait_s(self) -> float:
         now_s = self._clock.monotonic_s()

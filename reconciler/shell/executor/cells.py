@@ -81,7 +81,8 @@ class CellState:
         objects: What is applied, as far as this process knows; None while that is being changed.
         seen: The last look, which speaks of `objects.revision` and of no other; None: not looked yet.
         soak: How long that was seen healthy.
-        asked_s: Monotonic time at which the present revision was asked for by this process.
+        asked_s: Monotonic time at which the present revision was asked for, as this process saw it.
+        asked_for: That revision; None before a record was seen.
         drift_settled: Objects whose difference the server itself called none, by resourceVersion.
     """
 
@@ -91,6 +92,7 @@ class CellState:
     soak: Soak = field(default_factory=Soak)
     drift_settled: dict[ObjectRef, str] = field(default_factory=dict)
     asked_s: float = 0.0
+    asked_for: RevisionId | None = None
     examined: Examined | None = None
     trouble: MemberHealth | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from reconciler.shell.executor.applying import CannotApply
 from reconciler.shell.executor.backlog import Backlog, Trouble
 from reconciler.shell.executor.cells import health_of
 from reconciler.shell.executor.delivering import NOTHING_TO_APPLY, Deliveries
-from reconciler.shell.executor.examining import examine
+from reconciler.shell.executor.examining import Examinations, examine
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.keeping import Keeper
 from reconciler.shell.executor.known import KnownRecords
@@ -45,6 +44,9 @@ BLIND_S = 60.0
 
 LONGEST_S = 30.0
 OTHERS = "OtherInstallation"
+
+UNREAD_S = 2.0
+"""A comparison that is put off for longer than this has failed often enough to be told as it is."""
 
 SUSPENDED_S = 2.0
 """A suspension ends by time alone, and whoever waits for that waits for the clock."""
@@ -90,8 +92,7 @@ class ClusterExecutor:
         self._rights = rights = replace(rights, may_write=self._may_write(rights))
         self._on_change = on_change
         self._wake: Callable[[], None] = lambda: None
-        self._lock = threading.Lock()
-        self._examinations: dict[CellKey, Examination] = {}
+        self._examinations = Examinations(clock)
         self._suspended: dict[CellKey, Suspension | None] = {}
         self._is_blind = True
         self._teller = Teller(name, clock, on_event)
@@ -154,11 +155,8 @@ class ClusterExecutor:
             and former.live is not LiveState.UNKNOWN
             and former.kept_for_s(self._clock.monotonic_s()) > 0.0
         )
-        with self._lock:
-            if is_known or examination.key in self._examinations:
-                return
-            self._examinations[examination.key] = examination
-        self._wake()
+        if not is_known and self._examinations.put(examination):
+            self._wake()
 
     def lacks_objects(self, key: CellKey) -> bool:
         """Whether what a cell was asked for last is not stored here, so that it must be rendered."""
@@ -177,8 +175,8 @@ class ClusterExecutor:
     def is_settled(self) -> bool:
         """Whether everything of which this cluster has a record has been read and looked at."""
         seen = all(self._looks.is_fresh(k) for k, r in self._records.items() if is_applied(r))
-        with self._lock:
-            waits = bool(self._examinations)
+        # What could not be read for a while is an answer as well: it is not known.
+        waits = self._examinations.due_s() < self._clock.monotonic_s() + UNREAD_S
         return seen and not waits and self._watched_records.is_fresh
 
     def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
@@ -240,6 +238,7 @@ class ClusterExecutor:
     def _note_record(self, event: WatchEvent) -> None:
         key = self._records.note(event)
         if key is not None:
+            self._looks.note_asked(key, self._records.get(key))
             self._looks.touch(key)
             self._on_change(key)
             self._wake()
@@ -260,7 +259,7 @@ class ClusterExecutor:
         if self._examine_one() or self._deliver_one():
             return 0.0
         _, due_s = self._backlog.first()
-        due_in_s = due_s - self._clock.monotonic_s()
+        due_in_s = min(due_s, self._examinations.due_s()) - self._clock.monotonic_s()
         return max(0.0, min(LONGEST_S, wait_s, due_in_s, self._keeper.step()))
 
     def _drop_orders(self) -> None:
@@ -268,8 +267,7 @@ class ClusterExecutor:
         for key in self._backlog.clear():
             self._looks.touch(key)
             self._on_change(key)
-        with self._lock:
-            self._examinations.clear()
+        self._examinations.clear()
 
     def _stopped(self, key: CellKey) -> Suspension | None:
         """Returns by which word of a person all writes to a cell are stopped, if they are."""
@@ -289,9 +287,7 @@ class ClusterExecutor:
         return SUSPENDED_S if any(found.values()) else LONGEST_S
 
     def _examine_one(self) -> bool:
-        with self._lock:
-            key = next(iter(self._examinations), None)
-            examination = self._examinations.pop(key) if key is not None else None
+        examination = self._examinations.take()
         if examination is None:
             return False
         found = examine(
@@ -304,6 +300,7 @@ class ClusterExecutor:
         state = self._looks.state(examination.key)
         with self._looks.lock:
             state.examined = found
+        self._examinations.note(found, examination.key)
         self._on_change(examination.key)
         return True
 

@@ -96,6 +96,14 @@ class Looks:
             # What an earlier process asked for has had no time from this one yet.
             return self._cells.setdefault(key, CellState(asked_s=self._clock.monotonic_s()))
 
+    def note_asked(self, key: CellKey, record: ServiceRecord | None) -> None:
+        """Takes what a cell is asked for, by whichever coordinator: that begins to be waited for."""
+        state = self.state(key)
+        with self.lock:
+            was, state.asked_for = state.asked_for, record.revision.id if record else None
+            if was is not None and state.asked_for not in (None, was):
+                state.asked_s = self._clock.monotonic_s()
+
     def is_fresh(self, key: CellKey) -> bool:
         """Whether a cell has been looked at, and nothing that it rests on has grown old."""
         with self.lock:

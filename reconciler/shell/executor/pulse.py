@@ -20,6 +20,8 @@ BEAT_S = 5.0
 BEAT_WHILE_DOWN_S = 2.0
 """Sooner while it is down, since roll-backs wait for it; still next to nothing for its API server."""
 
+NOT_ASKED = "it has not been asked yet"
+
 
 class Pulse:
     """Reads the reconciler's own namespace of one cluster; its annotations may suspend the cluster.
@@ -59,7 +61,7 @@ class Pulse:
         self.is_reachable = False
         self.was_asked = False
         self.suspended: Suspension | None = None
-        self.error = "it has not been asked yet"
+        self.error = NOT_ASKED
         self.last_answer_s = clock.monotonic_s()
 
     @property

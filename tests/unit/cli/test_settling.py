@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.cli.settling import is_settled
 from reconciler.model.facts import Cell
+from reconciler.model.names import ClusterName
 from tests.fakes.facts import PROD, V1, V2, cell, failing, record, rollout
 from tests.fakes.views import seen
 
@@ -28,3 +29,12 @@ def test_another_order_beside_one_that_waits_for_a_person_is_waited_for() -> Non
 
 def test_a_new_release_is_waited_for_where_the_former_one_waits_for_a_person() -> None:
     assert not is_settled(seen(failing(ROLLING, "prod-3", "AdoptionDiffers", revision=V1)))
+
+
+@pytest.mark.parametrize(
+    ("why", "ends"),
+    [("it is not connected yet", False), ("it has not been asked yet", False), ("refused", True)],
+)
+def test_every_cluster_is_asked_once_before_it_ends(why: str, ends: bool) -> None:
+    view = seen(PROVEN, unreachable={ClusterName("prod-3"): why})
+    assert is_settled(view) == ends

@@ -141,3 +141,10 @@ def test_a_gate_that_holds_says_when_time_alone_may_open_it(
     assert (gate.due_in_s, gate.due_at) == due
     (hold,) = (a for a in planned(dev, WANTS_2, fleet=seen.fleet) if isinstance(a, Hold))
     assert (hold.due_in_s, hold.due_at) == due
+
+
+def test_a_soak_that_is_over_and_not_written_down_is_no_time_to_wait_for() -> None:
+    """The home refuses the proof, or dev is only observed: whatever ends that is an event."""
+    over = record(DEV, V2, rollout=rollout(V2), proofs=())
+    (hold,) = (a for a in planned(cell(DEV, over), WANTS_2) if isinstance(a, Hold))
+    assert (hold.reason, hold.due_in_s) == (Reason.WAITING_FOR_PROOF, None)

@@ -18,6 +18,7 @@ from tests.fakes.facts import (
     NOW,
     PROD,
     STAGING,
+    STARTING,
     UNREAD,
     UNTOUCHED,
     V1,
@@ -35,6 +36,7 @@ from tests.fakes.facts import (
 )
 
 DIFFERS = "AdoptionDiffers"
+ROLLING_2 = record(PROD, V2, rollout=rollout(V2, PROD))
 TOOK_LONG_S = 601.0
 
 
@@ -190,3 +192,36 @@ def test_an_order_says_what_the_pin_says_of_what_is_not_ours(overwrite: bool) ->
     wanted = ask(V1, PROD, adopt_overwrite=overwrite)
     (order,) = planned(cell(PROD, record(PROD), wanted, on={"prod-3": None}))
     assert isinstance(order, Deliver) and order.overwrite == overwrite
+
+
+def retrying(given: Cell, cluster: str, **changes: Any) -> Cell:
+    """Returns a cell where an order to a cluster is tried again, and nothing was written down of it."""
+    members = (
+        replace(m, retry_in_s=5.0, **changes) if m.cluster == cluster else m for m in given.members
+    )
+    return replace(given, members=tuple(members))
+
+
+@pytest.mark.parametrize(("waiting_s", "page"), [(5.0, False), (TOOK_LONG_S, True)])
+def test_what_is_proven_and_is_tried_again_for_long_pages(waiting_s: float, page: bool) -> None:
+    joined = cell(PROD, record(PROD), on={"prod-3": None})
+    assert any(p for _, p in paged(retrying(joined, "prod-3", waiting_s=waiting_s))) == page
+
+
+def test_what_is_tried_again_hides_nobody_whom_a_person_must_help() -> None:
+    given = retrying(cell(PROD, ROLLING_2, ask(V2, PROD), on={"prod-2": V1}), "prod-2")
+    members = (
+        replace(m, health=STARTING, healthy_s=0, waiting_s=TOOK_LONG_S)
+        if m.cluster == "prod-3"
+        else m
+        for m in given.members
+    )
+    assert paged(replace(given, members=tuple(members))) == [(Reason.PROGRESS_DEADLINE, True)]
+
+
+def test_a_pause_before_the_next_wave_hides_nobody_whom_a_person_must_help() -> None:
+    rules = policy(PROD, waves=(("prod-1", "prod-2"), ("prod-3",)), max_concurrent=2)
+    now = record(PROD, V2, rollout=rollout(V2, PROD, policy=rules))
+    wanted = ask(V2, PROD, policy=rules, paused=True)
+    given = failing(cell(PROD, now, wanted, on={"prod-2": V1, "prod-3": V1}), "prod-1", DIFFERS)
+    assert paged(given) == [(Reason.ADOPTION_DIFFERS, True)]

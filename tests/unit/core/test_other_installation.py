@@ -90,3 +90,13 @@ def test_status_names_it_and_takes_it_for_no_record_that_could_not_be_read() -> 
     (found,) = document["cells"]
     assert (found["reason"], found["phase"]) == (Reason.OTHER_INSTALLATION, "Held")
     assert document["errors"] == []
+
+
+def test_what_another_installation_has_before_is_told_as_its_own() -> None:
+    before = replace(cell(DEV, None, ask(V2)), other="blue", record_known=False)
+    (hold,) = (
+        a
+        for a in planned(before, cell(STAGING, record(STAGING), ask(V2, STAGING)))
+        if isinstance(a, Hold)
+    )
+    assert hold.reason is Reason.OTHER_INSTALLATION and "blue" in hold.message

@@ -162,3 +162,9 @@ def test_the_wave_that_is_told_is_the_one_that_is_waited_for(quorum: int, wave: 
     )
     assert given.record is not None and given.record.rollout is not None
     assert reach(given, given.record.rollout).wave == wave
+
+
+def test_one_of_another_installation_takes_nobodys_place() -> None:
+    others = {"synced": False, "record": None, "other": "blue"}
+    given = prod(ONE, {"prod-2": others}, max_concurrent=1)
+    assert said(planned(*BEFORE, given)) == ["Deliver prod-3 2.0.0"]

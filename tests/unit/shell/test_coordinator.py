@@ -11,6 +11,7 @@ from reconciler.errors import Denied, ReconcilerError
 from reconciler.model.actions import Action, Admit, Deliver, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, ServiceName
+from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, View
 from reconciler.shell.asking import Asker
 from reconciler.shell.coordinator import AGAIN_S, Coordinator
@@ -157,6 +158,13 @@ def test_what_could_not_be_done_is_told_where_it_was_to_be_done_and_the_rest_is_
     assert hold in turning.acted, "it is an event, too"
     assert not any("ActionFailed" in str(a.reason) for a in planned.of(PROD))
     assert phase_of(CELLS[0], planned.of(DEV)) is Phase.HELD
+
+
+def test_what_is_due_now_is_waited_for_as_an_event_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    turning = Turning(answers_in_s=0.0)
+    hold = Hold(WEB, DEV, Reason.WAITING_FOR_PROOF, "its soak is over", due_in_s=0.0)
+    monkeypatch.setattr("reconciler.shell.coordinator.plan_service", lambda *seen: (hold,))
+    assert turning.coordinator.step() > 1
 
 
 @pytest.mark.parametrize("is_saved", [True, False])

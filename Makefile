@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BUILT := cluster or helm
 
-.PHONY: setup fmt check test tools cluster-test races recordings sim bench docs demo chart lock
+.PHONY: setup fmt check test test-apart test-built tools cluster-test races recordings sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -28,7 +29,13 @@ check: setup
 
 # Most tests wait more than they compute, so that two cores do for six at a time.
 test: tools
-	$(BIN)/pytest -q -n 6 --dist loadgroup tests
+	$(MAKE) --no-print-directory --jobs 2 --keep-going test-built test-apart
+
+test-apart: setup
+	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not ($(BUILT))" tests
+
+test-built: tools
+	$(BIN)/pytest -q -n 3 --dist loadgroup -m "$(BUILT)" tests
 
 # The real control plane and other real parts, built from their Go modules once and kept outside the clone; that takes
 # both cores for eight minutes, in which no test is slowed down by it.

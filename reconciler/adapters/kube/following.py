@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from reconciler.errors import InvalidInput
 
 _log = structlog.get_logger(__name__)
 
-Stamp = tuple[tuple[int, ...], ...]
+Stamp = tuple[int, ...]
+
+COARSE_NS = 20_000_000
+"""How far a file's time may be behind the clock's: kernels write it by their tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,42 +47,47 @@ class Followed:
         self._make = make
         self._name = name
         self._lock = threading.Lock()
-        self._made, self._read_as = self._read()
+        self._made, self._read_as = self._read({})
 
     def __call__(self) -> ApiClient:
         """Returns a client; the files are looked at, and read again only when they changed."""
         with self._lock:
-            now = _stamp(self._made.files)
+            now = {file: _stamp(file) for file in self._made.files}
             if now != self._read_as:
                 self._follow(now)
             return self._made.api
 
-    def _follow(self, now: Stamp) -> None:
+    def _follow(self, now: Mapping[Path, Stamp]) -> None:
         try:
-            self._made, self._read_as = self._read()
+            self._made, self._read_as = self._read(now)
         except InvalidInput as error:
             self._read_as = now
             _log.warning("credentials-kept", cluster=self._name, error=str(error))
             return
         _log.info("credentials-reread", cluster=self._name)
 
-    def _read(self) -> tuple[Made, Stamp]:
-        """Reads once to learn which files there are, and once more after they were looked at.
+    def _read(self, looked_at: Mapping[Path, Stamp]) -> tuple[Made, Mapping[Path, Stamp]]:
+        """Reads the files; what may have been written since they were read counts as not read.
 
-        So what is written in between differs from what was looked at, and is read the next time.
+        Args:
+            looked_at: Files that are known, as they were just before.
         """
-        stamp = _stamp(self._make().files)
-        return self._make(), stamp
+        began_ns = time.time_ns()
+        made = self._make()
+        found = {file: looked_at.get(file) or _settled(file, began_ns) for file in made.files}
+        return made, found
 
 
-def _stamp(files: tuple[Path, ...]) -> Stamp:
+def _settled(file: Path, began_ns: int) -> Stamp:
+    """Returns the stamp of a file that is known since it was read; nothing where it is as new as that."""
+    stamp = _stamp(file)
+    return stamp if stamp and stamp[0] < began_ns - COARSE_NS else ()
+
+
+def _stamp(file: Path) -> Stamp:
     """Returns what differs once a file is written or replaced, behind a symbolic link as well."""
-    found: list[tuple[int, ...]] = []
-    for file in files:
-        try:
-            stat = file.stat()
-        except OSError:
-            found.append(())
-        else:
-            found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-    return tuple(found)
+    try:
+        stat = file.stat()
+    except OSError:
+        return ()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -78,7 +78,8 @@ def test_it_holds_for_as_long_as_it_lasts_and_goes_on_when_it_is_over(
 ) -> None:
     world = released(fate, pace=Pace(pull_every_s=4))
     world.pass_(DEADLINE_S - 15)
-    assert {e.reason for e in held(world)} == {"Progressing"}
+    # Just after it was applied it may be told before it was looked at.
+    assert {e.reason for e in held(world)} - {"ClusterUnknown"} == {"Progressing"}
     world.pass_(150)
     late = held(world)[-1]
     assert (late.reason, PAGE in late.detail) == ("ProgressDeadline", True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from reconciler.core import gates, rolling
+from reconciler.core.holding import hold
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Adopt, Examine, Hold
+from reconciler.model.actions import Action, Adopt, Examine
 from reconciler.model.facts import LiveState, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import RenderDigest
@@ -21,21 +22,21 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
     decided before every cluster of the cell has been read, or by one who may admit nothing.
     """
     if view.fleet.halted:
-        return (_hold(view, view.fleet.halted_reason or Reason.NOT_LEADING, view.fleet.halted),)
+        return (hold(view, view.fleet.halted_reason or Reason.NOT_LEADING, view.fleet.halted),)
     for member in view.cell.members:
         if not member.reachable:
-            return (_hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)
+            return (hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)
         if member.other:
             return (rolling.others(view, member),)
         if not member.synced:
-            return (_hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read"),)
+            return (hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read"),)
     recorded = [m for m in view.cell.members if m.record is not None and not m.is_untouched]
     if recorded:
         return _from_clusters(view, recorded)
     wanted = view.cell.ask.wanted
     if wanted is None:
         reason = view.cell.ask.reason or Reason.GIT_UNKNOWN
-        return (_hold(view, reason, view.cell.ask.message),)
+        return (hold(view, reason, view.cell.ask.message),)
     return _from_live(view, wanted)
 
 
@@ -52,7 +53,7 @@ def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]
     versions = ", ".join(sorted({r.release.version for r in revisions.values()}))
     what = f"the clusters' own records say {versions}" + ("" if everywhere else ", and not on all")
     message = f"the promotion record is gone and {what}"
-    return (_hold(view, Reason.ADOPTION_DIFFERS, message, page=True),)
+    return (hold(view, Reason.ADOPTION_DIFFERS, message, page=True),)
 
 
 def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
@@ -72,8 +73,8 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
             f"what is live on {names} differs from the pin; see `reconciler diff "
             f"{view.service} {view.environment}`, then say `adopt: overwrite` in the pin"
         )
-        again, again_s = _examinations(view, wanted, differing), _again_in_s(view, differing)
-        held = _hold(view, Reason.ADOPTION_DIFFERS, message, page=True, due_in_s=again_s)
+        again, again_s = _examinations(view, wanted, differing), _again_in_s(differing)
+        held = hold(view, Reason.ADOPTION_DIFFERS, message, page=True, due_in_s=again_s)
         return (*again, held)
     ill = [
         m
@@ -83,7 +84,7 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
     if ill:
         what = ill[0].health.message or ill[0].health.status
         message = f"what is live on {ill[0].cluster} equals the pin but is not healthy: {what}"
-        held = _hold(view, Reason.ADOPTION_PENDING, message, due_in_s=_again_in_s(view, ill))
+        held = hold(view, Reason.ADOPTION_PENDING, message, due_in_s=_again_in_s(ill))
         return (*_examinations(view, wanted, ill), held)
     return (_adopt(view, wanted, "what is live equals the pin"),)
 
@@ -96,10 +97,10 @@ def _examinations(view: CellView, wanted: Revision, members: list[Member]) -> tu
     )
 
 
-def _again_in_s(view: CellView, members: list[Member]) -> float | None:
+def _again_in_s(members: list[Member]) -> float | None:
     """Returns the seconds until the first of them is compared again; None while that is being done."""
     left_s = min(m.live_for_s for m in members)
-    return left_s if view.fleet.keeps_time and left_s > 0.0 else None
+    return left_s if left_s > 0.0 else None
 
 
 def _admit(view: CellView, wanted: Revision) -> tuple[Action, ...]:
@@ -129,14 +130,3 @@ def _renders(view: CellView, revision: Revision) -> RenderDigest | None:
     if ask.wanted is not None and ask.wanted.id == revision.id:
         return ask.renders
     return applied_everywhere(view.cell.members)
-
-
-def _hold(
-    view: CellView,
-    reason: Reason,
-    message: str,
-    *,
-    page: bool = False,
-    due_in_s: float | None = None,
-) -> Hold:
-    return Hold(view.service, view.environment, reason, message, page=page, due_in_s=due_in_s)

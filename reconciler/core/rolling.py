@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
+from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
@@ -71,7 +72,7 @@ def reject_if_bad(
         return None
     if view.service in view.fleet.platform_incident:
         message = f"{bad.message}; others turned bad at the same time"
-        return _hold(view, Reason.PLATFORM_INCIDENT, message, page=True)
+        return hold(view, Reason.PLATFORM_INCIDENT, message, page=True)
     rejection = rejections.build(view, revision, bad.member, reason=bad.reason, message=bad.message)
     return Reject(view.service, view.environment, rejection, bad.reason, bad.message)
 
@@ -154,13 +155,13 @@ def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | P
     late = [m for m in how_far.waited_for() if not is_healthy(m, rollout.revision, for_s=soak_s)]
     if late:
         # Whom a person must help is told first, whatever else is waited for.
-        holds = (_waiting_for(view, member, rollout, soak_s) for member in late)
-        last = _waiting_for(view, _last(late, rollout.revision), rollout, soak_s)
-        return next((hold for hold in holds if hold.page), last)
+        holds = {m.cluster: _waiting_for(view, m, rollout, soak_s) for m in late}
+        last = holds[_last(late, rollout.revision).cluster]
+        return next((told for told in holds.values() if told.page), last)
     if how_far.gone is not None:
         version = rollout.revision.release.version
         message = f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {how_far.gone}"
-        return _hold(view, Reason.ORPHANED, message, page=True)
+        return hold(view, Reason.ORPHANED, message, page=True)
     return _prove(view, rollout, how_far)
 
 
@@ -203,7 +204,7 @@ def _held_before_wave(view: CellView, revision: Revision) -> Hold | None:
         return held_by(view, shut)
     ask = view.cell.ask
     if ask.wanted is None and ask.reason is not None:
-        return _hold(view, ask.reason, ask.message)
+        return hold(view, ask.reason, ask.message)
     return None
 
 
@@ -238,18 +239,18 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
     if not member.reachable:
         skip_s, message = rollout.policy.skip_after_s, f"{member.cluster} does not answer"
         left_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
-        return _hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
+        return hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
     if member.other:
         return others(view, member)
     if not member.synced:
-        return _hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
+        return hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
     if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:
         left_s = max(0.0, soak_s - member.healthy_s)
         left = f"{left_s:.0f} s of its soak are left"
         if not view.fleet.keeps_time:
             left = "its soak is not over"
         message = f"{version} is healthy on {member.cluster}; {left}"
-        return _hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
+        return hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
     deadline_s = rollout.policy.progress_deadline_s
     late = _is_late(view, member, rollout.revision, deadline_s)
     if late is not None:
@@ -260,7 +261,7 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
         # 0 while it is being tried.
         left_s = member.retry_in_s or None
     message = f"{version} on {member.cluster}: {what}"
-    return _hold(view, Reason.PROGRESSING, message, due_in_s=left_s)
+    return hold(view, Reason.PROGRESSING, message, due_in_s=left_s)
 
 
 def suspended(view: CellView, by: Suspension, *, on: str = "") -> Hold:
@@ -282,18 +283,18 @@ def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: flo
     what = member.health.message or member.health.status
     if has_failed(member, revision) and member.is_held_by_others:
         message = f"{version} cannot take over {member.cluster}: {what}"
-        return _hold(view, Reason.ADOPTION_DIFFERS, message, page=True)
+        return hold(view, Reason.ADOPTION_DIFFERS, message, page=True)
     is_asked = has_begun(member, revision) or member.retry_in_s is not None
     if is_asked and member.waiting_s >= deadline_s:
         message = f"{version} is not current on {member.cluster} in time: {what}"
-        return _hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
+        return hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
     return None
 
 
 def others(view: CellView, member: Member) -> Hold:
     """Returns the Hold of a cluster whose record is another installation's."""
     message = f"{member.cluster}: its record belongs to the installation {member.other}"
-    return _hold(view, Reason.OTHER_INSTALLATION, message, page=True)
+    return hold(view, Reason.OTHER_INSTALLATION, message, page=True)
 
 
 def held_by(view: CellView, shut: tuple[Gate, ...]) -> Hold:
@@ -310,15 +311,3 @@ def held_by(view: CellView, shut: tuple[Gate, ...]) -> Hold:
         due_in_s=first.due_in_s,
         due_at=first.due_at,
     )
-
-
-def _hold(
-    view: CellView,
-    reason: Reason,
-    message: str,
-    *,
-    page: bool = False,
-    due_in_s: float | None = None,
-) -> Hold:
-    due_in_s = due_in_s if view.fleet.keeps_time else None
-    return Hold(view.service, view.environment, reason, message, page=page, due_in_s=due_in_s)

@@ -7,6 +7,7 @@ from math import inf
 
 from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
+from reconciler.core.holding import hold
 from reconciler.core.judging import badness, is_back, is_healthy, is_refused, to_go_back
 from reconciler.core.soak_left import soak_left_s
 from reconciler.core.view import CellView
@@ -151,6 +152,6 @@ def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action
         seen = replace(proof, opens_gates=True, proven_at=view.now)
         message = f"adopted {version} was healthy on every cluster for {policy.soak_s:g} s"
         return Prove(view.service, view.environment, seen, "Soaked", message)
-    left_s = soak_left_s(lagging, admitted, for_s=policy.soak_s) if view.fleet.keeps_time else None
+    left_s = soak_left_s(lagging, admitted, for_s=policy.soak_s)
     message = f"{version} was adopted and is being observed for its soak"
-    return Hold(view.service, view.environment, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
+    return hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)

@@ -30,7 +30,8 @@ from reconciler.model.view import View
 from reconciler.ports.git import History
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.clusters import Reach
-from reconciler.shell.engine import Engine, Ports
+from reconciler.shell.engine import Engine
+from reconciler.shell.ports import Ports
 from reconciler.shell.runner import Runner, SystemClock
 
 _FLAGS: tuple[tuple[str, str, str], ...] = (

@@ -42,7 +42,12 @@ UNKNOWN_REASONS = frozenset(
 )
 REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
 WAITING_REASONS = frozenset(
-    {Reason.WAITING_FOR_PROOF, Reason.WAITING_FOR_DEPENDENCY, Reason.ADOPTION_PENDING}
+    {
+        Reason.WAITING_FOR_PROOF,
+        Reason.WAITING_FOR_DEPENDENCY,
+        Reason.ADOPTION_PENDING,
+        Reason.RENDERING,
+    }
 )
 
 

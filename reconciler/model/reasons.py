@@ -23,6 +23,7 @@ class Reason(StrEnum):
     ORPHANED = "Orphaned"
     INVALID_SERVICE = "InvalidService"
     INVALID_PIN = "InvalidPin"
+    RENDERING = "Rendering"
     RENDER_FAILED = "RenderFailed"
     NOT_SUPPORTED = "NotSupported"
     GIT_UNKNOWN = "GitUnknown"
@@ -64,6 +65,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.ORPHANED: "What is missing comes back; nothing is deleted meanwhile.",
     Reason.INVALID_SERVICE: "The file is corrected; `reconciler validate` says where.",
     Reason.INVALID_PIN: "The file is corrected; `reconciler validate` says where.",
+    Reason.RENDERING: "A moment: half a minute at the most, where nothing else is being rendered.",
     Reason.RENDER_FAILED: "The manifests are corrected; `reconciler validate` names them.",
     Reason.NOT_SUPPORTED: "The field is taken out.",
     Reason.GIT_UNKNOWN: "The remote answers.",

@@ -28,6 +28,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
+from reconciler.shell.building import BeingRendered
 from reconciler.shell.executor.orders import CellKey, Claim, Examination, Leadership, Order
 
 _log = structlog.get_logger(__name__)
@@ -166,7 +167,11 @@ class Actor:
         renders = not action.returning or executor.lacks_objects(
             (action.service, action.environment)
         )
-        rendered = self._rendered(action, asker) if asker is not None and renders else None
+        try:
+            rendered = self._rendered(action, asker) if asker is not None and renders else None
+        except BeingRendered:
+            # It is planned again as soon as that is there.
+            return
         executor.order(Order(action, claim, namespace, rendered))
 
     def _rendered(self, action: Deliver, asker: Asker) -> Rendered | None:
@@ -176,6 +181,8 @@ class Actor:
             return None
         try:
             return asker.rendered(action.service, action.environment, cluster, action.revision)
+        except BeingRendered:
+            raise
         except ReconcilerError as error:
             _log.warning("render-failed", service=action.service, error=str(error))
             return None
@@ -185,13 +192,19 @@ class Actor:
         cluster = asker.snapshot.fleet.cluster(action.cluster) if asker is not None else None
         if executor is None or cluster is None or asker is None:
             return
-        rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
+        try:
+            rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
+        except BeingRendered:
+            return
         if rendered is not None:
             key = (action.service, action.environment)
             executor.examine(Examination(key, action.revision.id, rendered))
 
     def _hold(self, action: Hold) -> None:
         """Tells of a hold once, when it begins or its reason changes; its words alone may change."""
+        if action.reason is Reason.RENDERING:
+            # Each release waits so for a moment, and what comes of it is told.
+            return
         key = (action.service, action.environment)
         now = (action.reason.value, "page" if action.page else "")
         if self._held.get(key) == now:

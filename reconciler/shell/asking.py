@@ -26,6 +26,7 @@ from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
 from reconciler.ports.git import History
 from reconciler.schema.services import ServiceAt, service_at
+from reconciler.shell.building import BeingRendered
 from reconciler.shell.rendering import Renderer
 
 SOURCES_KEPT = 2_000
@@ -72,11 +73,13 @@ class Asker:
         snapshot: An accepted HEAD.
         sources: Services at any commit.
         renderer: Renders what is asked for, so that nothing is admitted that cannot be rendered.
+        waits: Whether a build is waited for; False for whoever decides for a whole fleet.
     """
 
     snapshot: Snapshot
     sources: Sources
     renderer: Renderer
+    waits: bool = True
 
     def services(self) -> frozenset[ServiceName]:
         """Returns every service that HEAD names, broken ones included."""
@@ -127,6 +130,8 @@ class Asker:
             return self._ask(service, environment, own, earlier)
         except InvalidInput as error:
             return self._refused(service, environment, Reason.RENDER_FAILED, str(error))
+        except BeingRendered as error:
+            return self._refused(service, environment, Reason.RENDERING, error.why)
         except ReconcilerError as error:
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, str(error))
 
@@ -164,6 +169,7 @@ class Asker:
 
         Raises:
             InvalidInput: It does not render.
+            BeingRendered: It was not waited for.
             TransientError: Try again.
         """
         found = self.sources.at(service, what.release.source)
@@ -176,6 +182,7 @@ class Asker:
             environment=environment,
             cluster=cluster,
             allowed=self.snapshot.fleet.allowed,
+            waits=self.waits,
         )
 
     def _ask(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -16,16 +15,14 @@ from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, CommitId, ServiceName
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head, View
-from reconciler.ports.clock import Clock
-from reconciler.ports.git import History, Remote, Signers
+from reconciler.ports.git import History
 from reconciler.ports.kube import KubeApi
-from reconciler.ports.render import Builder
 from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.announcing import Announcer
 from reconciler.shell.asking import Asker, Sources
-from reconciler.shell.clusters import Clusters, Heard, Reach
+from reconciler.shell.clusters import Clusters, Heard
 from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
 from reconciler.shell.executor.orders import CellKey, Claim, Installation, Leadership, Rights
@@ -33,40 +30,17 @@ from reconciler.shell.gathering import Gatherer
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.pinning import ClusterPins
+from reconciler.shell.ports import Ports
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
-from reconciler.shell.runner import Runner, Wake
+from reconciler.shell.runner import Wake
 from reconciler.shell.vouching import Vouching
 
 HOME_ASKED_S = 0.25
 """How soon what waits for the home's first answer looks for it; it asks the pulse, not the home."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything the engine touches the world by.
-
-    Attributes:
-        reach: How clusters are reached, by the names of fleet.yaml.
-        home: Which of them holds the lease and the promotion records.
-        named: Clusters that are known before any fleet.yaml was read; the home need not be among them.
-        entropy: Returns so many random bytes; for the one secret that we make ourselves.
-        signers: Whose commits may change what is guarded; None: whoever can merge.
-    """
-
-    clock: Clock
-    runner: Runner
-    remote: Remote
-    history: History
-    builder: Builder
-    reach: Reach
-    home: ClusterName
-    named: tuple[ClusterName, ...] = ()
-    entropy: Callable[[int], bytes] = secrets.token_bytes
-    signers: Signers | None = None
 
 
 class Engine:
@@ -132,9 +106,7 @@ class Engine:
         )
         self._sources = Sources(ports.history, settings.repo.path)
         self.digest_key = self._digest_key(home)
-        self._renderer = Renderer(
-            ports.history, ports.builder, clock=ports.clock, key=self.digest_key.get
-        )
+        self._renderer = self._rendering()
         self._parsed = Parsed()
         self.heads = self._heads(home)
         self.reverter = self._reverter()
@@ -147,7 +119,7 @@ class Engine:
             on_event=self._on_event,
         )
         self._coordinator = self._coordinating(
-            lambda: self.heads.head, actor.act, actor.observe, self._publish
+            lambda: self.heads.head, actor.act, actor.observe, self._publish, waits=False
         )
 
     # The parts that take the most words to put together.
@@ -181,6 +153,15 @@ class Engine:
             may_write=self._may_write,
             entropy=self._ports.entropy,
             on_known=self._touch_all,
+        )
+
+    def _rendering(self) -> Renderer:
+        return Renderer(
+            self._ports.history,
+            self._ports.builder,
+            clock=self._ports.clock,
+            key=self.digest_key.get,
+            on_built=self._touch_service,
         )
 
     def _heads(self, home: KubeApi) -> Heads:
@@ -230,6 +211,7 @@ class Engine:
         announcer = self.announcer
         runner.spawn("events", announcer.step, is_waited_for=False, on_wake=announcer.on_wake)
         self.clusters.start()
+        self._renderer.queue.start(runner)
         runner.spawn("coordinator", self._coordinator.step, on_wake=self._coordinator.on_wake)
         return wake_fetch
 
@@ -267,7 +249,11 @@ class Engine:
         head = replace(self.heads.head, commit=snapshot.commit, snapshot=snapshot)
         seen: list[View] = []
         self._coordinating(
-            lambda: head, lambda action, asker: False, lambda action, asker: None, seen.append
+            lambda: head,
+            lambda action, asker: False,
+            lambda action, asker: None,
+            seen.append,
+            waits=True,
         ).step()
         return seen[-1]
 
@@ -281,13 +267,19 @@ class Engine:
     # What the parts ask of each other.
 
     def _coordinating(
-        self, head: Callable[[], Head], act: Act, observe: Observe, publish: Callable[[View], None]
+        self,
+        head: Callable[[], Head],
+        act: Act,
+        observe: Observe,
+        publish: Callable[[View], None],
+        *,
+        waits: bool,
     ) -> Coordinator:
         return Coordinator(
             clock=self._ports.clock,
             daemon_mode=lambda: self._current().mode,
             head=head,
-            asker=self._asker,
+            asker=lambda head: self._asker(head, waits=waits),
             records=self.records,
             gather=Gatherer(
                 daemon_mode=lambda: self._current().mode,
@@ -334,7 +326,7 @@ class Engine:
         """
         if not self._may_write() or self.records.suspended(key) or self.records.other(key):
             return False
-        asker = self._asker(self.heads.head)
+        asker = self._asker(self.heads.head, waits=False)
         return asker is None or asker.mode(key[0], Mode.ENFORCE) is Mode.ENFORCE
 
     def _may_write(self) -> bool:
@@ -362,12 +354,12 @@ class Engine:
             self._ports.history, commit, root=self._settings.repo.path, parsed=self._parsed
         )
 
-    def _asker(self, head: Head) -> Asker | None:
-        return self.asker_of(head.snapshot) if head.snapshot is not None else None
+    def _asker(self, head: Head, *, waits: bool) -> Asker | None:
+        return self.asker_of(head.snapshot, waits=waits) if head.snapshot is not None else None
 
-    def asker_of(self, snapshot: Snapshot) -> Asker:
-        """Returns what turns a snapshot into Asks and renders."""
-        return Asker(snapshot, self._sources, self._renderer)
+    def asker_of(self, snapshot: Snapshot, *, waits: bool = True) -> Asker:
+        """Returns what turns a snapshot into Asks and renders, and whether it waits for a build."""
+        return Asker(snapshot, self._sources, self._renderer, waits)
 
     def _facts(self, service: ServiceName) -> ServiceFacts | None:
         planned = self.view.services.get(service) if self.view else None

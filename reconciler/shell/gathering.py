@@ -255,4 +255,4 @@ def _proven(record: PromotionRecord | None) -> object:
 
 def _may_pass(ask: Ask) -> bool:
     """Whether an Ask failed for a reason that may be gone by itself."""
-    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED)
+    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

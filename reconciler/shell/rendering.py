@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from reconciler.core.assembly import ASSEMBLY, Unrenderable, assemble, effective_values
@@ -13,18 +14,19 @@ from reconciler.core.identity import is_rendered, overlay_digest, tree_digest
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Service, ServiceSource, SourceKind
 from reconciler.model.fleet import Allowed, Cluster
-from reconciler.model.names import BlobId, EnvironmentName
+from reconciler.model.names import BlobId, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, Rendered
 from reconciler.model.release import Revision, TreeEntry
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History
 from reconciler.ports.render import Builder
+from reconciler.shell.building import BeingRendered, BuildQueue
 
 CACHE_BYTES_MAX = 32 * 1024 * 1024
 """Of objects as text, for each of the two caches; in memory they take some five times as much."""
 
-ERROR_KEPT_S = 60
-"""So that a build that runs into its time limit is not tried again at every turn of the loop."""
+AGAIN_FIRST_S, AGAIN_MAX_S = 60.0, 600.0
+"""What did not build is built again after a minute, then after twice as long each time: it may burn a core."""
 
 _ERROR_WEIGHT = 1_000
 """An error's share of a cache: it counts, so that errors alone cannot grow without end."""
@@ -32,18 +34,24 @@ _ERROR_WEIGHT = 1_000
 _LINK, _SUBMODULE = 0o120000, 0o160000
 
 Value = TypeVar("Value")
+_Objects = tuple[KubeObject, ...]
+_Build = Callable[[], _Objects]
 
 
 class Renderer:
     """Renders revisions.
 
-    Safe to use from several threads; two that ask for one thing at once both render it.
+    Safe to use from several threads; two that ask for one thing at once may both render it.
+
+    Attributes:
+        queue: What is built for those who do not wait; it must be started before anybody asks so.
 
     Args:
         history: Where the files come from.
         builder: Makes raw objects of them.
-        clock: For how long an error is kept.
+        clock: For when an error is looked into again.
         key: Of this installation, for digests of Secrets; None while it is not known.
+        on_built: Told of a service when something that was not waited for is there.
         cache_bytes_max: Of objects as text, for each of the two caches.
     """
 
@@ -54,15 +62,17 @@ class Renderer:
         *,
         clock: Clock,
         key: Callable[[], bytes | None],
+        on_built: Callable[[ServiceName], None] = lambda service: None,
         cache_bytes_max: int = CACHE_BYTES_MAX,
     ) -> None:
         self._history = history
         self._builder = builder
         self._key = key
-        self._raw: _Cache[tuple[KubeObject, ...]] = _Cache(clock, cache_bytes_max, _weight)
+        self._raw: _Cache[_Objects] = _Cache(cache_bytes_max, _weight, clock)
         self._rendered: _Cache[Rendered] = _Cache(
-            clock, cache_bytes_max, lambda rendered: _weight(rendered.objects)
+            cache_bytes_max, lambda rendered: _weight(rendered.objects)
         )
+        self.queue = BuildQueue(clock, on_built)
 
     def version(self, kind: SourceKind) -> str:
         """Returns what renders a kind of source, with versions."""
@@ -77,6 +87,7 @@ class Renderer:
         environment: EnvironmentName,
         cluster: Cluster,
         allowed: Allowed,
+        waits: bool = True,
     ) -> Rendered:
         """Returns what a revision renders to on one cluster; nobody may change the objects.
 
@@ -87,30 +98,17 @@ class Renderer:
             environment: Names overlay and namespace.
             cluster: Its name and labels may stand in values.
             allowed: What fleet.yaml lets services touch.
+            waits: False for who must not wait for a build, which may take as long as it is allowed.
 
         Raises:
             InvalidInput: It does not render; with every fault that was found.
+            BeingRendered: It was not waited for, and is being built.
             TransientError: The build ran into its time limit, the mirror could not be read, or the
                 key is needed and not known.
         """
         secret_key = self._key()
         values = effective_values(revision, cluster)
         files = (tree_digest(source.tree, b""), overlay_digest(source.tree, environment))
-
-        def raw() -> tuple[KubeObject, ...]:
-            return self._build(service, source.tree, environment)
-
-        def rendered() -> Rendered:
-            return assemble(
-                self._raw.get((service.name, service.source, environment, files), raw),
-                service=service,
-                environment=environment,
-                cluster=cluster,
-                revision=revision,
-                allowed=allowed,
-                key=secret_key,
-            )
-
         # Of the revision only images and values count, and of the cluster only what is in them.
         rests_on = (
             service,
@@ -121,7 +119,44 @@ class Renderer:
             allowed,
             secret_key,
         )
-        return self._rendered.get(rests_on, rendered)
+        kept = self._rendered.find(rests_on)
+        if kept is None:
+            build = partial(self._build, service, source.tree, environment)
+            key = (service.name, service.source, environment, files)
+            objects = (self._waited_for if waits else self._soon)(service.name, key, build)
+
+            def assembled() -> Rendered:
+                return assemble(
+                    objects,
+                    service=service,
+                    environment=environment,
+                    cluster=cluster,
+                    revision=revision,
+                    allowed=allowed,
+                    key=secret_key,
+                )
+
+            kept = self._rendered.make(rests_on, assembled)
+        return kept.get()
+
+    def _waited_for(self, service: ServiceName, key: Hashable, build: _Build) -> _Objects:
+        """Returns raw objects, which are built first where they are not kept."""
+        del service
+        kept = self._raw.find(key)
+        if kept is None or self._raw.is_due(kept):
+            kept = self._raw.make(key, build)
+        return kept.get()
+
+    def _soon(self, service: ServiceName, key: Hashable, build: _Build) -> _Objects:
+        """Returns raw objects that are kept; an error stands until another build has ended."""
+        kept = self._raw.find(key)
+        if kept is None or self._raw.is_due(kept):
+            self.queue.put(service, key, partial(self._raw.make, key, build))
+        if kept is None:
+            raise BeingRendered(
+                f"service {service}", "it waits for a moment", "it is being rendered"
+            )
+        return kept.get()
 
     def _build(
         self, service: Service, tree: Iterable[TreeEntry], environment: EnvironmentName
@@ -159,64 +194,82 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[Value]):
-    """An answer, or the error that stood in its place."""
+    """An answer, or the error that stood in its place.
+
+    Attributes:
+        answer: One of the two.
+        weight: Its share of a cache.
+        wait_s: Seconds after which an error is looked into again; for ever by default.
+        due_s: When that is, on the clock.
+    """
 
     answer: Value | ReconcilerError
     weight: int
-    until_s: float
+    wait_s: float = float("inf")
+    due_s: float = float("inf")
+
+    def get(self) -> Value:
+        """Returns the answer, or raises the error."""
+        if isinstance(self.answer, ReconcilerError):
+            # Without the frames of those who were told before.
+            raise self.answer.with_traceback(None)
+        return self.answer
 
 
 class _Cache(Generic[Value]):
-    """Answers by key, the least recently used forgotten first.
+    """Answers by key, the least recently used forgotten first, and the newest of them never.
 
     Args:
-        clock: For errors, which are kept for a while only.
         weight_max: Of all that is kept together.
         weight: Of one answer.
+        clock: For errors that may pass; None where equal input makes equal errors.
     """
 
-    def __init__(self, clock: Clock, weight_max: int, weight: Callable[[Value], int]) -> None:
-        self._clock = clock
+    def __init__(
+        self, weight_max: int, weight: Callable[[Value], int], clock: Clock | None = None
+    ) -> None:
         self._weight_max = weight_max
         self._weight = weight
+        self._clock = clock
         self._kept: OrderedDict[Hashable, _Kept[Value]] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Returns what is kept, or makes it; an error is raised again while it is kept."""
-        kept = self._find(key)
-        if kept is None:
-            kept = self._make(make)
-            self._keep(key, kept)
-        if isinstance(kept.answer, ReconcilerError):
-            # Without the frames of those who were told before.
-            raise kept.answer.with_traceback(None)
-        return kept.answer
-
-    def _make(self, make: Callable[[], Value]) -> _Kept[Value]:
-        try:
-            answer = make()
-        except ReconcilerError as error:
-            return _Kept(error, _ERROR_WEIGHT, self._clock.monotonic_s() + ERROR_KEPT_S)
-        return _Kept(answer, self._weight(answer), float("inf"))
-
-    def _find(self, key: Hashable) -> _Kept[Value] | None:
+    def find(self, key: Hashable) -> _Kept[Value] | None:
+        """Returns what is kept, errors that are due included."""
         with self._lock:
             kept = self._kept.get(key)
-            if kept is None or kept.until_s <= self._clock.monotonic_s():
-                return None
-            self._kept.move_to_end(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
             return kept
 
-    def _keep(self, key: Hashable, kept: _Kept[Value]) -> None:
+    def is_due(self, kept: _Kept[Value]) -> bool:
+        """Tells whether what is kept is an error that is looked into again now."""
+        return self._clock is not None and kept.due_s <= self._clock.monotonic_s()
+
+    def make(self, key: Hashable, make: Callable[[], Value]) -> _Kept[Value]:
+        """Makes an answer, or its error, and keeps it in place of what was there."""
+        kept = self._made(make, self.find(key))
         with self._lock:
             replaced = self._kept.pop(key, None)
             self._total += kept.weight - (replaced.weight if replaced else 0)
             self._kept[key] = kept
-            while self._total > self._weight_max:
+            while self._total > self._weight_max and len(self._kept) > 1:
                 _, forgotten = self._kept.popitem(last=False)
                 self._total -= forgotten.weight
+        return kept
+
+    def _made(self, make: Callable[[], Value], was: _Kept[Value] | None) -> _Kept[Value]:
+        try:
+            answer = make()
+        except ReconcilerError as error:
+            if self._clock is None:
+                return _Kept(error, _ERROR_WEIGHT)
+            wait_s = AGAIN_FIRST_S
+            if was is not None and isinstance(was.answer, ReconcilerError):
+                wait_s = min(AGAIN_MAX_S, 2 * was.wait_s)
+            return _Kept(error, _ERROR_WEIGHT, wait_s, self._clock.monotonic_s() + wait_s)
+        return _Kept(answer, self._weight(answer))
 
 
 def _weight(objects: Iterable[KubeObject]) -> int:

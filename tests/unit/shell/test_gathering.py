@@ -185,7 +185,7 @@ def test_a_pin_is_resolved_once_while_nothing_that_it_rests_on_changes(world: Wo
     assert world.asker.asked[6:] == [(WEB, PROD)]
 
 
-@pytest.mark.parametrize("reason", [Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED])
+@pytest.mark.parametrize("reason", [Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING])
 def test_what_may_pass_by_itself_is_asked_again(world: World, reason: Reason) -> None:
     world.asker.answer = Ask(None, None, None, reason=reason, message="a moment")
     world.cell(DEV)

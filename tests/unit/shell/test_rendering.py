@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,7 +26,8 @@ from reconciler.model.names import (
 from reconciler.model.objects import KubeObject, Rendered
 from reconciler.model.release import TreeEntry, Values
 from reconciler.ports.git import CommitFacts
-from reconciler.shell.rendering import ERROR_KEPT_S, Renderer
+from reconciler.shell.building import BeingRendered
+from reconciler.shell.rendering import AGAIN_FIRST_S, AGAIN_MAX_S, Renderer
 
 PROD = EnvironmentName("prod")
 IMAGE = "r.example.com/web"
@@ -127,6 +129,7 @@ class World:
         environment: EnvironmentName = PROD,
         allowed: Allowed = EVERYTHING,
         more: tuple[TreeEntry, ...] = (),
+        waits: bool = True,
     ) -> Rendered:
         tree = (TreeEntry("web.yaml", 0o100644, blob), *more)
         revision = revision_of(
@@ -149,6 +152,7 @@ class World:
                 ClusterName(cluster), environment, (("region", region),), ClusterState.ACTIVE
             ),
             allowed=allowed,
+            waits=waits,
         )
 
 
@@ -215,17 +219,84 @@ def test_the_builder_sees_only_what_counts() -> None:
     assert world.builder.asked == [{"web.yaml": b"aa", "overlays/prod/a.yaml": b"bb"}]
 
 
+ENDED = TransientError("kustomization .", "the render was ended", "30 s")
+
+
 def test_an_error_is_kept_for_a_while_and_is_never_an_empty_answer() -> None:
     world = World()
-    world.builder.error = TransientError("kustomization .", "the render was ended", "30 s")
+    world.builder.error = ENDED
     for _ in range(3):
         with pytest.raises(TransientError, match="was ended"):
             world.render()
     assert len(world.builder.asked) == 1
     world.builder.error = None
-    world.clock.seconds = ERROR_KEPT_S
+    world.clock.seconds = AGAIN_FIRST_S
     assert world.render().objects
     assert len(world.builder.asked) == 2
+
+
+def test_what_keeps_failing_is_tried_ever_less_often() -> None:
+    world = World()
+    world.builder.error = ENDED
+    tried: list[float] = []
+    for minute in range(35):
+        world.clock.seconds = 60.0 * minute
+        before = len(world.builder.asked)
+        with pytest.raises(TransientError, match="was ended"):
+            world.render()
+        tried += [world.clock.seconds] * (len(world.builder.asked) - before)
+    assert tried == [0.0, 60.0, 180.0, 420.0, 900.0, 1_500.0]
+
+
+def test_what_cannot_be_put_together_is_built_once_however_often_it_is_asked_for() -> None:
+    world = World()
+    for _ in range(3):
+        with pytest.raises(Unrenderable):
+            world.render(allowed=Allowed(namespaces=None, kinds=("Secret",)))
+        world.clock.seconds += AGAIN_MAX_S
+    assert len(world.builder.asked) == 1
+
+
+# Without waiting.
+
+
+def test_who_does_not_wait_is_told_when_it_is_there() -> None:
+    told: list[ServiceName] = []
+    world = World(on_built=told.append)
+    with pytest.raises(BeingRendered, match=r"service web: .*being rendered"):
+        world.render(waits=False)
+    assert (world.builder.asked, told) == ([], [])
+    world.renderer.queue.step()
+    assert told == [SERVICE.name]
+    assert world.render(waits=False) is world.render()
+    assert len(world.builder.asked) == 1
+
+
+def test_who_does_not_wait_is_told_of_an_error_once_it_is_known_and_while_it_is_looked_into() -> (
+    None
+):
+    world = World()
+    world.builder.error = ENDED
+    with pytest.raises(BeingRendered):
+        world.render(waits=False)
+    world.renderer.queue.step()
+    for seconds in (0.0, AGAIN_FIRST_S):
+        world.clock.seconds = seconds
+        with pytest.raises(TransientError, match="was ended"):
+            world.render(waits=False)
+    world.builder.error = None
+    world.renderer.queue.step()
+    assert world.render(waits=False).objects
+    assert len(world.builder.asked) == 2
+
+
+def test_what_is_larger_than_the_cache_is_there_all_the_same_for_who_does_not_wait() -> None:
+    world = World(cache_bytes_max=10)
+    for tag in ("1.0", "2.0"):
+        with contextlib.suppress(BeingRendered):
+            world.render(tag=tag, waits=False)
+        world.renderer.queue.step()
+        assert world.render(tag=tag, waits=False).objects
 
 
 def test_a_fault_names_the_file_from_the_top_of_the_repo() -> None:
@@ -255,10 +326,12 @@ def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
     assert world.render(tag="2.0") is not kept["2.0"]
 
 
-def test_an_answer_larger_than_the_cache_is_given_all_the_same() -> None:
+def test_an_answer_larger_than_the_cache_is_kept_until_the_next() -> None:
     world = World(cache_bytes_max=10)
-    assert world.render() == world.render()
-    assert len(world.builder.asked) == 2
+    assert world.render() is world.render()
+    world.render(blob="bb")
+    world.render()
+    assert len(world.builder.asked) == 3
 
 
 def test_what_could_not_be_rendered_without_the_key_is_rendered_as_soon_as_it_is_known() -> None:

@@ -1,0 +1,38 @@
+"""Everything that an engine touches the world by."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.model.names import ClusterName
+from reconciler.ports.clock import Clock
+from reconciler.ports.git import History, Remote, Signers
+from reconciler.ports.render import Builder
+from reconciler.shell.clusters import Reach
+from reconciler.shell.runner import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the engine touches the world by.
+
+    Attributes:
+        reach: How clusters are reached, by the names of fleet.yaml.
+        home: Which of them holds the lease and the promotion records.
+        named: Clusters that are known before any fleet.yaml was read; the home need not be among them.
+        entropy: Returns so many random bytes; for the one secret that we make ourselves.
+        signers: Whose commits may change what is guarded; None: whoever can merge.
+    """
+
+    clock: Clock
+    runner: Runner
+    remote: Remote
+    history: History
+    builder: Builder
+    reach: Reach
+    home: ClusterName
+    named: tuple[ClusterName, ...] = ()
+    entropy: Callable[[int], bytes] = secrets.token_bytes
+    signers: Signers | None = None

@@ -1,0 +1,57 @@
+"""What is done about what is not rendered yet: nothing, until it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.model.actions import Deliver, Examine, Hold
+from reconciler.model.reasons import Reason
+from reconciler.shell.asking import Asker
+from reconciler.shell.building import BuildQueue
+from reconciler.shell.executor.orders import Examination, Order
+from tests.fakes.facts import DEV, WEB
+from tests.unit.shell.test_acting import DELIVER, EXAMINE, Acting, asker, delivering
+
+
+@pytest.fixture
+def acting() -> Acting:
+    return Acting()
+
+
+def unrendered() -> tuple[Asker, BuildQueue]:
+    """Returns the same of a daemon, which waits for no render, and the queue of these."""
+    ask = asker()
+    return replace(ask, waits=False), ask.renderer.queue
+
+
+def test_what_is_not_rendered_yet_is_not_asked_for_until_it_is() -> None:
+    ask, queue = unrendered()
+    held = ask.ask(WEB, DEV, None, ())
+    assert (held.wanted, held.reason) == (None, Reason.RENDERING)
+    queue.step()
+    assert ask.ask(WEB, DEV, None, ()).wanted is not None
+
+
+@pytest.mark.parametrize("action", [DELIVER, EXAMINE], ids=lambda a: type(a).__name__)
+def test_nothing_is_ordered_with_what_is_not_rendered_yet(
+    action: Deliver | Examine, acting: Acting
+) -> None:
+    wanted = delivering(asker()).revision
+    ask, queue = unrendered()
+    ordered = replace(action, revision=wanted)
+    acting.act(ordered, asker=ask)
+    acting.actor.observe(EXAMINE, ask)
+    assert not (acting.ear.orders or acting.ear.examinations or acting.events)
+    queue.step()
+    acting.act(ordered, asker=ask)
+    given: list[Order | Examination] = [*acting.ear.orders, *acting.ear.examinations]
+    assert [bool(one.rendered and one.rendered.objects) for one in given] == [True]
+
+
+def test_a_moment_s_wait_for_a_render_is_no_news(acting: Acting) -> None:
+    waits = Hold(WEB, DEV, Reason.RENDERING, "it is being rendered")
+    settled = replace(waits, reason=Reason.SETTLED)
+    acting.act(settled, waits, settled)
+    assert [event.reason for event in acting.events] == ["Settled"]

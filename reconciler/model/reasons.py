@@ -69,7 +69,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.RENDER_FAILED: "The manifests are corrected; `reconciler validate` names them.",
     Reason.NOT_SUPPORTED: "The field is taken out.",
     Reason.GIT_UNKNOWN: "The remote answers.",
-    Reason.SOURCE_UNKNOWN: "`source` in the pin names a commit that holds the service.",
+    Reason.SOURCE_UNKNOWN: "`source` in the pin names a commit that holds the service; what could not be read or "
+    "rendered in time is tried again.",
     Reason.HISTORY_REWRITTEN: "`repo.accept_history` names the new HEAD, if it is meant; "
     "the word is used up by one rewrite.",
     Reason.OTHER_INSTALLATION: "One of the two is ended; or this one was renamed, and `installation_formerly` "

@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILT := cluster or helm
 
+# Where a shell forbids to keep what Python compiles, each of hundreds of processes compiles all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup fmt check test test-apart test-built tools cluster-test races recordings sim bench docs demo chart lock
 
 setup: $(STAMP)

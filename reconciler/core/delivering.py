@@ -71,7 +71,8 @@ def _kept(view: CellView, revision: Revision) -> tuple[RevisionId, ...]:
 
 def _is_carried_out(member: Member, order: Deliver) -> bool:
     record = member.record
-    if record is None:
+    # What was ordered before and could not be carried out yet would still be, if nothing took its place.
+    if record is None or (member.order is not None and member.order.revision != order.revision.id):
         return False
     return (
         record.revision.id == order.revision.id

@@ -44,7 +44,7 @@ def badness(
         health = member.health
         if not member.is_on(revision.id) or health.cause is not Cause.RELEASE:
             continue
-        is_late = deadline_s is not None and member.waiting_s >= deadline_s
+        is_late = deadline_s is not None and member.is_late(revision.id, deadline_s)
         is_suspect = is_late and health.status is HealthStatus.IN_PROGRESS
         if health.status is HealthStatus.FAILED or is_suspect:
             return Badness(member, health.reason, f"{member.cluster}: {health.message}")
@@ -69,6 +69,12 @@ def has_failed(member: Member, revision: Revision) -> bool:
         and bool(record.reason)
         and record.revision.id == revision.id
     )
+
+
+def why_not(member: Member, revision: Revision) -> str:
+    """Returns what keeps a member from running a revision well, in words: first why it was not given it."""
+    retried = member.retried(revision.id)
+    return (retried.why if retried else member.health.message) or member.health.status
 
 
 def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.judging import is_healthy
 from reconciler.model.facts import Cell, Member
-from reconciler.model.health import HealthStatus
 from reconciler.model.names import ClusterName
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.records import Rollout
@@ -119,6 +118,5 @@ def _is_missing(member: Member, rollout: Rollout) -> bool:
     policy = rollout.policy
     if not member.reachable:
         return policy.skip_after_s is not None and member.away_s >= policy.skip_after_s
-    is_late = member.waiting_s >= policy.progress_deadline_s
-    is_well = member.health.status is HealthStatus.CURRENT
-    return has_begun(member, rollout.revision) and is_late and not is_well
+    is_late = member.is_late(rollout.revision.id, policy.progress_deadline_s)
+    return is_late and not is_healthy(member, rollout.revision, for_s=0.0)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
-from reconciler.core.judging import badness, has_failed, is_healthy
+from reconciler.core.judging import badness, has_failed, is_healthy, why_not
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
@@ -144,7 +144,7 @@ def is_news(view: CellView, orders: tuple[Deliver, ...]) -> bool:
     """Tells whether any order says more than what could not be carried out, and is being tried again."""
     members = ((order, view.cell.member(order.cluster)) for order in orders)
     return any(
-        m is None or (m.retry_in_s is None and not has_failed(m, order.revision))
+        m is None or not (m.retried(order.revision.id) or has_failed(m, order.revision))
         for order, m in members
     )
 
@@ -170,7 +170,7 @@ def _last(late: list[Member], revision: Revision) -> Member:
 
     def order(member: Member) -> tuple[bool, bool, float]:
         is_well = is_healthy(member, revision, for_s=0.0)
-        return is_well, member.retry_in_s is None, member.healthy_s if is_well else 0.0
+        return is_well, member.retried(revision.id) is None, member.healthy_s if is_well else 0.0
 
     return min(late, key=order)
 
@@ -255,12 +255,13 @@ def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float
     late = _is_late(view, member, rollout.revision, deadline_s)
     if late is not None:
         return late
-    what = member.health.message or member.health.status
-    left_s = deadline_s - member.waiting_s if has_begun(member, rollout.revision) else None
-    if member.retry_in_s is not None:
+    retried = member.retried(rollout.revision.id)
+    waited_s = member.waited_s(rollout.revision.id)
+    left_s = None if waited_s is None else deadline_s - waited_s
+    if retried is not None:
         # 0 while it is being tried.
-        left_s = member.retry_in_s or None
-    message = f"{version} on {member.cluster}: {what}"
+        left_s = retried.retry_in_s or None
+    message = f"{version} on {member.cluster}: {why_not(member, rollout.revision)}"
     return hold(view, Reason.PROGRESSING, message, due_in_s=left_s)
 
 
@@ -274,18 +275,17 @@ def late_of(
     view: CellView, members: tuple[Member, ...], revision: Revision, deadline_s: float
 ) -> Hold | None:
     """Returns the Hold of the first member that cannot be given what was ordered, and will not be by waiting alone."""
-    failed = (m for m in members if has_failed(m, revision) or m.retry_in_s is not None)
+    failed = (m for m in members if has_failed(m, revision) or m.retried(revision.id))
     return next(filter(None, (_is_late(view, m, revision, deadline_s) for m in failed)), None)
 
 
 def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: float) -> Hold | None:
     version = revision.release.version
-    what = member.health.message or member.health.status
+    what = why_not(member, revision)
     if has_failed(member, revision) and member.is_held_by_others:
         message = f"{version} cannot take over {member.cluster}: {what}"
         return hold(view, Reason.ADOPTION_DIFFERS, message, page=True)
-    is_asked = has_begun(member, revision) or member.retry_in_s is not None
-    if is_asked and member.waiting_s >= deadline_s:
+    if member.is_late(revision.id, deadline_s):
         message = f"{version} is not current on {member.cluster} in time: {what}"
         return hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
     return None

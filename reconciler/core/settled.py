@@ -8,7 +8,7 @@ from math import inf
 from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
-from reconciler.core.judging import badness, is_back, is_healthy, is_refused, to_go_back
+from reconciler.core.judging import badness, is_back, is_healthy, is_refused, to_go_back, why_not
 from reconciler.core.soak_left import soak_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
@@ -58,26 +58,24 @@ def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[
     awaited = {member.cluster for member in asked}
     if rolling.is_news(view, tuple(order for order in orders if order.cluster in awaited)):
         return orders
-    version = target.release.version
     lagging = next((m for m in asked if not is_back(m, target)), None)
     if lagging is not None or not asked:
-        return (*orders, _going_back(view, lagging, version))
+        return (*orders, _going_back(view, lagging, target))
     done = replace(record.rejections[0], rolled_back_at=view.now)
-    message = f"every reachable cluster is back on {version}, current and ready"
+    message = f"every reachable cluster is back on {target.release.version}, current and ready"
     return (*orders, FinishRollBack(view.service, view.environment, done, "RolledBack", message))
 
 
-def _going_back(view: CellView, lagging: Member | None, version: str) -> Hold:
+def _going_back(view: CellView, lagging: Member | None, target: Revision) -> Hold:
     """A roll-back that is refused, fails or takes too long does not heal by waiting."""
     if lagging is None:
         where, page = "no cluster answers", True
     else:
-        where = f"{lagging.cluster}: {lagging.health.message or lagging.health.status}"
-        policy = view.cell.ask.policy
-        is_late = policy is not None and lagging.waiting_s >= policy.progress_deadline_s
+        where = f"{lagging.cluster}: {why_not(lagging, target)}"
+        is_late = lagging.is_late(target.id, _deadline_s(view))
         refused = lagging.record is not None and is_refused(lagging.record)
         page = is_late or refused or lagging.health.status is HealthStatus.FAILED
-    message = f"going back to {version}; {where}"
+    message = f"going back to {target.release.version}; {where}"
     return Hold(view.service, view.environment, Reason.ROLLING_BACK, message, page=page)
 
 

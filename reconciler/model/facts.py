@@ -65,6 +65,23 @@ class MemberHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """An order that its cluster has not carried out yet.
+
+    Attributes:
+        revision: What it is to be given.
+        waiting_s: Seconds since that was ordered, by our own clock.
+        why: Why it could not be carried out so far; empty before it was tried.
+        retry_in_s: Seconds until it is tried again; 0 while it is being tried.
+    """
+
+    revision: RevisionId
+    waiting_s: float = 0.0
+    why: str = ""
+    retry_in_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One cluster of a cell, as seen this turn.
 
@@ -74,13 +91,13 @@ class Member:
         record: What the cluster was asked for; None means "none there" only when `synced`.
         health: Of the objects last applied; its default is Unknown.
         healthy_s: Seconds observed healthy on `record.revision`.
-        waiting_s: Seconds since the revision was asked for, by our own clock.
+        waiting_s: Seconds since `record.revision` was asked for, by our own clock.
         away_s: Seconds since the API server last answered; 0 while it does.
         drift: How many fields differ from what is applied.
         drifted_objects: How many objects they are in.
         suspended: A person has suspended the cluster, or its record of the service.
         other: The installation that its record belongs to, if that is another: nothing is known of it then.
-        retry_in_s: Seconds until what could not be applied is tried again; None: nothing waits for that.
+        order: What waits to be carried out there; the record may not say it yet.
         live: Compared with HEAD's render; UNKNOWN until an examination has answered.
         live_for_s: Seconds for which `live` is taken for true before it may be compared again.
     """
@@ -95,7 +112,7 @@ class Member:
     away_s: float = 0.0
     drift: int = 0
     drifted_objects: int = 0
-    retry_in_s: float | None = None
+    order: Ordered | None = None
     live: LiveState = LiveState.UNKNOWN
     live_for_s: float = 0.0
     suspended: Suspension | None = None
@@ -128,6 +145,23 @@ class Member:
         """Whether it is held by others before anything of ours was ever written there."""
         is_first = self.record is not None and self.record.state is ApplyState.PENDING
         return is_first and self.is_held_by_others
+
+    def waited_s(self, revision: RevisionId) -> float | None:
+        """Returns the seconds since a revision was asked for here, by its record or an order; None: it was not."""
+        if self.order is not None and self.order.revision == revision:
+            return self.order.waiting_s
+        is_recorded = self.record is not None and self.record.revision.id == revision
+        return self.waiting_s if is_recorded else None
+
+    def is_late(self, revision: RevisionId, deadline_s: float) -> bool:
+        """Whether a revision was asked for here, and so long ago."""
+        waited_s = self.waited_s(revision)
+        return waited_s is not None and waited_s >= deadline_s
+
+    def retried(self, revision: RevisionId) -> Ordered | None:
+        """Returns the order of a revision that could not be carried out and is tried again, if there is one."""
+        is_tried = self.order is not None and self.order.revision == revision and self.order.why
+        return self.order if is_tried else None
 
     def is_on(self, revision: RevisionId) -> bool:
         """Whether every object of a revision has been applied here, and nothing else was asked for.

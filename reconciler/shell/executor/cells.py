@@ -81,8 +81,8 @@ class CellState:
         objects: What is applied, as far as this process knows; None while that is being changed.
         seen: The last look, which speaks of `objects.revision` and of no other; None: not looked yet.
         soak: How long that was seen healthy.
-        asked_s: Monotonic time at which the present revision was asked for, as this process saw it.
-        asked_for: That revision; None before a record was seen.
+        asked_for: The revision that the record asks for; None before one was seen.
+        asked_s: Monotonic time since which it does, as this process saw it.
         drift_settled: Objects whose difference the server itself called none, by resourceVersion.
     """
 
@@ -91,8 +91,8 @@ class CellState:
     is_fresh: bool = False
     soak: Soak = field(default_factory=Soak)
     drift_settled: dict[ObjectRef, str] = field(default_factory=dict)
-    asked_s: float = 0.0
     asked_for: RevisionId | None = None
+    asked_s: float = 0.0
     examined: Examined | None = None
     trouble: MemberHealth | None = None
 
@@ -105,6 +105,10 @@ class CellState:
     def drift(self) -> int:
         """How many fields differ; an object that is gone counts as one."""
         return sum(max(1, len(d.fields)) for d in self.drifted)
+
+    def waiting_s(self, revision: RevisionId, now_s: float) -> float:
+        """Returns the seconds since a revision was asked for; what was asked for before says nothing of it."""
+        return now_s - self.asked_s if self.asked_for == revision else 0.0
 
     def speaks_of(self, revision: RevisionId) -> bool:
         """Whether the last look was at exactly this revision: any other proves nothing about it."""

@@ -18,7 +18,7 @@ from reconciler.schema.records import read_service_record
 from reconciler.shell.executor.applying import CannotApply
 from reconciler.shell.executor.backlog import Backlog, Trouble
 from reconciler.shell.executor.cells import health_of
-from reconciler.shell.executor.delivering import NOTHING_TO_APPLY, Deliveries
+from reconciler.shell.executor.delivering import NOTHING_TO_APPLY, Deliveries, is_there
 from reconciler.shell.executor.examining import Examinations, examine
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.keeping import Keeper
@@ -141,7 +141,7 @@ class ClusterExecutor:
 
     def order(self, order: Order) -> None:
         """Takes an order in the place of any for the same cell; an equal one changes nothing."""
-        if self._backlog.put(order):
+        if self._backlog.put(order, self._clock.monotonic_s()):
             self._wake()
 
     def examine(self, examination: Examination) -> None:
@@ -209,11 +209,11 @@ class ClusterExecutor:
                 record=record,
                 health=health_of(record, state, self._backlog.trouble(key), looked=looked),
                 healthy_s=state.soak.total_s(now_s) if looked else 0.0,
-                waiting_s=now_s - state.asked_s,
+                waiting_s=state.waiting_s(record.revision.id, now_s) if record else 0.0,
                 away_s=0.0 if self._pulse.is_reachable else now_s - self._pulse.last_answer_s,
                 drift=state.drift if looked else 0,
                 drifted_objects=len(state.drifted) if looked else 0,
-                retry_in_s=self._backlog.retry_in_s(key, now_s),
+                order=self._backlog.ordered(key, now_s),
                 live=examined.live if examined is not None and is_examined else LiveState.UNKNOWN,
                 live_for_s=examined.kept_for_s(now_s) if examined is not None else 0.0,
                 suspended=self._stopped(key),
@@ -325,10 +325,12 @@ class ClusterExecutor:
         was = self._records.get(order.key)
         state = self._looks.state(order.key)
         healthy_s = state.soak.total_s(self._clock.monotonic_s())
-        if was is None or was.revision.id != order.deliver.revision.id or not is_applied(was):
-            self._looks.begin(order.key, again=self._backlog.trouble(order.key) is not None)
+        since_s = self._backlog.since_s(order.key, self._clock.monotonic_s())
         try:
-            delivered = self._deliveries.carry_out(order, was, healthy_s=healthy_s)
+            claimed = self._deliveries.claim(order, was)
+            if not is_there(order, was):
+                self._looks.begin(claimed, since_s=since_s)
+            delivered = self._deliveries.carry_out(order, was, claimed, healthy_s=healthy_s)
         except (CannotApply, ReconcilerError) as error:
             self._failed(order, error)
             return

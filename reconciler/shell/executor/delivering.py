@@ -90,25 +90,36 @@ class Deliveries:
         self._inventories = inventories
         self._clock = clock
 
-    def carry_out(self, order: Order, was: ServiceRecord | None, *, healthy_s: float) -> Delivered:
-        """Carries out an order, from wherever an earlier attempt ended.
+    def claim(self, order: Order, was: ServiceRecord | None) -> ServiceRecord:
+        """Writes down what is asked for; where that fails, all is as it was.
 
         Args:
             order: What is asked for.
             was: The cluster's record as it was last seen.
-            healthy_s: Seconds that what runs now was observed healthy.
 
         Raises:
             Fenced: Another coordinator has taken over.
+            ReconcilerError: The record cannot be written.
+        """
+        return self._records.claim(asked_for(order, was), was)
+
+    def carry_out(
+        self, order: Order, was: ServiceRecord | None, claimed: ServiceRecord, *, healthy_s: float
+    ) -> Delivered:
+        """Carries out a claimed order, from wherever an earlier attempt ended.
+
+        Args:
+            order: What is asked for.
+            was: The cluster's record as it was before the claim.
+            claimed: As it is since.
+            healthy_s: Seconds that what runs now was observed healthy.
+
+        Raises:
             CannotApply: The server refuses it, or there is nothing to apply; the status says so.
             TransientError: Try again.
         """
-        needs_apply = not (
-            is_applied(was) and was is not None and was.revision.id == order.deliver.revision.id
-        )
         needs_no_write = _renders_to_what_is_there(order, was)
-        claimed = self._records.claim(asked_for(order, was), was)
-        if not needs_apply:
+        if is_there(order, was):
             record = claimed
             if not claimed.is_observed:
                 record = self._records.report(current(claimed))
@@ -220,6 +231,11 @@ class Deliveries:
                 why, fix = stopped.why, "wait, or end that"
                 error = OperatorError(str(ref), "it may not be written", why, fix)
                 raise CannotApply(SUSPENDED, error)
+
+
+def is_there(order: Order, was: ServiceRecord | None) -> bool:
+    """Tells whether what is ordered was applied whole, so that its record alone may have to change."""
+    return was is not None and is_applied(was) and was.revision.id == order.revision
 
 
 def _renders_to_what_is_there(order: Order, was: ServiceRecord | None) -> bool:

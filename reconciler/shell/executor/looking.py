@@ -93,16 +93,15 @@ class Looks:
     def state(self, key: CellKey) -> CellState:
         """Returns what is known of a cell; read it under `lock`."""
         with self.lock:
-            # What an earlier process asked for has had no time from this one yet.
-            return self._cells.setdefault(key, CellState(asked_s=self._clock.monotonic_s()))
+            return self._cells.setdefault(key, CellState())
 
     def note_asked(self, key: CellKey, record: ServiceRecord | None) -> None:
-        """Takes what a cell is asked for, by whichever coordinator: that begins to be waited for."""
+        """Takes what a cell is asked for, by whichever coordinator or process: that begins to be waited for."""
         state = self.state(key)
+        asked_for = record.revision.id if record is not None else None
         with self.lock:
-            was, state.asked_for = state.asked_for, record.revision.id if record else None
-            if was is not None and state.asked_for not in (None, was):
-                state.asked_s = self._clock.monotonic_s()
+            if state.asked_for != asked_for:
+                state.asked_for, state.asked_s = asked_for, self._clock.monotonic_s()
 
     def is_fresh(self, key: CellKey) -> bool:
         """Whether a cell has been looked at, and nothing that it rests on has grown old."""
@@ -135,17 +134,17 @@ class Looks:
                 return 0.0
         return max(0.0, min(retry_s, self._live.fresh_until_s()) - self._clock.monotonic_s())
 
-    def begin(self, key: CellKey, *, again: bool) -> None:
+    def begin(self, record: ServiceRecord, *, since_s: float) -> None:
         """What was seen speaks of what was applied before; from here on it proves nothing.
 
         Args:
-            key: The cell.
-            again: The same was tried before, so that it has been waited for since then.
+            record: It was claimed, and nothing was applied yet.
+            since_s: Monotonic time since which that is waited for.
         """
+        key = (record.service, record.environment)
         state = self.state(key)
         with self.lock:
-            if not again:
-                state.asked_s = self._clock.monotonic_s()
+            state.asked_for, state.asked_s = record.revision.id, since_s
             state.objects, state.seen, state.is_fresh, state.trouble = None, None, False, None
         self._forget(key)
 
@@ -247,7 +246,6 @@ class Looks:
             state.objects = Objects(record.revision.id, stored)
             state.seen, state.is_fresh, state.trouble = None, False, None
             state.soak = Soak(record.healthy_s)
-            state.asked_s = self._clock.monotonic_s()
         self._forget(key)
         self.loaded.add(key)
         return state.objects

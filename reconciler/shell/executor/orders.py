@@ -131,6 +131,11 @@ class Order:
         """The cell it is for."""
         return (self.deliver.service, self.deliver.environment)
 
+    @property
+    def revision(self) -> RevisionId:
+        """What its cluster is to be given."""
+        return self.deliver.revision.id
+
     def is_met_by(self, waiting: Order) -> bool:
         """Whether an order that waits asks for the same, in the same name, and could do as much."""
         could = waiting.rendered is not None or self.rendered is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from reconciler.core import gates
 from reconciler.model.actions import Hold
-from reconciler.model.facts import Cell, FleetSummary, MemberHealth
+from reconciler.model.facts import Cell, FleetSummary, Ordered
 from reconciler.model.reasons import Reason
 from tests.fakes.facts import (
     AWAY,
@@ -88,8 +89,8 @@ def test_a_suspension_says_when_it_ends_whoever_asks() -> None:
 
 
 def test_an_order_that_could_not_be_carried_out_says_why_and_when_it_is_tried_again() -> None:
-    refused = MemberHealth(reason="Denied", message="deployments: HTTP 403")
-    members = {"prod-1": {"health": refused, "retry_in_s": 7.0}}
+    refused = Ordered(V2.id, 3.0, "deployments: HTTP 403", 7.0)
+    members = {"prod-1": {"order": refused}}
     given = prod(on={"prod-1": V1, "prod-2": V1, "prod-3": V1}, members=members)
     order, hold = planned(*BEFORE_PROD, given)
     assert said((order,)) == ["Deliver prod-1 2.0.0"]
@@ -97,7 +98,7 @@ def test_an_order_that_could_not_be_carried_out_says_why_and_when_it_is_tried_ag
     assert (hold.reason, hold.due_in_s) == (Reason.PROGRESSING, 7.0)
     assert hold.message == "2.0.0 on prod-1: deployments: HTTP 403"
     trying = prod(
-        on=NEW | {"prod-1": V1}, members={"prod-1": {**members["prod-1"], "retry_in_s": 0.0}}
+        on=NEW | {"prod-1": V1}, members={"prod-1": {"order": replace(refused, retry_in_s=0.0)}}
     )
     _, hold = planned(*BEFORE_PROD, trying)
     assert isinstance(hold, Hold) and hold.due_in_s is None, "it is being tried"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.actions import Deliver, Hold
-from reconciler.model.facts import Ask, Cell, FleetSummary
+from reconciler.model.facts import Ask, Cell, FleetSummary, Ordered
 from reconciler.model.reasons import Reason
 from reconciler.model.records import RevertProgress
 from reconciler.model.release import Revision
@@ -23,6 +23,7 @@ from tests.fakes.facts import (
     UNTOUCHED,
     V1,
     V2,
+    V3,
     WEB,
     ask,
     cell,
@@ -38,6 +39,7 @@ from tests.fakes.facts import (
 DIFFERS = "AdoptionDiffers"
 ROLLING_2 = record(PROD, V2, rollout=rollout(V2, PROD))
 TOOK_LONG_S = 601.0
+REFUSED = "ServiceRecord: HTTP 403"
 
 
 def rolling(**rules: Any) -> Cell:
@@ -194,22 +196,65 @@ def test_an_order_says_what_the_pin_says_of_what_is_not_ours(overwrite: bool) ->
     assert isinstance(order, Deliver) and order.overwrite == overwrite
 
 
-def retrying(given: Cell, cluster: str, **changes: Any) -> Cell:
+def retrying(given: Cell, cluster: str, what: Revision, *, waiting_s: float = 5.0) -> Cell:
     """Returns a cell where an order to a cluster is tried again, and nothing was written down of it."""
-    members = (
-        replace(m, retry_in_s=5.0, **changes) if m.cluster == cluster else m for m in given.members
-    )
+    refused = Ordered(what.id, waiting_s, REFUSED, 5.0)
+    members = (replace(m, order=refused) if m.cluster == cluster else m for m in given.members)
     return replace(given, members=tuple(members))
 
 
 @pytest.mark.parametrize(("waiting_s", "page"), [(5.0, False), (TOOK_LONG_S, True)])
 def test_what_is_proven_and_is_tried_again_for_long_pages(waiting_s: float, page: bool) -> None:
     joined = cell(PROD, record(PROD), on={"prod-3": None})
-    assert any(p for _, p in paged(retrying(joined, "prod-3", waiting_s=waiting_s))) == page
+    assert any(p for _, p in paged(retrying(joined, "prod-3", V1, waiting_s=waiting_s))) == page
+
+
+@pytest.mark.parametrize(
+    ("waiting_s", "reason"), [(5.0, Reason.PROGRESSING), (TOOK_LONG_S, Reason.PROGRESS_DEADLINE)]
+)
+def test_a_roll_out_says_why_an_order_is_not_carried_out_and_not_how_what_runs_is(
+    waiting_s: float, reason: Reason
+) -> None:
+    given = cell(PROD, ROLLING_2, ask(V2, PROD), on=dict.fromkeys(CLUSTERS[PROD], V1))
+    found = planned(retrying(given, "prod-1", V2, waiting_s=waiting_s))
+    assert said(found) == ["Deliver prod-1 2.0.0", f"Hold {reason}"]
+    (hold,) = (a for a in found if isinstance(a, Hold))
+    assert REFUSED in hold.message and hold.page == (reason is Reason.PROGRESS_DEADLINE)
+
+
+def test_a_way_back_says_why_an_order_is_not_carried_out_and_pages_in_time() -> None:
+    given = cell(PROD, going_back().record, on={"prod-3": V2})
+    for waiting_s, page in ((5.0, False), (TOOK_LONG_S, True)):
+        (hold,) = (
+            a
+            for a in planned(retrying(given, "prod-3", V1, waiting_s=waiting_s))
+            if isinstance(a, Hold)
+        )
+        assert REFUSED in hold.message and hold.page == page
+
+
+def test_how_long_one_revision_was_asked_for_says_nothing_of_another() -> None:
+    given = late(cell(PROD, ROLLING_2, ask(V2, PROD), on={"prod-3": V1}), "prod-3")
+    assert not any(page for _, page in paged(retrying(given, "prod-3", V2)))
+
+
+def test_a_quorum_does_without_one_whose_record_may_not_be_written() -> None:
+    given = replace(rolling(quorum=60), members=cell(PROD, ROLLING_2, on={"prod-3": V1}).members)
+    given = retrying(given, "prod-3", V2, waiting_s=TOOK_LONG_S)
+    assert said(planned(given)) == ["Deliver prod-3 2.0.0", "Prove Soaked"]
+
+
+def test_an_order_that_waits_for_what_nobody_wants_any_more_is_replaced() -> None:
+    given = retrying(cell(PROD, record(PROD)), "prod-3", V2)
+    assert said(planned(given))[0] == "Deliver prod-3 1.0.0"
+    rules = rollout(V3, PROD, policy=policy(PROD))
+    given = cell(PROD, record(PROD, V3, rollout=rules), ask(V3, PROD), on={"prod-3": V1})
+    given = retrying(given, "prod-3", V2)
+    assert "Deliver prod-3 3.0.0" in said(planned(given))
 
 
 def test_what_is_tried_again_hides_nobody_whom_a_person_must_help() -> None:
-    given = retrying(cell(PROD, ROLLING_2, ask(V2, PROD), on={"prod-2": V1}), "prod-2")
+    given = retrying(cell(PROD, ROLLING_2, ask(V2, PROD), on={"prod-2": V1}), "prod-2", V2)
     members = (
         replace(m, health=STARTING, healthy_s=0, waiting_s=TOOK_LONG_S)
         if m.cluster == "prod-3"

@@ -1,0 +1,59 @@
+"""Since when a cluster is waited for: from the order on, and from its record's where nothing is ordered."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.errors import Denied
+from reconciler.shell.executor.cells import CellState
+from tests.fakes.at_work import AtWork, config_map
+from tests.fakes.records import revision
+
+LONG_S = 500.0
+
+
+@pytest.fixture
+def work() -> AtWork:
+    return AtWork()
+
+
+def waited_s(work: AtWork, version: str) -> float | None:
+    return work.member().waited_s(revision(version).id)
+
+
+def test_an_order_that_cannot_be_claimed_is_waited_for_and_what_runs_is_seen_as_before(
+    work: AtWork,
+) -> None:
+    work.delivered("1", config_map(x="1"))
+    work.pass_(LONG_S)
+    work.refuse(Denied("ServiceRecord", "it cannot be written", "forbidden"), ["update"])
+    work.deliver("2", config_map(x="2"))
+    for _ in range(100):
+        work.pass_(1)
+        assert work.member().known and work.member().is_on(revision("1").id)
+    assert 99 <= (waited_s(work, "2") or 0) <= 101
+    assert waited_s(work, "1") == pytest.approx(LONG_S + 100, abs=20)
+    found = work.member().order
+    assert found is not None and "forbidden" in found.why and 0 <= found.retry_in_s <= 30
+    work.mend()
+    assert work.until(lambda: work.member().is_on(revision("2").id))
+    assert work.member().order is None and waited_s(work, "1") is None
+
+
+def test_what_is_delivered_once_more_is_waited_for_from_then_on(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"))
+    work.refuse(Denied("ConfigMap", "it cannot be applied", "forbidden"), ["apply"], "ConfigMap")
+    work.deliver("2", config_map(x="2"))
+    work.pass_(2)
+    work.start()
+    work.mend()
+    work.pass_(LONG_S)
+    assert (waited_s(work, "2") or 0) >= LONG_S
+    work.delivered("2", config_map(x="2"))
+    assert waited_s(work, "2") == pytest.approx(0.0, abs=5)
+
+
+def test_how_long_one_revision_is_asked_for_is_not_told_of_the_next() -> None:
+    state = CellState(asked_for=revision("1").id, asked_s=0.0)
+    assert state.waiting_s(revision("1").id, LONG_S) == LONG_S
+    assert state.waiting_s(revision("2").id, LONG_S) == 0.0

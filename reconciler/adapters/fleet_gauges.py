@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from reconciler.core.holding import told
 from reconciler.core.phase import owed_revert, phase_of
-from reconciler.model.actions import Action, Hold
 from reconciler.model.view import Planned, View
 
 
@@ -127,9 +127,10 @@ def _phases(services: list[Planned]) -> GaugeMetricFamily:
         facts = planned.facts
         for cell in facts.cells:
             actions = planned.of(cell.environment)
-            phase = phase_of(cell, actions)
+            phase, first = phase_of(cell, actions), told(actions)
+            reason = str(first.reason) if first is not None else ""
             family.add_metric(
-                [facts.service, cell.environment, facts.mode.value, phase.value, _reason(actions)],
+                [facts.service, cell.environment, facts.mode.value, phase.value, reason],
                 1,
             )
     return family
@@ -163,10 +164,3 @@ def _pending(services: list[Planned]) -> GaugeMetricFamily:
             owed = sum(owed_revert(cell) is not None for cell in cells)
             family.add_metric([planned.facts.service], owed)
     return family
-
-
-def _reason(actions: tuple[Action, ...]) -> str:
-    """Returns the reason that says most: a Hold's before that of what is only carried on."""
-    held = (action for action in actions if isinstance(action, Hold))
-    first = next(held, actions[0] if actions else None)
-    return str(first.reason) if first is not None else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from reconciler.core.gates import is_returning, proof_of
+from reconciler.core.holding import told
 from reconciler.core.rejections import repeats, standing
 from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import QuarantineEntry
@@ -81,7 +82,8 @@ def phase_of(cell: Cell, actions: tuple[Action, ...]) -> Phase:
         return Phase.ORPHANED
     if cell.ask.paused:
         return Phase.PAUSED
-    return _held(holds[0].reason) if holds else _moving(cell)
+    first = told(actions)
+    return _held(first.reason) if isinstance(first, Hold) else _moving(cell)
 
 
 def _asks_for_what_failed(cell: Cell) -> bool:

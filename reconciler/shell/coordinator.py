@@ -10,11 +10,12 @@ from typing import Protocol
 import structlog
 
 from reconciler.core.fuses import plan_fleet
+from reconciler.core.holding import told
 from reconciler.core.plan import plan_service
 from reconciler.errors import ReconcilerError
 from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Snapshot
-from reconciler.model.facts import FleetSummary
+from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.reasons import Reason
@@ -246,14 +247,25 @@ class Coordinator:
             return False
         changed = False
         for action in planned.actions:
+            if isinstance(action, Hold):
+                continue
             changed = self._done(action, asker) or changed
             if leadership.leads and not self._leadership().leads:
                 # What else was planned while we led is planned again.
                 return True
+        self._tell_holds(planned.facts, asker)
         return changed
 
+    def _tell_holds(self, facts: ServiceFacts, asker: Asker | None) -> None:
+        """Tells of each cell what holds it, now that all was tried: the one reason that pages show, too."""
+        planned = self._planned[facts.service]
+        for cell in facts.cells:
+            first = told(planned.of(cell.environment))
+            if isinstance(first, Hold):
+                self._act(first, asker)
+
     def _done(self, action: Action, asker: Asker | None) -> bool:
-        """Does one thing; what fails is told and left: the next turn plans it again from what then stands."""
+        """Does one thing; what fails holds its cell: the next turn plans it again from what then stands."""
         try:
             return self._act(action, asker)
         except ReconcilerError as error:
@@ -268,7 +280,7 @@ class Coordinator:
             hold = Hold(*where, reason, str(error), due_in_s=AGAIN_S)
             planned = self._planned[action.service]
             self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
-            return self._act(hold, asker)
+            return False
 
     def _note_due(self, service: ServiceName) -> None:
         holds = (a for a in self._planned[service].actions if isinstance(a, Hold))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reconciler.core import gates
+from reconciler.core.holding import told
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reporting.documents import Document, blank, revision_document, unseen
-from reconciler.core.reporting.status import told
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Gate, Hold
 from reconciler.model.facts import Cell

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core import gates
+from reconciler.core.holding import told
 from reconciler.core.phase import owed_revert, phase_of
 from reconciler.core.reach import in_force, reach
 from reconciler.core.rejections import standing
@@ -17,7 +18,6 @@ from reconciler.core.reporting.documents import (
     revision_document,
     unseen,
 )
-from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Severity, Snapshot
 from reconciler.model.facts import Cell, FleetSummary, Member
 from reconciler.model.fleet import Mode
@@ -149,11 +149,6 @@ def _last_rejection(cell: Cell) -> Document | None:
         "rolled_back_at": rfc3339(back) if back is not None else None,
         "commit": rejection.revert.commit,
     }
-
-
-def told(actions: tuple[Action, ...]) -> Action | None:
-    """Returns the action that says most: a Hold's reason before what is only carried on."""
-    return next((a for a in actions if isinstance(a, Hold)), actions[0] if actions else None)
 
 
 def _since(cell: Cell) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from reconciler.core.phase import Phase, phase_of
+from reconciler.core.reporting import status
 from reconciler.errors import Denied, ReconcilerError
 from reconciler.model.actions import Action, Admit, Deliver, Hold
 from reconciler.model.fleet import Mode
@@ -19,6 +20,7 @@ from reconciler.shell.executor.orders import Claim, Leadership
 from reconciler.shell.runner import VirtualClock
 from tests.fakes.facts import (
     DEV,
+    NOW,
     PROD,
     STAGING,
     V1,
@@ -28,6 +30,7 @@ from tests.fakes.facts import (
     ask,
     cell,
     in_line,
+    planned,
     proof,
     record,
     rollout,
@@ -152,12 +155,37 @@ def test_what_could_not_be_done_is_told_where_it_was_to_be_done_and_the_rest_is_
     turning = Turning(answers_in_s=0.0, refuses=refusal)
     assert turning.coordinator.step() <= AGAIN_S, "and tried again"
     assert turning.forward() == ["Admit GatesOpen", "Deliver prod-2 2.0.0", "Deliver prod-3 2.0.0"]
-    planned = turning.views[-1].services[WEB]
-    (hold,) = (a for a in planned.of(DEV) if isinstance(a, Hold))
+    found = turning.views[-1].services[WEB]
+    (hold,) = (a for a in found.of(DEV) if isinstance(a, Hold))
     assert (hold.reason, hold.message) == ("ActionFailed", str(refusal))
     assert hold in turning.acted, "it is an event, too"
-    assert not any("ActionFailed" in str(a.reason) for a in planned.of(PROD))
-    assert phase_of(CELLS[0], planned.of(DEV)) is Phase.HELD
+    assert not any("ActionFailed" in str(a.reason) for a in found.of(PROD))
+    assert phase_of(CELLS[0], found.of(DEV)) is Phase.HELD
+
+
+@pytest.mark.parametrize(
+    ("reason", "page"), [(Reason.ADOPTION_DIFFERS, True), (Reason.ADOPTION_PENDING, False)]
+)
+def test_of_one_cell_one_hold_is_told_and_first_what_a_person_must_hear(
+    reason: Reason, page: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turning = Turning(answers_in_s=0.0, refuses=Denied("Deployment", "cannot be read", "HTTP 403"))
+    (admission, *_) = planned(*CELLS, at=0)
+    held = Hold(WEB, DEV, reason, "it differs", page=page)
+    monkeypatch.setattr(
+        "reconciler.shell.coordinator.plan_service", lambda *seen: (admission, held)
+    )
+    for _ in range(3):
+        turning.coordinator.touch(WEB)
+        turning.coordinator.step()
+    wanted = reason if page else Reason.ACTION_FAILED
+    assert [a.reason for a in turning.acted if isinstance(a, Hold)] == [wanted] * 3
+    (row,) = (
+        r for r in status(turning.views[-1], NOW, branch="main")["cells"] if r["environment"] == DEV
+    )
+    assert row["reason"] == wanted
+    reasons = {a.reason for a in turning.views[-1].services[WEB].of(DEV) if isinstance(a, Hold)}
+    assert reasons == {reason, Reason.ACTION_FAILED}, "and nothing is lost"
 
 
 def test_what_is_due_now_is_waited_for_as_an_event_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ class Ask:
         wanted: The resolved revision, or None when `reason` says why there is none.
         commit: HEAD; None when no snapshot could be read.
         policy: The rules at HEAD; None exactly when they are not known.
-        source: As the pin writes it out; None while it floats, or nothing is wanted.
+        source: As the pin writes it out; None while it floats, or there is no pin to read.
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         renders: What `wanted` renders to on all of the environment's clusters together.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.

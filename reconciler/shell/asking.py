@@ -211,7 +211,6 @@ class Asker:
             wanted=wanted,
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
-            source=pin.source,
             renders=together(renders),
             immediate=self._immediate(pin, own),
         )
@@ -334,8 +333,9 @@ class Asker:
         return replace(self._rules(service, environment), reason=reason, message=message)
 
     def _rules(self, service: ServiceName, environment: EnvironmentName) -> Ask:
-        """Returns the part of an Ask that does not depend on the pin."""
+        """Returns the part of an Ask that stands whether or not its pin can be resolved."""
         policy = self._environment_policy(service, environment)
+        pin = self.snapshot.pins.get((environment, service))
         entries = self._entries(service, environment)
         standing = [entry for entry in entries or () if entry.lifted is None]
         return Ask(
@@ -343,6 +343,7 @@ class Asker:
             commit=self.snapshot.commit,
             policy=policy,
             policy_digest=policy_digest(policy) if policy else "",
+            source=pin.source if pin else None,
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

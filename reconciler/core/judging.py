@@ -86,6 +86,16 @@ def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
     )
 
 
+def has_arrived(member: Member, revision: Revision) -> bool:
+    """Tells whether a cluster was given a revision whole, and was seen current on it since.
+
+    It stays true when it cannot be read for a while, and when a Pod is replaced.
+    """
+    record = member.record
+    is_given = record is not None and record.revision.id == record.applied == revision.id
+    return is_given and (member.healthy_s > 0.0 or is_healthy(member, revision, for_s=0.0))
+
+
 def to_go_back(members: tuple[Member, ...]) -> tuple[Member, ...]:
     """Returns those that a roll-back waits for: not who is away, suspended, or never had anything of ours."""
     return tuple(m for m in members if m.reachable and m.may_be_written and not m.is_untouched)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from reconciler.core.gates import is_returning, proof_of
 from reconciler.core.holding import told
+from reconciler.core.judging import has_arrived
 from reconciler.core.rejections import repeats, standing
 from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import QuarantineEntry
@@ -110,6 +111,7 @@ def _moving(cell: Cell) -> Phase:
     record = cell.record
     if record is None or record.admitted is None:
         return Phase.WAITING
-    if record.rollout is None and proof_of(cell, record.admitted) is not None:
+    is_proven = record.rollout is None and proof_of(cell, record.admitted) is not None
+    if is_proven and all(has_arrived(m, record.admitted) for m in cell.members):
         return Phase.PROVEN
     return Phase.ROLLING_OUT

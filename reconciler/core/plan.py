@@ -61,11 +61,8 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
 
 
 def _at_rest(view: CellView, action: Action) -> Action:
-    """Nothing to do is not all well while a cluster runs it that HEAD does not mean it for, or is another's."""
+    """Nothing to do is not all well while a cluster runs it that HEAD does not mean it for."""
     is_rest = isinstance(action, Hold) and action.reason is Reason.SETTLED
-    others = next((m for m in view.cell.members if m.other), None) if is_rest else None
-    if others is not None:
-        return rolling.others(view, others)
     if not is_rest or not view.cell.orphans:
         return action
     names = ", ".join(view.cell.orphans)

@@ -13,7 +13,7 @@ from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member, Suspension
-from reconciler.model.health import HealthStatus
+from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin, Proof, Rollout
 from reconciler.model.release import Part, Revision
@@ -155,8 +155,9 @@ def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | P
     late = [m for m in how_far.waited_for() if not is_healthy(m, rollout.revision, for_s=soak_s)]
     if late:
         # Whom a person must help is told first, whatever else is waited for.
-        holds = {m.cluster: _waiting_for(view, m, rollout, soak_s) for m in late}
-        last = holds[_last(late, rollout.revision).cluster]
+        revision = rollout.revision
+        holds = {m.cluster: waiting_for(view, m, revision, policy, soak_s) for m in late}
+        last = holds[_last(late, revision).cluster]
         return next((told for told in holds.values() if told.page), last)
     if how_far.gone is not None:
         version = rollout.revision.release.version
@@ -232,36 +233,46 @@ def later(view: CellView, seconds: float) -> datetime:
     return view.now + timedelta(seconds=seconds)
 
 
-def _waiting_for(view: CellView, member: Member, rollout: Rollout, soak_s: float) -> Hold:
-    version = rollout.revision.release.version
+def waiting_for(
+    view: CellView, member: Member, revision: Revision, policy: EnvironmentPolicy, soak_s: float
+) -> Hold:
+    """Returns the Hold of a cluster that is not known to have been well for so long on a revision.
+
+    Args:
+        view: The cell.
+        member: The cluster.
+        revision: What it is to run.
+        policy: By whose deadlines.
+        soak_s: Seconds for which it must be seen healthy.
+    """
+    version = revision.release.version
     if member.suspended is not None:
         return suspended(view, member.suspended, on=f"{member.cluster}: ")
     if not member.reachable:
-        skip_s, message = rollout.policy.skip_after_s, f"{member.cluster} does not answer"
+        skip_s, message = policy.skip_after_s, f"{member.cluster} does not answer"
         left_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
         return hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
     if member.other:
         return others(view, member)
     if not member.synced:
         return hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
-    if member.is_on(rollout.revision.id) and member.health.status is HealthStatus.CURRENT:
+    if is_healthy(member, revision, for_s=0.0):
         left_s = max(0.0, soak_s - member.healthy_s)
         left = f"{left_s:.0f} s of its soak are left"
         if not view.fleet.keeps_time:
             left = "its soak is not over"
         message = f"{version} is healthy on {member.cluster}; {left}"
         return hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)
-    deadline_s = rollout.policy.progress_deadline_s
-    late = _is_late(view, member, rollout.revision, deadline_s)
+    late = _is_late(view, member, revision, policy.progress_deadline_s)
     if late is not None:
         return late
-    retried = member.retried(rollout.revision.id)
-    waited_s = member.waited_s(rollout.revision.id)
-    left_s = None if waited_s is None else deadline_s - waited_s
+    retried = member.retried(revision.id)
+    waited_s = member.waited_s(revision.id)
+    left_s = None if waited_s is None else policy.progress_deadline_s - waited_s
     if retried is not None:
         # 0 while it is being tried.
         left_s = retried.retry_in_s or None
-    message = f"{version} on {member.cluster}: {why_not(member, rollout.revision)}"
+    message = f"{version} on {member.cluster}: {why_not(member, revision)}"
     return hold(view, Reason.PROGRESSING, message, due_in_s=left_s)
 
 

@@ -8,7 +8,15 @@ from math import inf
 from reconciler.core import gates, rejections, rolling
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
-from reconciler.core.judging import badness, is_back, is_healthy, is_refused, to_go_back, why_not
+from reconciler.core.judging import (
+    badness,
+    has_arrived,
+    is_back,
+    is_healthy,
+    is_refused,
+    to_go_back,
+    why_not,
+)
 from reconciler.core.soak_left import soak_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
@@ -135,6 +143,10 @@ def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
         return Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True)
     if not proof.opens_gates:
         return _observe_adopted(view, admitted, proof)
+    awaited = next((m for m in view.cell.members if not has_arrived(m, admitted)), None)
+    if awaited is not None and view.cell.ask.policy is not None:
+        # It was proven before, and is being gone back to: that is over when the clusters have it.
+        return rolling.waiting_for(view, awaited, admitted, view.cell.ask.policy, 0.0)
     return Hold(view.service, view.environment, Reason.SETTLED, f"{version} is proven here")
 
 

@@ -108,7 +108,7 @@ def settled(reason: str, *, waiting_s: float = 0.0, **changes: Any) -> Cell:
 @pytest.mark.parametrize(
     ("given", "holds"),
     [
-        (settled("FieldConflict"), [(Reason.SETTLED, False)]),
+        (settled("FieldConflict"), [(Reason.PROGRESSING, False)]),
         (settled("FieldConflict", waiting_s=TOOK_LONG_S), [(Reason.PROGRESS_DEADLINE, True)]),
         (settled(DIFFERS, **UNTOUCHED), [(Reason.ADOPTION_DIFFERS, True)]),
         # What keeps the next release away is no less told for it, and what pages goes first.

@@ -69,18 +69,18 @@ def plan(given: Cell, **fleet: Any) -> list[str]:
         ),
         pytest.param(
             cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": AWAY}),
-            ["Hold Settled"],
-            id="a cluster that is away is given nothing",
+            ["Hold ClusterUnreachable"],
+            id="a cluster that is away is given nothing, and is waited for",
         ),
         pytest.param(
             cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": UNREAD}),
-            ["Hold Settled"],
-            id="a cluster that was not read is given nothing",
+            ["Hold ClusterUnknown"],
+            id="a cluster that was not read is given nothing, and is waited for",
         ),
         pytest.param(
             cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": STOPPED}),
-            ["Hold Settled"],
-            id="a suspended cluster is given nothing",
+            ["Hold Suspended"],
+            id="a suspended cluster is given nothing, and is waited for",
         ),
         pytest.param(
             cell(PROD, record(PROD), ask(V2, PROD)),

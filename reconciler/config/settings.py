@@ -26,6 +26,16 @@ LocalPath = Annotated[Path, AfterValidator(_usable)]
 """A file or folder of this machine; what it is now is looked at whenever it is used."""
 
 
+def _named(name: str) -> str:
+    """Refuses what names nobody: a record without a name is taken over by whoever finds it."""
+    if not name.strip() or not name.isprintable():
+        raise ValueError("must be a name that can be read, or be left out")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_named)]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -161,11 +171,11 @@ class Settings(_Frozen):
         description="Make that namespace and the records' definitions where they are not there; "
         "needs the right to create any, so an installer that has made them turns it off.",
     )
-    installation: str = Field(
+    installation: Name = Field(
         "default",
         description="Names this installation in the records that it writes; those of another are left alone.",
     )
-    installation_formerly: tuple[str, ...] = Field(
+    installation_formerly: tuple[Name, ...] = Field(
         (),
         description="Names that it had: records that carry one are taken over, and get the new name as "
         "they are written.",

@@ -12,7 +12,7 @@ from reconciler.model.actions import Gate, GateState
 from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
-from reconciler.model.records import Proof, in_short
+from reconciler.model.records import Proof, belongs_to, in_short
 from reconciler.model.release import Part, Revision
 
 GateCheck = Callable[[CellView, Revision], Gate]
@@ -132,7 +132,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             return _unknown(
                 name,
                 Reason.OTHER_INSTALLATION,
-                f"the promotion record of {cell.environment} belongs to the installation {cell.other}",
+                belongs_to(cell.other, what=f"the promotion record of {cell.environment}"),
                 CHANGES[Reason.OTHER_INSTALLATION],
             )
         if not cell.record_known:
@@ -291,7 +291,7 @@ def _clusters_known(view: CellView, _: Revision) -> Gate:
             return _unknown(
                 name,
                 Reason.OTHER_INSTALLATION,
-                f"{cluster}: its record belongs to the installation {member.other}",
+                belongs_to(member.other, what=f"{cluster}: its record"),
                 CHANGES[Reason.OTHER_INSTALLATION],
             )
         if not member.synced:

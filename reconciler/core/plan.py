@@ -12,7 +12,7 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitRevert, Hold, Reject
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.reasons import Reason
-from reconciler.model.records import PromotionRecord, Rejection
+from reconciler.model.records import PromotionRecord, Rejection, belongs_to
 
 
 def plan_service(facts: ServiceFacts, fleet: FleetSummary, now: datetime) -> tuple[Action, ...]:
@@ -36,7 +36,7 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     """Plans one cell; roll back first, then commit, then anything forward."""
     record = view.cell.record
     if view.cell.other:
-        message = f"its promotion record belongs to the installation {view.cell.other}"
+        message = belongs_to(view.cell.other, what="its promotion record")
         return (
             Hold(view.service, view.environment, Reason.OTHER_INSTALLATION, message, page=True),
         )
@@ -55,9 +55,19 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     if brought_home:
         return brought_home
     if record.rollout is not None:
-        return (*_owed_commits(view, record), *rolling.plan_rollout(view, record.rollout))
-    settled = plan_settled(view, record, record.admitted)
-    return (*_owed_commits(view, record), *(_at_rest(view, a) for a in settled))
+        moves = rolling.plan_rollout(view, record.rollout)
+    else:
+        moves = tuple(_at_rest(view, a) for a in plan_settled(view, record, record.admitted))
+    return (*_owed_commits(view, record), *moves, *_beside(view, moves))
+
+
+def _beside(view: CellView, moves: tuple[Action, ...]) -> tuple[Hold, ...]:
+    """A cluster that is another's is told whatever else holds its cell: only a person can settle it."""
+    others = next((m for m in view.cell.members if m.other), None)
+    holds = [action for action in moves if isinstance(action, Hold)]
+    if others is None or not holds or any(hold.page for hold in holds):
+        return ()
+    return (rolling.others(view, others),)
 
 
 def _at_rest(view: CellView, action: Action) -> Action:

@@ -15,7 +15,7 @@ from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, 
 from reconciler.model.facts import Member, Suspension
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Origin, Proof, Rollout
+from reconciler.model.records import Origin, Proof, Rollout, belongs_to
 from reconciler.model.release import Part, Revision
 
 PAGED = frozenset(
@@ -248,12 +248,12 @@ def waiting_for(
     version = revision.release.version
     if member.suspended is not None:
         return suspended(view, member.suspended, on=f"{member.cluster}: ")
+    if member.other:
+        return others(view, member)
     if not member.reachable:
         skip_s, message = policy.skip_after_s, f"{member.cluster} does not answer"
         left_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
         return hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
-    if member.other:
-        return others(view, member)
     if not member.synced:
         return hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
     if is_healthy(member, revision, for_s=0.0):
@@ -304,7 +304,7 @@ def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: flo
 
 def others(view: CellView, member: Member) -> Hold:
     """Returns the Hold of a cluster whose record is another installation's."""
-    message = f"{member.cluster}: its record belongs to the installation {member.other}"
+    message = belongs_to(member.other, what=f"{member.cluster}: its record")
     return hold(view, Reason.OTHER_INSTALLATION, message, page=True)
 
 

@@ -23,7 +23,7 @@ from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
 from reconciler.model.facts import Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
-from reconciler.model.records import PromotionRecord, Proof
+from reconciler.model.records import PromotionRecord, Proof, belongs_to
 from reconciler.model.release import Revision
 
 
@@ -77,7 +77,7 @@ def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[
 def _going_back(view: CellView, lagging: Member | None, target: Revision) -> Hold:
     """A roll-back that is refused, fails or takes too long does not heal by waiting."""
     if lagging is None:
-        where, page = "no cluster answers", True
+        where, page = _nobody(view), True
     else:
         where = f"{lagging.cluster}: {why_not(lagging, target)}"
         is_late = lagging.is_late(target.id, _deadline_s(view))
@@ -85,6 +85,17 @@ def _going_back(view: CellView, lagging: Member | None, target: Revision) -> Hol
         page = is_late or refused or lagging.health.status is HealthStatus.FAILED
     message = f"going back to {target.release.version}; {where}"
     return Hold(view.service, view.environment, Reason.ROLLING_BACK, message, page=page)
+
+
+def _nobody(view: CellView) -> str:
+    """Returns why a way back is waited for and no cluster can be put back, in words."""
+    members = view.cell.members
+    whys = (
+        *(f"{m.cluster}: {m.suspended.why}" for m in members if m.suspended),
+        *(belongs_to(m.other, what=f"{m.cluster}: its record") for m in members if m.other),
+        *(f"{m.cluster}: {m.health.message}" for m in members if m.is_untouched),
+    )
+    return next(iter(whys), "no cluster answers")
 
 
 def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold | None:

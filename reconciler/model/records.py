@@ -224,5 +224,10 @@ class ServiceRecord:
         return self.observed_generation == self.generation
 
 
+def belongs_to(other: str, *, what: str = "it") -> str:
+    """Returns, in words, why a record of another installation is left alone."""
+    return f"{what} belongs to the installation {other}"
+
+
 Record = TypeVar("Record", PromotionRecord, ServiceRecord)
 """Either of them, for what is done to both alike."""

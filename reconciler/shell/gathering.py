@@ -25,7 +25,7 @@ class Records(Protocol):
         ...
 
     def get(self, key: CellKey) -> PromotionRecord | None:
-        """Returns a record."""
+        """Returns a record of ours: what another installation has decided says nothing to us."""
         ...
 
     def is_saved(self, key: CellKey) -> bool:
@@ -125,7 +125,7 @@ class Gatherer:
         else:
             path = asker.path(service, environments)
             mode = asker.mode(service, self._daemon_mode())
-        records = {name: self._record((service, name)) for name in path.names()}
+        records = {name: self._records.get((service, name)) for name in path.names()}
         cells = tuple(
             self._cell((service, name), record, tuple(records[n] for n in path.before(name)))
             for name, record in records.items()
@@ -134,15 +134,11 @@ class Gatherer:
 
     def _recorded_path(self, service: ServiceName, environments: list[EnvironmentName]) -> Path:
         """Returns the path that the newest roll-out was admitted under: Git cannot say it now."""
-        records = [self._record((service, e)) for e in environments]
+        records = [self._records.get((service, e)) for e in environments]
         rollouts = [r.rollout for r in records if r is not None and r.rollout is not None]
         newest = max(rollouts, key=lambda rollout: rollout.admitted_at, default=None)
         path = newest.path.only(environments) if newest else Path()
         return path.extended(environments)
-
-    def _record(self, key: CellKey) -> PromotionRecord | None:
-        """Returns a record of ours: what another installation has decided says nothing to us."""
-        return None if self._records.other(key) else self._records.get(key)
 
     def _cell(
         self,

@@ -24,7 +24,7 @@ from reconciler.schema.records import (
 )
 from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import StartWatch
-from reconciler.shell.executor.orders import Installation
+from reconciler.shell.executor.orders import Installation, not_ours
 
 PROMOTION_RECORDS = ("reconciler.dev/v1alpha1", "PromotionRecord")
 
@@ -73,11 +73,10 @@ class PromotionRecords:
         self._may_write = may_write
         self._namespace = namespace
         self._clock = clock
-        self._installation = installation
         self._on_change = on_change
         self._lock = threading.RLock()
         self._writing = threading.RLock()
-        self._known = KnownRecords(read_promotion_record)
+        self._known = KnownRecords(read_promotion_record, installation)
         self._unsaved: dict[Key, PromotionRecord] = {}
         self._was_synced = False
         self._watched = start_watch(PROMOTION_RECORDS, "", self._note, on_fresh)
@@ -97,13 +96,14 @@ class PromotionRecords:
         return self._known.suspended(key, self._clock.now())
 
     def get(self, key: Key) -> PromotionRecord | None:
-        """Returns a record as it was decided last, or None when there is none."""
+        """Returns a record as it was decided last, or None when there is none of ours."""
         with self._lock:
-            return self._unsaved.get(key) or self._known.get(key)
+            own = self._unsaved.get(key) or self._known.get(key)
+            return None if self._known.other(key) else own
 
     def other(self, key: Key) -> str:
         """Returns the installation that a record belongs to, if that is another; else nothing."""
-        return self._installation.other(self._known.get(key))
+        return self._known.other(key)
 
     def is_saved(self, key: Key) -> bool:
         """Whether the home has taken what `get` returns."""
@@ -216,7 +216,8 @@ class PromotionRecords:
         """Takes over what the home holds now, and builds upon it what it has not taken yet."""
         found = self._api.get(ObjectRef.of(self._object(record)))
         with self._lock:
-            there = self._known.reread(key, found)
+            self._known.reread(key, found)
+            there = self._known.get(key)
             waiting = self._unsaved.get(key)
             if waiting is None:
                 return
@@ -233,12 +234,13 @@ class PromotionRecords:
         if not self._answers():
             subject = f"record {record.service}.{record.environment}"
             raise Unreachable(subject, "cannot be written", "the home does not answer")
-        there = self._known.get((record.service, record.environment))
-        if there is not None and self._installation.other(there):
-            raise Refused(*self._installation.refusal("PromotionRecord", there))
+        key = (record.service, record.environment)
+        other = self._known.other(key)
+        if other:
+            raise Refused(*not_ours("PromotionRecord", key, other))
         if record.version:
             # A person's annotations stay: a replacement would take them out.
-            kept = self._known.kept((record.service, record.environment))
+            kept = self._known.kept(key)
             obj = {**obj, "metadata": {**kept, **obj["metadata"]}}
             return self._api.replace(obj, subresource=None)
         return self._api.create(obj)

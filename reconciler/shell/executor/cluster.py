@@ -11,7 +11,7 @@ from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import LiveState, Member, MemberHealth, Suspension
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
-from reconciler.model.records import ApplyState, ServiceRecord
+from reconciler.model.records import ApplyState, ServiceRecord, belongs_to
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.records import read_service_record
@@ -30,7 +30,6 @@ from reconciler.shell.executor.orders import (
     Examination,
     Order,
     Rights,
-    belongs_to,
 )
 from reconciler.shell.executor.pulse import Pulse
 from reconciler.shell.executor.records import ServiceRecords, is_applied
@@ -97,8 +96,8 @@ class ClusterExecutor:
         self._is_blind = True
         self._teller = Teller(name, clock, on_event)
         self._backlog = Backlog()
-        self._records = KnownRecords(read_service_record, cluster=name)
-        self._service_records = ServiceRecords(api, namespace, self._records, rights.installation)
+        self._records = KnownRecords(read_service_record, rights.installation, cluster=name)
+        self._service_records = ServiceRecords(api, namespace, self._records)
         stored, inventories = StoredObjects(api, namespace), Inventories(api, namespace)
         self._live = LiveObjects(name, start_watch, self._note_live, self._note_fresh)
         self._looks = Looks(
@@ -188,7 +187,7 @@ class ClusterExecutor:
         """
         now_s = self._clock.monotonic_s()
         state = self._looks.state(key)
-        other = self._other(key)
+        other = self._records.other(key)
         if other:
             health = MemberHealth(reason=OTHERS, message=belongs_to(other))
             up = self._pulse.is_reachable
@@ -219,11 +218,8 @@ class ClusterExecutor:
                 suspended=self._stopped(key),
             )
 
-    def _other(self, key: CellKey) -> str:
-        return self._rights.installation.other(self._records.get(key))
-
     def _may_write(self, rights: Rights) -> Callable[[CellKey], bool]:
-        return lambda key: not self._other(key) and rights.may_write(key)
+        return lambda key: not self._records.other(key) and rights.may_write(key)
 
     # What the watches tell.
 

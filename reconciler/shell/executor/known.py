@@ -17,7 +17,7 @@ from reconciler.model.objects import KubeObject
 from reconciler.model.records import Record
 from reconciler.ports.kube import Change, WatchEvent
 from reconciler.schema.records import named_cell
-from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.executor.orders import CellKey, Installation
 from reconciler.shell.executor.suspending import tell_suspension
 
 KEPT = ("annotations", "labels")
@@ -29,16 +29,21 @@ _log = structlog.get_logger(__name__)
 class KnownRecords(Generic[Record]):
     """Records by cell; written by a watch and by whoever asks the cluster, read by others.
 
+    What another installation has recorded is not known to us: of it there is only whose it is (`other`).
     A record and the metadata of the object that it was read from are always of one version: a
     replacement of that version can then not take out what somebody has written since.
 
     Args:
         read: Reads one.
+        installation: Whose records are ours.
         **where: Of which cluster they are, for the log.
     """
 
-    def __init__(self, read: Callable[[KubeObject], Record], **where: str) -> None:
+    def __init__(
+        self, read: Callable[[KubeObject], Record], installation: Installation, **where: str
+    ) -> None:
         self._read: Callable[[KubeObject], Record] = read
+        self._installation = installation
         self._where = where
         self._lock = threading.Lock()
         self._records: dict[CellKey, Record] = {}
@@ -105,17 +110,24 @@ class KnownRecords(Generic[Record]):
         return record
 
     def get(self, key: CellKey) -> Record | None:
-        """Returns a cell's record."""
+        """Returns a cell's record, if it is ours."""
         with self._lock:
-            return self._records.get(key)
+            record = self._records.get(key)
+        return None if self._installation.other(record) else record
+
+    def other(self, key: CellKey) -> str:
+        """Returns the installation that a cell's record belongs to, if that is another; else nothing."""
+        with self._lock:
+            return self._installation.other(self._records.get(key))
 
     def items(self) -> tuple[tuple[CellKey, Record], ...]:
-        """Returns every record."""
+        """Returns every record that is ours."""
         with self._lock:
-            return tuple(self._records.items())
+            found = tuple(self._records.items())
+        return tuple((key, r) for key, r in found if not self._installation.other(r))
 
     def cells(self) -> tuple[CellKey, ...]:
-        """Returns every cell with a record, one that cannot be read included."""
+        """Returns every cell with a record, another's and one that cannot be read included."""
         with self._lock:
             return tuple({**self._records, **dict.fromkeys(self._unreadable)})
 

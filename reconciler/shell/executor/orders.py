@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.model.actions import Deliver
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.objects import Rendered
-from reconciler.model.records import PromotionRecord, Record, ServiceRecord
+from reconciler.model.records import PromotionRecord, Record, ServiceRecord, belongs_to
 
 CellKey = tuple[ServiceName, EnvironmentName]
 
@@ -33,20 +33,13 @@ class Installation:
         found = record.installation if record is not None else ""
         return "" if found in (self.name, *self.formerly) else found
 
-    def refusal(
-        self, kind: str, record: PromotionRecord | ServiceRecord
-    ) -> tuple[str, str, str, str]:
-        """Returns the error of a write to another's record: object, what, why, what to do."""
-        name = f"{kind}/{record.service}.{record.environment}"
-        return name, "it is not written over", belongs_to(self.other(record)), LET_GO
+
+def not_ours(kind: str, key: CellKey, other: str) -> tuple[str, str, str, str]:
+    """Returns the error of a write to another's record: object, what, why, what to do."""
+    return f"{kind}/{key[0]}.{key[1]}", "it is not written over", belongs_to(other), LET_GO
 
 
 LET_GO = "end one of the two, or name it in `installation_formerly` if it is this one's former name"
-
-
-def belongs_to(other: str) -> str:
-    """Returns why a record is left alone, in words."""
-    return f"it belongs to the installation {other}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.kube import KubeApi
 from reconciler.schema.records import service_record_object, service_record_status
 from reconciler.shell.executor.known import KnownRecords
-from reconciler.shell.executor.orders import Installation, Leadership, Order
+from reconciler.shell.executor.orders import Leadership, Order, not_ours
 
 
 class Fenced(Conflict):
@@ -25,7 +25,6 @@ class ServiceRecords:
         api: The cluster.
         namespace: The reconciler's own.
         known: What is known of them; it is told of every answer.
-        installation: Whose records are ours.
     """
 
     def __init__(
@@ -33,12 +32,10 @@ class ServiceRecords:
         api: KubeApi,
         namespace: str,
         known: KnownRecords[ServiceRecord],
-        installation: Installation,
     ) -> None:
         self._api = api
         self._namespace = namespace
         self._known = known
-        self._installation = installation
 
     def claim(self, wanted: ServiceRecord, was: ServiceRecord | None) -> ServiceRecord:
         """Writes what is asked for, or finds that it stands already, still in our name.
@@ -47,10 +44,12 @@ class ServiceRecords:
             Fenced: A higher epoch, another holder of ours or another installation has been there.
             Conflict: Somebody wrote it since it was read.
         """
+        key = (wanted.service, wanted.environment)
+        other = self._known.other(key)
+        if other:
+            raise Fenced(*not_ours("ServiceRecord", key, other))
         if was is None or not was.version:
             return self._known.keep(self._api.create(self._object(wanted)))
-        if self._installation.other(was):
-            raise Fenced(*self._installation.refusal("ServiceRecord", was))
         if _is_spec_equal(wanted, was):
             return self._checked(wanted)
         try:

@@ -7,22 +7,28 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.holding import told
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reporting import status
 from reconciler.model.actions import Hold
 from reconciler.model.facts import Cell
 from reconciler.model.reasons import Reason
 from tests.fakes.facts import (
+    CLUSTERS,
     DEV,
     NOW,
     PROD,
     STAGING,
+    STARTING,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
     ask,
     cell,
     planned,
+    policy,
+    proof,
     record,
     rejection,
     rollout,
@@ -100,3 +106,74 @@ def test_what_another_installation_has_before_is_told_as_its_own() -> None:
         if isinstance(a, Hold)
     )
     assert hold.reason is Reason.OTHER_INSTALLATION and "blue" in hold.message
+
+
+PAUSED = ask(V2, PROD, paused=True)
+ADOPTED = record(PROD, V1, proofs=(proof(V1, PROD, opens_gates=False),))
+AWAY_BLUE = {**BLUE, "reachable": False, "away_s": 10_000.0}
+QUORUM = policy(PROD, quorum=60, skip_after_s=600.0)
+
+
+def everywhere(**changes: Any) -> dict[str, dict[str, Any]]:
+    """Returns the same changes of every cluster."""
+    return {name: changes for name in CLUSTERS[PROD]}
+
+
+@pytest.mark.parametrize(
+    ("given", "actions"),
+    [
+        pytest.param(
+            cell(PROD, record(PROD), PAUSED, members={"prod-3": BLUE}),
+            ["Hold Paused", "Hold OtherInstallation"],
+            id="a gate is closed",
+        ),
+        pytest.param(
+            cell(PROD, ADOPTED, members={"prod-3": BLUE}),
+            ["Hold WaitingForSoak", "Hold OtherInstallation"],
+            id="what was adopted is watched",
+        ),
+        pytest.param(
+            cell(PROD, BACK, members={"prod-1": {"health": STARTING}, "prod-3": BLUE}),
+            ["Hold RollingBack", "Hold OtherInstallation"],
+            id="a way back takes its time",
+        ),
+        pytest.param(
+            cell(PROD, ROLLING, PAUSED, on={"prod-2": V1}, members={"prod-3": BLUE}),
+            ["Hold Paused", "Hold OtherInstallation"],
+            id="the next wave is held",
+        ),
+    ],
+)
+def test_it_is_told_whatever_else_holds_the_cell(given: Cell, actions: list[str]) -> None:
+    found = planned(*BEFORE, given)
+    assert said(found) == actions
+    first = told(found)
+    assert isinstance(first, Hold) and first.page and "installation blue" in first.message
+
+
+@pytest.mark.parametrize("others", [BLUE, AWAY_BLUE], ids=["it answers", "it does not answer"])
+def test_no_quorum_does_without_it(others: dict[str, Any]) -> None:
+    rolls = record(PROD, V2, rollout=rollout(V2, PROD, policy=QUORUM))
+    given = cell(PROD, rolls, ask(V2, PROD, policy=QUORUM), members={"prod-3": others})
+    assert said(planned(*BEFORE, given)) == ["Hold OtherInstallation"]
+    away = {**UNREAD, "reachable": False, "away_s": 10_000.0}
+    given = cell(PROD, rolls, ask(V2, PROD, policy=QUORUM), members={"prod-3": away})
+    assert said(planned(*BEFORE, given)) == ["Prove Soaked"], "as it does without one that is ours"
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        (everywhere(**BLUE), "prod-1: its record belongs to the installation blue"),
+        (everywhere(suspended=SUSPENDED), f"prod-1: {SUSPENDED.why}"),
+        (everywhere(**UNREAD, reachable=False), "no cluster answers"),
+    ],
+    ids=["another's", "suspended", "away"],
+)
+def test_a_way_back_on_which_nobody_is_put_back_says_why(
+    members: dict[str, dict[str, Any]], words: str
+) -> None:
+    (hold,) = (
+        a for a in planned(*BEFORE, cell(PROD, BACK, members=members)) if isinstance(a, Hold)
+    )
+    assert hold.message == f"going back to 1.0.0; {words}" and hold.page

@@ -64,7 +64,7 @@ class Memory:
         return key not in self.unreadable
 
     def get(self, key: CellKey) -> PromotionRecord | None:
-        return self.records.get(key)
+        return None if key in self.others else self.records.get(key)
 
     def is_saved(self, key: CellKey) -> bool:
         return True

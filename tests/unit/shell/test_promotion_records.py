@@ -228,6 +228,8 @@ def test_the_record_of_another_installation_is_never_written_over(
 ) -> None:
     home.told(replace(home.first, installation=theirs, version=str(int(home.first.version) + 5)))
     assert home.records.other(KEY) == other
+    # Whoever reads it, the one that makes commits included, finds none that is ours.
+    assert (home.records.get(KEY) is None) == bool(other)
     before = home.stored()
     for write in (home.records.save, home.records.keep):
         if other:
@@ -235,3 +237,17 @@ def test_the_record_of_another_installation_is_never_written_over(
                 write(replace(home.first, epoch=9))
             assert home.stored() == before
     assert home.records.is_saved(KEY)
+
+
+def test_what_was_decided_on_a_record_that_another_has_taken_meanwhile_counts_no_more(
+    home: Home,
+) -> None:
+    home.answers = False
+    home.records.keep(admitted(home.first, "2"))
+    assert version_of(home.records.get(KEY)) == "2"
+    theirs = replace(home.first, installation="blue", version=str(int(home.first.version) + 5))
+    home.told(theirs)
+    assert home.records.get(KEY) is None
+    before, home.answers = home.stored(), True
+    home.records.retry()
+    assert home.stored() == before and home.records.is_saved(KEY)

@@ -35,8 +35,8 @@ class There:
         self.clock = VirtualClock()
         self.api = SimulatedCluster("dev-1", clock=self.clock).client()
         bootstrap(self.api, NAMESPACE)
-        self.known = KnownRecords(read_service_record)
-        self.records = ServiceRecords(self.api, NAMESPACE, self.known, OURS)
+        self.known = KnownRecords(read_service_record, OURS)
+        self.records = ServiceRecords(self.api, NAMESPACE, self.known)
         wanted = ServiceRecord(*KEY, revision("1"), "web", epoch=1, holder="me")
         self.first = self.records.claim(wanted, None)
 

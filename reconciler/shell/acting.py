@@ -65,6 +65,10 @@ class Orders(Protocol):
         """Takes an order."""
         ...
 
+    def forget(self, key: CellKey) -> None:
+        """Drops what waits to be carried out for a cell."""
+        ...
+
     def examine(self, examination: Examination) -> None:
         """Takes a question."""
         ...
@@ -154,6 +158,10 @@ class Actor:
             self._records.keep(now)
         else:
             self._records.save(now)
+        if isinstance(action, Reject):
+            # No further cluster is given it, whatever keeps one from taking it now.
+            for executor in self._executors().values():
+                executor.forget((action.service, action.environment))
         self._tell(action, now)
         return True
 

@@ -6,6 +6,8 @@ import pytest
 
 from reconciler.errors import AdmissionDenied, Denied, OperatorError, Refused
 from reconciler.model.events import PAGE, Event, EventKind
+from reconciler.model.objects import ObjectRef
+from reconciler.ports.kube import Propagation
 from reconciler.simulated.behaviour import Fate
 from tests.fakes.world import World, image, pins
 
@@ -41,6 +43,21 @@ def refuse(world: World, cluster: str, error: OperatorError) -> None:
 
 def mend(world: World) -> None:
     world.before = lambda *asked: None
+
+
+def restart(world: World, cluster: str) -> None:
+    """Deletes the Pods of web on a cluster."""
+    store, client = world.clusters[cluster].store, world.clusters[cluster].client()
+    served = store.served("v1", "Pod")
+    assert served is not None
+    for pod in list(store.peek(served, "web")):
+        meta = pod["metadata"]
+        client.delete(
+            ObjectRef("v1", "Pod", "web", meta["name"]),
+            uid=meta["uid"],
+            resource_version=meta["resourceVersion"],
+            propagation=Propagation.BACKGROUND,
+        )
 
 
 def holds(world: World, environment: str) -> list[Event]:
@@ -82,6 +99,20 @@ def test_a_way_back_that_may_not_be_claimed_says_so_and_pages() -> None:
     mend(world)
     assert world.until(lambda: bool(world.told(EventKind.ROLLED_BACK)))
     assert world.image("dev-1") == image(GOOD)
+
+
+def test_what_is_rejected_is_given_to_no_further_cluster_where_nothing_is_proven() -> None:
+    world = World()
+    refuse(world, "prod-2", REFUSALS[0])
+    world.git.merge(pins(NEW))
+    assert world.until(lambda: bool(world.told(EventKind.APPLY_FAILED)))
+    world.fates["prod-1", NEW] = Fate.CRASH
+    restart(world, "prod-1")
+    assert world.until(lambda: bool(world.told(EventKind.REJECTED)))
+    mend(world)
+    world.pass_(DEADLINE_S)
+    assert world.image("prod-1") == image(NEW) and world.image("prod-2") is None
+    assert holds(world, "prod")[-1].reason == "NothingProven"
 
 
 def test_what_was_ordered_before_a_person_went_back_does_not_come_later() -> None:

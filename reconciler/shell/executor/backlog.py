@@ -88,6 +88,12 @@ class Backlog:
             if self._is_waiting(order):
                 self._forget(order.key)
 
+    def drop(self, key: CellKey) -> None:
+        """Forgets whatever waits for a cell."""
+        with self._lock:
+            if key in self._waiting:
+                self._forget(key)
+
     def postpone(self, order: Order, error: Exception, trouble: Trouble, now_s: float) -> bool:
         """Keeps an order for another try; returns whether its trouble is news."""
         with self._lock:

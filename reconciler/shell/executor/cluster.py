@@ -143,6 +143,10 @@ class ClusterExecutor:
         if self._backlog.put(order, self._clock.monotonic_s()):
             self._wake()
 
+    def forget(self, key: CellKey) -> None:
+        """Drops the order that waits for a cell; one that is being carried out is not tried again."""
+        self._backlog.drop(key)
+
     def examine(self, examination: Examination) -> None:
         """Asks for a comparison of what is live with a render; the answer is in `member`."""
         state = self._looks.state(examination.key)

@@ -81,6 +81,9 @@ class Ear:
     def order(self, order: Order) -> None:
         self.orders.append(order)
 
+    def forget(self, key: CellKey) -> None:
+        self.orders = [order for order in self.orders if order.key != key]
+
     def examine(self, examination: Examination) -> None:
         self.examinations.append(examination)
 

@@ -87,13 +87,17 @@ def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
 
 
 def has_arrived(member: Member, revision: Revision) -> bool:
-    """Tells whether a cluster was given a revision whole, and was seen current on it since.
+    """Tells whether a cluster was given a revision whole and was seen current on it since, as far as was ever read.
 
-    It stays true when it cannot be read for a while, and when a Pod is replaced.
+    It stays true when it cannot be read for a while, when a Pod is replaced, and over a restart: of a
+    cluster that was not read yet nothing is said, and that it does not answer is told of the cluster.
     """
     record = member.record
-    is_given = record is not None and record.revision.id == record.applied == revision.id
-    return is_given and (member.healthy_s > 0.0 or is_healthy(member, revision, for_s=0.0))
+    if record is None:
+        return not member.known and not member.other
+    is_given = record.revision.id == record.applied == revision.id
+    was_well = member.healthy_s > 0.0 or record.healthy_s > 0.0
+    return is_given and (was_well or is_healthy(member, revision, for_s=0.0))
 
 
 def to_go_back(members: tuple[Member, ...]) -> tuple[Member, ...]:

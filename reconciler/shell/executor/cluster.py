@@ -324,8 +324,10 @@ class ClusterExecutor:
     def _carry_out(self, order: Order) -> None:
         was = self._records.get(order.key)
         state = self._looks.state(order.key)
-        healthy_s = state.soak.total_s(self._clock.monotonic_s())
-        since_s = self._backlog.since_s(order.key, self._clock.monotonic_s())
+        now_s = self._clock.monotonic_s()
+        since_s = self._backlog.since_s(order.key, now_s)
+        is_known = not is_there(order, was) or state.speaks_of(order.revision)
+        healthy_s = state.soak.total_s(now_s) if is_known else 0.0
         try:
             claimed = self._deliveries.claim(order, was)
             if not is_there(order, was):

@@ -122,7 +122,8 @@ class Deliveries:
         if is_there(order, was):
             record = claimed
             if not claimed.is_observed:
-                record = self._records.report(current(claimed))
+                seen_s = max(claimed.healthy_s, healthy_s)
+                record = self._records.report(replace(current(claimed), healthy_s=seen_s))
             return Delivered(record, None, ())
         try:
             rendered = self._objects(order)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from reconciler.core.phase import Phase, phase_of
 from reconciler.model.actions import Hold
-from reconciler.model.facts import Cell
+from reconciler.model.facts import Cell, Member, MemberHealth
 from reconciler.model.policy import DriftMode
 from reconciler.model.reasons import Reason
 from tests.fakes.facts import (
@@ -38,6 +39,18 @@ EVERYWHERE = {"prod-1": V2, "prod-2": V2, "prod-3": V2}
 
 def going_back(**changes: Any) -> Cell:
     return cell(PROD, BACK, ask(V1, PROD), **changes)
+
+
+def after_a_restart(*, healthy_s: float) -> Cell:
+    """Returns a cell whose clusters' records were listed, and nothing else was looked at."""
+
+    def unseen(member: Member) -> Member:
+        assert member.record is not None
+        known = replace(member.record, healthy_s=healthy_s)
+        return replace(member, record=known, healthy_s=0.0, health=MemberHealth(), synced=False)
+
+    given = going_back()
+    return replace(given, members=tuple(unseen(m) for m in given.members))
 
 
 @pytest.mark.parametrize(
@@ -91,6 +104,24 @@ def going_back(**changes: Any) -> Cell:
             ["Hold Settled"],
             Phase.PROVEN,
             id="it was there, and a Pod is replaced",
+        ),
+        pytest.param(
+            going_back(on={"prod-2": None}, members={"prod-2": AWAY}),
+            ["Hold Settled"],
+            Phase.PROVEN,
+            id="a cluster that was never read says nothing",
+        ),
+        pytest.param(
+            after_a_restart(healthy_s=5.0),
+            ["Hold Settled"],
+            Phase.PROVEN,
+            id="it was there before this process, and is being read",
+        ),
+        pytest.param(
+            after_a_restart(healthy_s=0.0),
+            ["Hold ClusterUnknown"],
+            Phase.UNKNOWN,
+            id="it was given before this process, and nobody saw it healthy",
         ),
         pytest.param(
             going_back(members={"prod-2": AWAY, "prod-3": UNREAD}),

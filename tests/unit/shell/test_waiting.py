@@ -1,15 +1,25 @@
-"""Since when a cluster is waited for: from the order on, and from its record's where nothing is ordered."""
+"""Since when a cluster is waited for, and what its record says of how long it was well."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from reconciler.errors import Denied
+from reconciler.model.objects import ObjectRef
+from reconciler.schema.records import (
+    read_service_record,
+    service_record_object,
+    service_record_status,
+)
 from reconciler.shell.executor.cells import CellState
-from tests.fakes.at_work import AtWork, config_map
+from reconciler.shell.executor.records import current
+from tests.fakes.at_work import KEY, NAMESPACE, AtWork, config_map
 from tests.fakes.records import revision
 
 LONG_S = 500.0
+UNREADABLE = Denied("Secret", "it cannot be read", "forbidden")
 
 
 @pytest.fixture
@@ -57,3 +67,42 @@ def test_how_long_one_revision_is_asked_for_is_not_told_of_the_next() -> None:
     state = CellState(asked_for=revision("1").id, asked_s=0.0)
     assert state.waiting_s(revision("1").id, LONG_S) == LONG_S
     assert state.waiting_s(revision("2").id, LONG_S) == 0.0
+
+
+def test_a_record_says_that_it_was_well_once_it_is_proven(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"))
+    work.pass_(20)
+    writes = len(work.writes())
+    work.delivered("1", config_map(x="1"), proven=True)
+    record = work.record()
+    assert record is not None and record.proven and 19 <= record.healthy_s <= 30
+    assert len(work.writes()) == writes + 2, "with the claim and the status, as before"
+    # Another process, which has not read what is stored, takes nothing of it away.
+    work.refuse(UNREADABLE, ["get"], "Secret")
+    work.start()
+    work.deliver("1", config_map(x="1"), proven=True, keep=())
+    assert work.until(lambda: (found := work.record()) is not None and found.keep == ())
+    record = work.record()
+    assert record is not None and record.healthy_s >= 19
+
+
+def test_how_long_one_revision_was_well_is_not_written_of_another(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"))
+    work.pass_(LONG_S)
+    record = work.record()
+    found = work.kube.get(
+        ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", NAMESPACE, f"{KEY[0]}.{KEY[1]}")
+    )
+    assert record is not None and found is not None
+    theirs = replace(record, revision=revision("2"), applied=revision("2").id)
+    spec = service_record_object(theirs, namespace=NAMESPACE)["spec"]
+    written = work.kube.replace({**found, "spec": spec}, subresource=None)
+    claimed = current(read_service_record({**written, "status": service_record_status(theirs)}))
+    status = service_record_status(claimed)
+    work.refuse(UNREADABLE, ["get"], "Secret")
+    work.kube.replace({**written, "status": status}, subresource="status")
+    work.pass_(1)
+    work.deliver("2", config_map(x="2"), proven=True)
+    assert work.until(lambda: (found := work.record()) is not None and found.proven)
+    record = work.record()
+    assert record is not None and record.healthy_s < 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -124,6 +124,13 @@ class KubeWriter(Protocol):
 
     def replace(self, obj: KubeObject, *, subresource: str | None) -> KubeObject:
         """Replaces the version that `metadata.resourceVersion` names; Conflict when it moved on."""
+        ...
+
+    def reassign(self, obj: KubeObject, managed_fields: Sequence[KubeObject]) -> KubeObject:
+        """Writes who manages which fields of the version that `metadata.resourceVersion` names, and nothing else.
+
+        Returns the stored object; Conflict when that moved on.
+        """
         ...
 
     def delete(

@@ -173,7 +173,10 @@ class Api:
                 return Reply(_scale_of(obj))
             new = copied(obj)
             new["spec"]["replicas"] = int(wanted["spec"]["replicas"])
-            return Reply(_scale_of(store.replace(new, request.manager, dry_run=request.dry_run)))
+            stored = store.replace(
+                new, request.manager, subresource="scale", dry_run=request.dry_run
+            )
+            return Reply(_scale_of(stored))
 
     def _delete(self, request: Request, target: Target) -> Object:
         options: Object = request.body if isinstance(request.body, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reconciler.errors import (
@@ -132,17 +132,19 @@ class MemoryKube:
 
     def replace(self, obj: KubeObject, *, subresource: str | None) -> KubeObject:
         """Replaces."""
-        ref = ObjectRef.of(obj)
-        try:
-            return self._write(
-                "update",
-                obj,
-                lambda: self._store.replace(
-                    dict(obj), self._manager, subresource=subresource, strict=True
-                ),
-            )
-        except Missing as error:
-            raise Conflict(str(ref), "it cannot be replaced", "it is not there any more") from error
+        return self._change(
+            "update",
+            obj,
+            lambda: self._store.replace(
+                dict(obj), self._manager, subresource=subresource, strict=True
+            ),
+        )
+
+    def reassign(self, obj: KubeObject, managed_fields: Sequence[KubeObject]) -> KubeObject:
+        """Writes who manages which fields."""
+        meta = {**obj["metadata"], "managedFields": list(managed_fields)}
+        new = {**obj, "metadata": meta}
+        return self._change("reassign", obj, lambda: self._store.replace(new, self._manager))
 
     def delete(
         self, ref: ObjectRef, *, uid: str, resource_version: str, propagation: Propagation
@@ -169,6 +171,13 @@ class MemoryKube:
                 return
             raise translated(str(ref), answer) from answer
         self._wrote("delete", named)
+
+    def _change(self, verb: str, obj: KubeObject, do: Callable[[], Object]) -> KubeObject:
+        try:
+            return self._write(verb, obj, do)
+        except Missing as error:
+            ref = str(ObjectRef.of(obj))
+            raise Conflict(ref, "it cannot be changed", "it is not there any more") from error
 
     def _write(self, verb: str, obj: KubeObject, do: Callable[[], Object]) -> KubeObject:
         self._before(verb, str(obj.get("kind")))

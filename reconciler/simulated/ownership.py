@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.diff import AS_SET, list_key
 from reconciler.core.diff.list_keys import item_key
@@ -17,6 +17,17 @@ from reconciler.simulated.trees import copied
 Step = tuple[str, str]
 Field = tuple[Step, ...]
 Fields = frozenset[Field]
+
+
+class Owner(NamedTuple):
+    """Who has written fields, and how: each has an entry of its own."""
+
+    operation: str
+    manager: str
+    subresource: str = ""
+
+
+Owners = dict[Owner, Fields]
 
 _IDENTITY = frozenset({"apiVersion", "kind"})
 _SERVER_METADATA = frozenset(
@@ -77,17 +88,17 @@ def _item_step(item: Any, keys: tuple[str, ...]) -> Step | None:
 def applied(
     live: dict[str, Any],
     desired: dict[str, Any],
-    owners: dict[str, Fields],
+    owners: Owners,
     manager: str,
     *,
     force: bool,
-) -> tuple[dict[str, Any], dict[str, Fields]]:
+) -> tuple[dict[str, Any], Owners]:
     """Returns what an apply makes of an object, and who owns what then.
 
     Args:
         live: The stored object; empty when there is none.
         desired: What is applied.
-        owners: By `<operation>/<manager>`.
+        owners: Who owned what before.
         manager: Who applies.
         force: Take fields from others instead of refusing.
 
@@ -95,10 +106,10 @@ def applied(
         Answer: 409, another manager owns a field with another value.
     """
     kind = (str(desired.get("apiVersion", "")), str(desired.get("kind", "")))
-    me = f"Apply/{manager}"
+    me = Owner("Apply", manager)
     wanted = fields_of(desired)
     after = dict(owners)
-    conflicts: list[tuple[str, Field]] = []
+    conflicts: list[tuple[Owner, Field]] = []
     for owner, owned in owners.items():
         if owner == me:
             continue
@@ -120,13 +131,10 @@ def applied(
     return merged, {owner: owned for owner, owned in after.items() if owned}
 
 
-def written(
-    before: dict[str, Any], now: dict[str, Any], owners: dict[str, Fields], manager: str
-) -> dict[str, Fields]:
+def written(before: dict[str, Any], now: dict[str, Any], owners: Owners, me: Owner) -> Owners:
     """Returns who owns what after a plain write: the writer owns whatever it changed."""
     was, is_ = fields_of(before), fields_of(now)
     changed = {f for f in is_ if f not in was or _get(before, f) != _get(now, f)}
-    me = f"Update/{manager}"
     after = {
         owner: (owned & is_) - (changed if owner != me else frozenset())
         for owner, owned in owners.items()
@@ -136,36 +144,72 @@ def written(
 
 
 def managed_fields(
-    owners: dict[str, Fields], times: dict[str, str], api_version: str
+    owners: Owners, times: dict[Owner, str], api_version: str
 ) -> list[dict[str, Any]]:
     """Returns owners as an object's `metadata.managedFields`."""
     return [
         {
-            "manager": owner.partition("/")[2],
-            "operation": owner.partition("/")[0],
+            "manager": owner.manager,
+            "operation": owner.operation,
             "apiVersion": api_version,
             "time": times.get(owner, ""),
             "fieldsType": "FieldsV1",
             "fieldsV1": _tree(owned),
+            **({"subresource": owner.subresource} if owner.subresource else {}),
         }
         for owner, owned in sorted(owners.items())
     ]
 
 
+def read(entries: list[dict[str, Any]]) -> tuple[Owners, dict[Owner, str]]:
+    """Returns the owners that a client's `metadata.managedFields` names, and when each wrote last.
+
+    An empty entry names nobody, which is how a client takes all of them away.
+    """
+    named = {
+        Owner(entry["operation"], entry["manager"], entry.get("subresource", "")): entry
+        for entry in entries
+        if entry
+    }
+    owners = {owner: frozenset(_read(entry["fieldsV1"], ())) for owner, entry in named.items()}
+    return owners, {owner: entry.get("time", "") for owner, entry in named.items()}
+
+
 def _tree(fields: Fields) -> dict[str, Any]:
     tree: dict[str, Any] = {}
+    ends: list[dict[str, Any]] = []
     for field in sorted(fields):
         at = tree
         for kind, name in field:
             at = at.setdefault(f"{kind}:{name}", {})
+        ends.append(at)
+    for end in ends:
+        if end:
+            end["."] = {}
     return tree
 
 
-def _conflict(desired: dict[str, Any], conflicts: list[tuple[str, Field]]) -> Answer:
+def _read(tree: dict[str, Any], at: Field) -> Iterator[Field]:
+    for key, inner in tree.items():
+        kind, _, name = key.partition(":")
+        if key == ".":
+            yield at
+        elif inner:
+            yield from _read(inner, (*at, (kind, _spelled(kind, name))))
+        else:
+            yield (*at, (kind, _spelled(kind, name)))
+
+
+def _spelled(kind: str, name: str) -> str:
+    """Returns a step's name as it is written here; a client may set its keys in another order."""
+    return json.dumps(json.loads(name), sort_keys=True) if kind in ("k", "v") else name
+
+
+def _conflict(desired: dict[str, Any], conflicts: list[tuple[Owner, Field]]) -> Answer:
     causes = [
         {
             "reason": "FieldManagerConflict",
-            "message": f'conflict with "{owner.partition("/")[2]}"',
+            "message": f'conflict with "{owner.manager}"',
             "field": _dotted(field),
         }
         for owner, field in conflicts

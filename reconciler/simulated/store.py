@@ -13,9 +13,13 @@ from reconciler.simulated import answers, ownership
 from reconciler.simulated.admission import admit, check_fields, check_patch, defaulted, number
 from reconciler.simulated.ending import Endings, is_doomed
 from reconciler.simulated.kinds import BUILT_IN, Kind, kinds_of
+from reconciler.simulated.ownership import Owner, Owners
 from reconciler.simulated.selecting import Selection
 from reconciler.simulated.shelf import Key, Logged, Object, Shelf
 from reconciler.simulated.trees import copied
+
+Held = tuple[Owners, dict[Owner, str]]
+"""Who owns what of an object, and when each of them wrote last."""
 
 
 class Store:
@@ -31,8 +35,7 @@ class Store:
         self._uids = uids
         self._shelf = Shelf()
         self.lock = self._shelf.lock
-        self._owners: dict[Key, dict[str, ownership.Fields]] = {}
-        self._times: dict[Key, dict[str, str]] = {}
+        self._held: dict[Key, Held] = {}
         self._named = 0
         self.kinds: dict[tuple[str, str], Kind] = {(k.api_version, k.kind): k for k in BUILT_IN}
         self._endings = Endings(self._shelf, clock, self._forget)
@@ -121,8 +124,9 @@ class Store:
             self._check_namespace(kind, key)
             new = defaulted(new)
             admit(kind, new, None)
-            owners = ownership.written({}, new, {}, manager)
-            return self._put(kind, key, new, owners, f"Update/{manager}", dry_run=dry_run)
+            writer = Owner("Update", manager)
+            owners = ownership.written({}, new, {}, writer)
+            return self._put(kind, key, new, ({}, {}), owners, writer, dry_run=dry_run)
 
     def replace(
         self,
@@ -133,7 +137,7 @@ class Store:
         dry_run: bool = False,
         strict: bool = False,
     ) -> Object:
-        """Replaces an object, or only its status."""
+        """Replaces an object, or only its status; who owns what is as the object says, where it says so."""
         with self.lock:
             kind = self._kind(obj)
             if strict:
@@ -148,8 +152,13 @@ class Store:
             else:
                 new = defaulted(_with_status_of(kind, obj, was))
             admit(kind, new, was)
-            owners = ownership.written(was, new, self._owners.get(key, {}), manager)
-            return self._put(kind, key, new, owners, f"Update/{manager}", dry_run=dry_run)
+            held = self._held.get(key, ({}, {}))
+            given = obj["metadata"].get("managedFields")
+            if given and not subresource and given != was["metadata"]["managedFields"]:
+                held = ownership.read(given)
+            writer = Owner("Update", manager, subresource or "")
+            owners = ownership.written(was, new, held[0], writer)
+            return self._put(kind, key, new, held, owners, writer, dry_run=dry_run)
 
     def apply(
         self,
@@ -171,12 +180,14 @@ class Store:
             else:
                 _check_version(kind, was, desired["metadata"])
             desired["metadata"].pop("resourceVersion", None)
+            held = self._held.get(key, ({}, {}))
             merged, owners = ownership.applied(
-                copied(was or {}), desired, self._owners.get(key, {}), manager, force=force
+                copied(was or {}), desired, held[0], manager, force=force
             )
             new = defaulted(merged)
             admit(kind, new, was)
-            return self._put(kind, key, new, owners, f"Apply/{manager}", dry_run=dry_run)
+            writer = Owner("Apply", manager)
+            return self._put(kind, key, new, held, owners, writer, dry_run=dry_run)
 
     def delete(
         self,
@@ -207,8 +218,9 @@ class Store:
         kind: Kind,
         key: Key,
         new: Object,
-        owners: dict[str, ownership.Fields],
-        writer: str,
+        held: Held,
+        owners: Owners,
+        writer: Owner,
         *,
         dry_run: bool,
     ) -> Object:
@@ -227,8 +239,8 @@ class Store:
             if "generation" in meta and _spec(new) != _spec(was):
                 meta["generation"] += 1
         number(kind, new, was)
-        times = dict(self._times.get(key, {}))
-        if was is None or _content(new) != _content(was) or owners != self._owners.get(key):
+        times = dict(held[1])
+        if was is None or _content(new) != _content(was) or owners != held[0]:
             times[writer] = now
         times = {owner: times.get(owner, now) for owner in owners}
         meta["managedFields"] = ownership.managed_fields(owners, times, kind.api_version)
@@ -239,7 +251,7 @@ class Store:
         if dry_run:
             meta.setdefault("resourceVersion", str(self.version))
             return copied(new)
-        self._owners[key], self._times[key] = owners, times
+        self._held[key] = owners, times
         if _is_definition(key):
             self._define(new)
         stored = self._shelf.put(key, new)
@@ -264,8 +276,7 @@ class Store:
 
     def _forget(self, key: Key) -> None:
         """Called for each object that is gone."""
-        self._owners.pop(key, None)
-        self._times.pop(key, None)
+        self._held.pop(key, None)
         if _is_definition(key):
             for kind in [k for k in self.kinds.values() if k.resource == key.name]:
                 del self.kinds[(kind.api_version, kind.kind)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +31,7 @@ PAGES_MAX = 2_000
 """A million objects; a server that never ends its list is broken."""
 
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 
 
 class KubeClient:
@@ -141,10 +142,17 @@ class KubeClient:
         ref = ObjectRef.of(obj)
         doing = self._doing(ref, "be replaced")
         path = self._path(ref, doing) + (f"/{subresource}" if subresource else "")
-        stored = self._request("PUT", path, doing, query=_MANAGED, body=obj, missing_ok=True)
-        if stored is None:
-            raise Conflict(doing.subject, doing.what, "it is not there any more")
-        return _object(stored, doing)
+        return self._changed("PUT", path, doing, query=_MANAGED, body=obj)
+
+    def reassign(self, obj: KubeObject, managed_fields: Sequence[KubeObject]) -> KubeObject:
+        """Writes who manages which fields of the version that the object names."""
+        ref = ObjectRef.of(obj)
+        doing = self._doing(ref, "change its managers")
+        was = {name: obj["metadata"][name] for name in ("uid", "resourceVersion")}
+        body = {"metadata": {**was, "managedFields": list(managed_fields)}}
+        query = {"fieldManager": FIELD_MANAGER}
+        path = self._path(ref, doing)
+        return self._changed("PATCH", path, doing, query=query, body=body, content=_MERGE)
 
     def delete(
         self, ref: ObjectRef, *, uid: str, resource_version: str, propagation: Propagation
@@ -179,6 +187,24 @@ class KubeClient:
         content: str = "application/json",
     ) -> KubeObject:
         stored = self._request(method, path, doing, query=query, body=body, content=content)
+        return _object(stored, doing)
+
+    def _changed(
+        self,
+        method: str,
+        path: str,
+        doing: Doing,
+        *,
+        query: Mapping[str, str],
+        body: KubeObject,
+        content: str = "application/json",
+    ) -> KubeObject:
+        """Writes to a version that was seen; it may be gone."""
+        stored = self._request(
+            method, path, doing, query=query, body=body, content=content, missing_ok=True
+        )
+        if stored is None:
+            raise Conflict(doing.subject, doing.what, "it is not there any more")
         return _object(stored, doing)
 
     def _path(self, ref: ObjectRef, doing: Doing) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL, layers
 from reconciler.core.handing_over import keeping_replicas
 from reconciler.core.judging import APPLY_REFUSED
+from reconciler.core.taking_over import taken_over
 from reconciler.errors import (
     AdmissionDenied,
     Conflict,
     Denied,
     NotServed,
+    OperatorError,
     ReconcilerError,
     Refused,
     Unreachable,
@@ -29,6 +33,11 @@ FORBIDDEN = "Forbidden"
 OWNED_BY_ANOTHER = "OwnedByAnother"
 KIND_NOT_SERVED = "KindNotServed"
 WRONG_SCOPE = "WrongScope"
+
+TAKE_OVER_TRIES = 5
+"""Controllers write to an object as soon as it is applied, and are done with that soon."""
+
+_Found = TypeVar("_Found", bound=KubeObject | None)
 
 DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
@@ -110,13 +119,25 @@ def apply_one(
     force: bool,
     known: Callable[[ObjectRef], KubeObject | None],
 ) -> KubeObject:
-    """Applies one object and returns what is stored then; see `apply_all`."""
+    """Applies one object and returns what is stored then; see `apply_all`.
+
+    What a person's tool applied there before is taken over once the server has found no conflict with it; and ahead,
+    where that has not come about: it was ours before there was this, or a process died in between.
+    """
     ref = ObjectRef.of(obj)
     seen = known(ref)
     _check_scope(api, ref)
     _check_owner(ref, seen, key)
+    seen = _take_over(api, ref, seen, lambda: api.get(ref), agreed=False)
+    wanted = keeping_replicas(obj, seen)
+    # Whoever wrote in between may not agree: the server is asked again.
+    again = partial(_apply, api, wanted, ref, force=force)
+    return _take_over(api, ref, again(), again, agreed=True)
+
+
+def _apply(api: KubeApi, obj: KubeObject, ref: ObjectRef, *, force: bool) -> KubeObject:
     try:
-        return api.apply(keeping_replicas(obj, seen), force=force, dry_run=False)
+        return api.apply(obj, force=force, dry_run=False)
     except NotServed as error:
         raise _not_served(ref) from error
     except AdmissionDenied as error:
@@ -127,6 +148,24 @@ def apply_one(
         raise CannotApply(FORBIDDEN, error) from error
     except Conflict as error:
         raise CannotApply(FIELD_CONFLICT, error) from error
+
+
+def _take_over(
+    api: KubeApi, ref: ObjectRef, found: _Found, again: Callable[[], _Found], *, agreed: bool
+) -> _Found | KubeObject:
+    """Makes ours alone what is ours in an object as it was found; nothing of what it says changes by that."""
+    for _ in range(TAKE_OVER_TRIES):
+        managers = taken_over(found, agreed=agreed) if found is not None else None
+        if found is None or managers is None:
+            return found
+        try:
+            return api.reassign(found, managers)
+        except Conflict:
+            found = again()
+        except OperatorError:
+            # Nothing that a release could help: it is told as a conflict by the first that changes such a field.
+            return found
+    raise Unreachable(str(ref), "its fields cannot be taken over", "it changes all the time")
 
 
 def _applied(ref: ObjectRef, stored: KubeObject) -> Applied:

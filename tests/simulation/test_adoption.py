@@ -1,0 +1,103 @@
+"""What was live before the reconciler came: it is taken over as it is, and goes on with the next release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.model.events import EventKind
+from reconciler.model.objects import ObjectRef
+from reconciler.simulated.http_front import ClusterServer
+from tests.contract.kube_fronts import kubectl
+from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pins
+
+GOOD, NEXT = "1.0.0", "1.1.0"
+CONFIG = ObjectRef("v1", "ConfigMap", "web", "web")
+LIVE = MANIFESTS.replace("hello}", "hello, bye: bye}")
+LATER = {"services/web/web.yaml": MANIFESTS, **pins(NEXT)}
+"""A release with another image that leaves a field out."""
+
+
+def objects(version: str, manifests: str = LIVE) -> Iterator[dict[str, Any]]:
+    """Yields what a person applies of a version, who has never heard of us."""
+    for obj in yaml.safe_load_all(manifests):
+        obj["metadata"]["namespace"] = "web"
+        if obj["kind"] == "Deployment":
+            obj["spec"]["template"]["spec"]["containers"][0]["image"] = image(version)
+        yield obj
+
+
+def apply_by_hand(world: World, cluster: str, version: str, manifests: str = LIVE) -> None:
+    """Leaves on a cluster what `kubectl apply` does."""
+    client, store = world.clusters[cluster].client(), world.clusters[cluster].store
+    for obj in objects(version, manifests):
+        found = client.get(ObjectRef.of(obj))
+        write = store.create if found is None else store.replace
+        write({**(found or {}), **obj}, "kubectl-client-side-apply")
+
+
+def config(world: World, cluster: str, ref: ObjectRef = CONFIG) -> Any:
+    found = world.clusters[cluster].client().get(ref)
+    return found["data"] if found is not None else None
+
+
+def told(world: World, kind: EventKind, environment: str) -> list[str]:
+    return [e.reason for e in world.told(kind) if e.environment == environment]
+
+
+def adopted() -> World:
+    """A fleet on which everything was there already."""
+    world = World(drift="report")
+    for names in CLUSTERS.values():
+        for name in names:
+            apply_by_hand(world, name, GOOD)
+    world.git.merge({"services/web/web.yaml": LIVE, **pins(GOOD)})
+    assert world.until(lambda: world.proven("prod", GOOD))
+    for environment in CLUSTERS:
+        assert told(world, EventKind.ADOPTED, environment)
+    return world
+
+
+def test_the_release_after_an_adoption_reaches_every_cluster_and_removes_what_it_leaves_out() -> (
+    None
+):
+    world = adopted()
+    assert config(world, "prod-2") == {"greeting": "hello", "bye": "bye"}
+    world.git.merge(LATER)
+    assert world.until(lambda: world.proven("prod", NEXT))
+    assert not world.told(EventKind.APPLY_FAILED)
+    for names in CLUSTERS.values():
+        for name in names:
+            assert world.image(name) == image(NEXT) and config(world, name) == {"greeting": "hello"}
+
+
+def test_what_is_applied_by_hand_after_an_adoption_is_drift_and_holds_the_next_release() -> None:
+    world = adopted()
+    apply_by_hand(world, "dev-1", GOOD, LIVE.replace("greeting: hello", "greeting: by hand"))
+    assert world.until(lambda: bool(world.told(EventKind.DRIFT_SEEN)))
+    world.git.merge(LATER)
+    world.pass_(60)
+    assert config(world, "dev-1")["greeting"] == "by hand" and world.image("dev-1") == image(GOOD)
+    assert "FieldConflict" in told(world, EventKind.APPLY_FAILED, "dev")
+
+
+@pytest.mark.parametrize("how", [("apply",), ("apply", "--server-side"), ("create",)], ids=" ".join)
+def test_what_the_real_kubectl_made_is_adopted_and_goes_on(
+    how: tuple[str, ...], tmp_path: Path
+) -> None:
+    world, path = World(drift="report"), tmp_path / "kubeconfig"
+    with ClusterServer(world.clusters["dev-1"].store, token="") as server:
+        path.write_text(json.dumps(server.kubeconfig("dev-1")))
+        kubectl(path, *how, "-f", "-", text=yaml.safe_dump_all(objects(GOOD)))
+    world.git.merge({"services/web/web.yaml": LIVE, **pins(GOOD)})
+    assert world.until(lambda: world.proven("dev", GOOD))
+    assert told(world, EventKind.ADOPTED, "dev")
+    world.git.merge(LATER)
+    assert world.until(lambda: world.proven("dev", NEXT))
+    assert not world.told(EventKind.APPLY_FAILED)
+    assert world.image("dev-1") == image(NEXT) and config(world, "dev-1") == {"greeting": "hello"}

@@ -10,7 +10,7 @@ from reconciler.model.actions import Deliver
 from reconciler.model.facts import Member
 from reconciler.model.names import RevisionId
 from reconciler.model.policy import DriftMode
-from reconciler.model.records import ApplyState
+from reconciler.model.records import ApplyState, Origin
 from reconciler.model.release import Revision
 
 KEPT_MAX = 3
@@ -52,7 +52,17 @@ def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
         message=f"{revision.release.version} to {member.cluster}",
         rejection=None if view.cell.record_saved else rejection,
         overwrite=view.cell.ask.adopt_overwrite,
+        adopted=None if returning else _adopted(view, revision, member),
     )
+
+
+def _adopted(view: CellView, revision: Revision, member: Member) -> Revision | None:
+    """Returns what was found to stand there when it was adopted, and never delivered since; None if it is asked for."""
+    proofs = view.cell.record.proofs if view.cell.record is not None else ()
+    if member.record is not None and member.record.render_digest is not None:
+        return None
+    adopted = (p for p in proofs if p.origin is Origin.ADOPTED and member.cluster in p.members)
+    return next((p.revision for p in adopted if p.revision.id != revision.id), None)
 
 
 def _drift_mode(view: CellView, member: Member) -> DriftMode:

@@ -81,6 +81,7 @@ class Deliver:
         keep: Revisions whose stored objects stay, newest first.
         rejection: Goes into the cluster's record while the home is out of reach.
         overwrite: The pin says so of what somebody else made there.
+        adopted: What was live when the environment was adopted, where nothing was ever applied whole since.
     """
 
     service: ServiceName
@@ -95,6 +96,7 @@ class Deliver:
     message: str
     rejection: Rejection | None = None
     overwrite: bool = False
+    adopted: Revision | None = None
 
 
 @dataclass(frozen=True, slots=True)

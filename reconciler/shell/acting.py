@@ -26,6 +26,7 @@ from reconciler.model.names import ClusterName
 from reconciler.model.objects import Rendered
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
+from reconciler.model.release import Revision
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
 from reconciler.shell.building import BeingRendered
@@ -176,19 +177,22 @@ class Actor:
             (action.service, action.environment)
         )
         try:
-            rendered = self._rendered(action, asker) if asker is not None and renders else None
+            rendered = self._rendered(action, action.revision, asker) if renders else None
+            adopted = self._rendered(action, action.adopted, asker)
         except BeingRendered:
             # It is planned again as soon as that is there.
             return
-        executor.order(Order(action, claim, namespace, rendered))
+        executor.order(Order(action, claim, namespace, rendered, adopted))
 
-    def _rendered(self, action: Deliver, asker: Asker) -> Rendered | None:
+    def _rendered(
+        self, action: Deliver, revision: Revision | None, asker: Asker | None
+    ) -> Rendered | None:
         """What cannot be rendered now may still be stored in the cluster; the executor looks there."""
-        cluster = asker.snapshot.fleet.cluster(action.cluster)
-        if cluster is None:
+        cluster = asker.snapshot.fleet.cluster(action.cluster) if asker is not None else None
+        if asker is None or cluster is None or revision is None:
             return None
         try:
-            return asker.rendered(action.service, action.environment, cluster, action.revision)
+            return asker.rendered(action.service, action.environment, cluster, revision)
         except BeingRendered:
             raise
         except ReconcilerError as error:

@@ -81,6 +81,10 @@ def workload(
     return labelled({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec})
 
 
+def _rendered(objects: tuple[KubeObject, ...]) -> Rendered:
+    return Rendered(objects, render_digest(objects, key=b"a key"))
+
+
 class AtWork:
     """The cluster, what works on it, and what a test may turn at.
 
@@ -196,9 +200,10 @@ class AtWork:
         key: CellKey = KEY,
         rendered: bool = True,
         epoch: int | None = None,
+        adopted: tuple[str, tuple[KubeObject, ...]] | None = None,
         **changes: Any,
     ) -> Order:
-        """Orders a revision that renders to some objects."""
+        """Orders a revision that renders to some objects; `adopted` is another, and what that renders to."""
         wanted = revision(version)
         deliver = Deliver(
             *key,
@@ -215,8 +220,11 @@ class AtWork:
         assert claim is not None
         if epoch is not None:
             claim = replace(claim, epoch=epoch)
-        found = Rendered(tuple(objects), render_digest(objects, key=b"a key")) if rendered else None
+        found = _rendered(objects) if rendered else None
         order = Order(replace(deliver, **changes), claim, "web", found)
+        if adopted is not None:
+            deliver = replace(order.deliver, adopted=revision(adopted[0]))
+            order = replace(order, deliver=deliver, adopted=_rendered(adopted[1]))
         self.executor.order(order)
         return order
 

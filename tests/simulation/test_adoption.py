@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.errors import Unreachable
 from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
+from reconciler.simulated.behaviour import Fate
 from reconciler.simulated.http_front import ClusterServer
 from tests.contract.kube_fronts import kubectl
 from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 CONFIG = ObjectRef("v1", "ConfigMap", "web", "web")
+MORE = ObjectRef("v1", "ConfigMap", "web", "more")
 LIVE = MANIFESTS.replace("hello}", "hello, bye: bye}")
 LATER = {"services/web/web.yaml": MANIFESTS, **pins(NEXT)}
 """A release with another image that leaves a field out."""
@@ -63,6 +66,32 @@ def adopted() -> World:
     return world
 
 
+def undelivered(manifests: str = LIVE) -> World:
+    """Staging has been adopted, cannot be written to, and is asked for the next release."""
+    world = World(drift="report")
+    apply_by_hand(world, "staging-1", GOOD, manifests)
+    world.before = lambda holder, cluster, verb, kind: _refuse(cluster, verb, kind)
+    world.git.merge({"services/web/web.yaml": manifests, **pins(GOOD)})
+    assert world.until(lambda: bool(told(world, EventKind.ADOPTED, "staging")))
+    assert world.until(lambda: world.proven("dev", GOOD))
+    world.git.merge(LATER)
+    assert world.until(lambda: world.proven("dev", NEXT))
+    world.pass_(30)
+    assert told(world, EventKind.ADMITTED, "staging")
+    assert world.image("staging-1") == image(GOOD)
+    return world
+
+
+def _refuse(cluster: str, verb: str, kind: str) -> None:
+    """Every delivery begins with its record."""
+    if (cluster, verb, kind) == ("staging-1", "create", "ServiceRecord"):
+        raise Unreachable(cluster, "it cannot be written", "no answer")
+
+
+def mend(world: World) -> None:
+    world.before = lambda *asked: None
+
+
 def test_the_release_after_an_adoption_reaches_every_cluster_and_removes_what_it_leaves_out() -> (
     None
 ):
@@ -101,3 +130,49 @@ def test_what_the_real_kubectl_made_is_adopted_and_goes_on(
     assert world.until(lambda: world.proven("dev", NEXT))
     assert not world.told(EventKind.APPLY_FAILED)
     assert world.image("dev-1") == image(NEXT) and config(world, "dev-1") == {"greeting": "hello"}
+
+
+def test_what_was_adopted_and_never_delivered_goes_on_with_the_next_release() -> None:
+    world = undelivered()
+    mend(world)
+    assert world.until(lambda: world.proven("staging", NEXT))
+    assert "AdoptionDiffers" not in told(world, EventKind.HELD, "staging")
+    assert world.image("staging-1") == image(NEXT)
+    assert config(world, "staging-1") == {"greeting": "hello"}
+
+
+def test_what_is_neither_what_was_adopted_nor_what_is_asked_for_is_not_written_over() -> None:
+    world = undelivered()
+    apply_by_hand(world, "staging-1", GOOD, LIVE.replace("greeting: hello", "greeting: by hand"))
+    mend(world)
+    world.pass_(60)
+    assert "AdoptionDiffers" in told(world, EventKind.HELD, "staging")
+    assert config(world, "staging-1") == {"greeting": "by hand", "bye": "bye"}
+    assert world.image("staging-1") == image(GOOD)
+    apply_by_hand(world, "staging-1", GOOD)
+    assert world.until(lambda: world.proven("staging", NEXT))
+
+
+def test_what_a_person_made_equal_to_what_is_asked_for_is_taken_over_too() -> None:
+    world = undelivered()
+    apply_by_hand(world, "staging-1", NEXT, MANIFESTS)
+    mend(world)
+    assert world.until(lambda: world.proven("staging", NEXT))
+
+
+def test_what_was_adopted_and_never_delivered_can_be_gone_back_to() -> None:
+    world = undelivered()
+    world.fates[("staging-1", NEXT)] = Fate.CRASH
+    mend(world)
+    assert world.until(lambda: bool(told(world, EventKind.ROLLED_BACK, "staging")))
+    assert world.image("staging-1") == image(GOOD)
+    assert config(world, "staging-1") == {"greeting": "hello", "bye": "bye"}
+
+
+def test_what_was_adopted_and_is_not_in_the_next_release_is_pruned() -> None:
+    more = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {left: out}\n---\n"
+    world = undelivered(more + LIVE)
+    assert config(world, "staging-1", MORE) == {"left": "out"}
+    mend(world)
+    assert world.until(lambda: world.proven("staging", NEXT))
+    assert world.until(lambda: config(world, "staging-1", MORE) is None)

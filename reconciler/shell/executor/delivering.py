@@ -20,7 +20,7 @@ from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
-from reconciler.shell.executor.foreign import has_owner, refuse_foreign
+from reconciler.shell.executor.foreign import has_owner, refuse_foreign, standing
 from reconciler.shell.executor.inventory import Inventories, Inventory
 from reconciler.shell.executor.live import LiveObjects
 from reconciler.shell.executor.orders import Order
@@ -52,13 +52,15 @@ class _Found:
     """What stood in a cluster before an attempt.
 
     Attributes:
-        there: What is live of what is asked for.
+        there: What is live of what is asked for, or was adopted.
         forced: Of which objects fields are taken from whoever has them; what is not ours the server compares.
+        adopted: What stands there as it was adopted: it is taken over as it is before anything is changed.
     """
 
     inventory: Inventory
     there: Mapping[ObjectRef, KubeObject | None]
     forced: frozenset[ObjectRef]
+    adopted: tuple[KubeObject, ...] = ()
 
 
 class Deliveries:
@@ -130,6 +132,8 @@ class Deliveries:
             found = None if needs_no_write else self._look(order, rendered.objects, was)
             if order.rendered is rendered and not order.deliver.returning:
                 self._stored.save(order.key, order.deliver.revision.id, rendered)
+            if found and found.adopted and order.deliver.adopted and order.adopted:
+                self._stored.save(order.key, order.deliver.adopted.id, order.adopted)
             applied = self._apply(order, rendered.objects, claimed, found) if found else ()
         except CannotApply as refusal:
             self._note_refusal(order, claimed, refusal)
@@ -162,19 +166,22 @@ class Deliveries:
         inventory = self._inventories.load(order.key)
         # What was written down ahead of an attempt that failed may be somebody else's by now.
         ours = inventory.refs if is_applied(was) else frozenset()
-        refs = sorted(ObjectRef.of(obj) for obj in objects)
-        there = {ref: self._seen(ref, is_ours=ref in ours) for ref in refs}
-        self._refuse_suspended(there)
         # What was never applied whole is being adopted, however often that is tried.
         is_adoption = was is None or was.render_digest is None
-        owned = frozenset(ref for ref in refs if ref in ours or has_owner(there[ref]))
+        former = order.adopted if is_adoption and not order.deliver.overwrite else None
+        refs = frozenset(ObjectRef.of(obj) for obj in objects)
+        asked = refs | {ObjectRef.of(obj) for obj in (former.objects if former else ())}
+        there = {ref: self._seen(ref, is_ours=ref in ours) for ref in sorted(asked)}
+        self._refuse_suspended(there)
+        owned = frozenset(ref for ref in asked if ref in ours or has_owner(there[ref]))
         if order.deliver.returning and not is_adoption:
-            return _Found(inventory, there, frozenset(refs))
+            return _Found(inventory, there, refs)
         forced = owned if is_adoption or order.deliver.drift is DriftMode.CORRECT else frozenset()
         if order.deliver.overwrite:
-            return _Found(inventory, there, forced | (frozenset(refs) - owned))
-        refuse_foreign(objects, there, owned)
-        return _Found(inventory, there, forced)
+            return _Found(inventory, there, forced | (refs - owned))
+        adopted = standing(former, there, owned)
+        refuse_foreign(objects, there, owned.union(map(ObjectRef.of, adopted)))
+        return _Found(inventory, there, forced, adopted)
 
     def _apply(
         self,
@@ -187,19 +194,26 @@ class Deliveries:
             # From here on something of ours may be there.
             begun = replace(current(claimed), state=ApplyState.APPLYING, reason="", message="")
             self._records.report(begun)
-        refs = found.there.keys()
+        refs = {ObjectRef.of(obj) for obj in (*found.adopted, *objects)}
         wanted = replace(found.inventory, refs=found.inventory.refs | refs)
         self._inventories.save(order.key, wanted, found.inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
-        return apply_all(
-            self._api,
-            objects,
-            key=order.key,
-            forced=found.forced,
-            known=found.there.get,
+        there = dict(found.there)
+
+        def note(stored: KubeObject) -> None:
             # What we wrote is known at once: the watch that tells of it comes later.
-            on_stored=self._live.note_written,
-        )
+            there[ObjectRef.of(stored)] = stored
+            self._live.note_written(stored)
+
+        def apply(
+            what: tuple[KubeObject, ...], forced: frozenset[ObjectRef]
+        ) -> tuple[Applied, ...]:
+            return apply_all(
+                self._api, what, key=order.key, forced=forced, known=there.get, on_stored=note
+            )
+
+        apply(found.adopted, frozenset())
+        return apply(objects, found.forced)
 
     def _note_refusal(self, order: Order, claimed: ServiceRecord, refusal: CannotApply) -> None:
         """Writes down why; a record that waits for others still is one of a cluster that we never wrote to."""

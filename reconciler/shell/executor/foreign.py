@@ -8,7 +8,7 @@ from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL
 from reconciler.core.diff import differences
 from reconciler.core.handing_over import keeping_replicas
 from reconciler.errors import OperatorError
-from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.reasons import Reason
 from reconciler.shell.executor.applying import CannotApply
 
@@ -52,6 +52,24 @@ def refuse_foreign(
             fix = "see `reconciler diff`; then correct either, or say `adopt: overwrite` in the pin"
             error = OperatorError(str(ref), "it may not be written over", why, fix)
             raise CannotApply(Reason.ADOPTION_DIFFERS, error)
+
+
+def standing(
+    adopted: Rendered | None, there: Mapping[ObjectRef, KubeObject | None], ours: Set[ObjectRef]
+) -> tuple[KubeObject, ...]:
+    """Returns what stands there just as it was adopted, and was never made ours.
+
+    Args:
+        adopted: What was found to be live when the environment was adopted.
+        there: What is live of it.
+        ours: What is ours of it.
+    """
+    found = ((obj, there[ObjectRef.of(obj)]) for obj in (adopted.objects if adopted else ()))
+    return tuple(
+        obj
+        for obj, seen in found
+        if seen is not None and ObjectRef.of(obj) not in ours and not fields_that_differ(obj, seen)
+    )
 
 
 def has_owner(seen: KubeObject | None) -> bool:

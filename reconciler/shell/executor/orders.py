@@ -112,12 +112,14 @@ class Order:
     Attributes:
         namespace: The service's namespace, for people who read the record.
         rendered: What the revision renders to here; None leaves only what is stored in the cluster.
+        adopted: The same of `deliver.adopted`; None where there is none.
     """
 
     deliver: Deliver
     claim: Claim
     namespace: str
     rendered: Rendered | None
+    adopted: Rendered | None = None
 
     @property
     def key(self) -> CellKey:

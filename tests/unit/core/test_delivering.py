@@ -12,11 +12,13 @@ from reconciler.core.judging import APPLY_REFUSED
 from reconciler.model.actions import Deliver
 from reconciler.model.facts import Cell
 from reconciler.model.policy import DriftMode
-from reconciler.model.records import ApplyState
+from reconciler.model.records import ApplyState, Origin
 from reconciler.model.release import Revision
 from tests.fakes.facts import (
     AWAY,
+    CLUSTERS,
     DEV,
+    PROD,
     SUSPENDED,
     UNREAD,
     V1,
@@ -121,6 +123,70 @@ def test_a_way_back_comes_from_what_is_stored_and_prunes_nothing() -> None:
     known = record(DEV, V1, rejections=(rejection(V2, rolled_back_at=None),))
     found = order(cell(DEV, known, on={"dev-1": V2}))
     assert (found.returning, found.proven, found.reason) == (True, False, "RollingBack")
+
+
+ADOPTED = proof(V1, origin=Origin.ADOPTED)
+NEVER_WHOLE: dict[str, Any] = {**FAILED, "render_digest": None}
+GOING_BACK = rejection(V3, restore_to=V2, rolled_back_at=None)
+
+
+@pytest.mark.parametrize(
+    ("given", "what", "adopted"),
+    [
+        pytest.param(
+            cell(DEV, record(DEV, proofs=(proof(V3), ADOPTED)), on={"dev-1": None}),
+            V2,
+            V1,
+            id="where nothing was ever delivered, however many releases ago",
+        ),
+        pytest.param(
+            replace(asked(**NEVER_WHOLE), record=record(DEV, proofs=(ADOPTED,))),
+            V2,
+            V1,
+            id="where a delivery failed, and none was ever whole",
+        ),
+        pytest.param(
+            replace(asked(**FAILED), record=record(DEV, proofs=(ADOPTED,))),
+            V2,
+            None,
+            id="not where anything was delivered whole",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, proofs=(ADOPTED,)), on={"dev-1": None}),
+            V1,
+            None,
+            id="not where it is what is asked for",
+        ),
+        pytest.param(
+            cell(
+                DEV,
+                record(DEV, proofs=(replace(ADOPTED, members=CLUSTERS[PROD]),)),
+                on={"dev-1": None},
+            ),
+            V2,
+            None,
+            id="not where nobody looked then",
+        ),
+        pytest.param(
+            cell(DEV, record(DEV, proofs=(proof(V1),)), on={"dev-1": None}),
+            V2,
+            None,
+            id="not where nothing was adopted",
+        ),
+        pytest.param(
+            cell(
+                DEV,
+                record(DEV, V2, proofs=(proof(V2), ADOPTED), rejections=(GOING_BACK,)),
+                on={"dev-1": None},
+            ),
+            V2,
+            None,
+            id="not on a way back",
+        ),
+    ],
+)
+def test_what_was_adopted_goes_along(given: Cell, what: Revision, adopted: Revision | None) -> None:
+    assert order(given, what).adopted == adopted
 
 
 @pytest.mark.parametrize(

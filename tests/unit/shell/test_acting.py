@@ -275,6 +275,15 @@ def test_an_order_carries_what_it_renders_to_and_the_services_namespace(acting: 
     assert (order.namespace, order.claim) == ("web", CLAIM)
 
 
+def test_an_order_carries_what_was_adopted_there_as_well(acting: Acting) -> None:
+    ask = asker()
+    wanted = delivering(ask)
+    acting.act(replace(wanted, revision=V1, adopted=wanted.revision), asker=ask)
+    acting.act(wanted, asker=ask)
+    adopted, usual = acting.ear.orders
+    assert adopted.adopted == usual.rendered is not None and usual.adopted is None
+
+
 def test_a_way_back_is_rendered_only_where_the_cluster_lacks_the_objects(acting: Acting) -> None:
     ask = asker()
     for acting.ear.lacks in (False, True):

@@ -50,6 +50,18 @@ def test_nothing_is_ordered_with_what_is_not_rendered_yet(
     assert [bool(one.rendered and one.rendered.objects) for one in given] == [True]
 
 
+def test_nothing_is_ordered_where_what_was_adopted_is_not_rendered_yet(acting: Acting) -> None:
+    """Without it an executor would say that what is live differs."""
+    ask, queue = unrendered()
+    ordered = replace(DELIVER, adopted=delivering(asker()).revision)
+    acting.act(ordered, asker=ask)
+    assert not acting.ear.orders
+    queue.step()
+    acting.act(ordered, asker=ask)
+    (given,) = acting.ear.orders
+    assert given.adopted is not None
+
+
 def test_a_moment_s_wait_for_a_render_is_no_news(acting: Acting) -> None:
     waits = Hold(WEB, DEV, Reason.RENDERING, "it is being rendered")
     settled = replace(waits, reason=Reason.SETTLED)

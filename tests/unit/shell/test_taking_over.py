@@ -101,3 +101,28 @@ def test_where_it_is_refused_the_release_is_not_to_blame(
     work.pass_(2)
     record = work.record()
     assert record is not None and record.reason == "FieldConflict"
+
+
+def test_what_stands_as_it_was_adopted_is_kept_to_go_back_to(work: AtWork) -> None:
+    adopted = (config_map(x="1"), config_map("more", x="1"))
+    for obj in adopted:
+        by_kubectl(work, obj)
+    work.delivered("2", config_map(x="2"), adopted=("1", adopted))
+    assert data(work) == {"x": "2"}
+    work.delivered("1", rendered=False, returning=True)
+    assert data(work) == {"x": "1"}
+
+
+@pytest.mark.parametrize("write", range(12))
+def test_what_was_adopted_comes_over_whichever_write_dies(work: AtWork, write: int) -> None:
+    adopted = (config_map(x="1", y="1"), workload())
+    asked = (config_map(x="2"), workload(image="example.com/web:2"))
+    for obj in adopted:
+        by_kubectl(work, obj)
+    work.die_at_write(write)
+    work.deliver("2", *asked, adopted=("1", adopted))
+    work.pass_(5)
+    work.mend()
+    work.start()
+    work.delivered("2", *asked, adopted=("1", adopted))
+    assert data(work) == {"x": "2"}

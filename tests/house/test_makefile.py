@@ -81,7 +81,7 @@ def test_a_target_is_run_whatever_files_there_are(target: str) -> None:
 
 def test_what_python_compiles_is_kept_whatever_a_shell_says() -> None:
     shell = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "KEPT": "1"}
-    told = [require("make", "make"), "--eval=told:; @env", "told"]
+    told = [str(require("make", "make")), "--eval=told:; @env", "told"]
     done = subprocess.run(told, cwd=ROOT, env=shell, capture_output=True, text=True, check=True)
     variables = [line.partition("=")[0] for line in done.stdout.splitlines()]
     assert "KEPT" in variables and "PYTHONDONTWRITEBYTECODE" not in variables

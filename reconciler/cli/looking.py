@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from reconciler.cli.opening import open_engine
 from reconciler.config.settings import Settings
 from reconciler.errors import Unreachable
-from reconciler.model.actions import Examine, Hold
+from reconciler.model.actions import Examine
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName
-from reconciler.model.reasons import Reason
 from reconciler.model.view import View
 from reconciler.ports.git import History
 from reconciler.shell.engine import Engine
@@ -50,7 +49,12 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
     observing = settings.model_copy(update={"mode": Mode.OBSERVE})
     runner = ThreadRunner()
     engine = open_engine(
-        observing, lambda: observing, runner, on_event=lambda event: None, local=local
+        observing,
+        lambda: observing,
+        runner,
+        on_event=lambda event: None,
+        local=local,
+        waits=True,
     )
     engine.start()
     try:
@@ -59,8 +63,8 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
             is_late = time.monotonic() >= until
             if _is_read(engine) or is_late:
                 engine.turn()
-                # A turn may ask for a render, or for a comparison of what is live before it was ever adopted.
-                if is_late or (_is_read(engine) and not _is_looking(engine.view)):
+                # A turn may ask for a comparison of what is live before it was ever adopted.
+                if is_late or (_is_read(engine) and not _is_examining(engine.view)):
                     break
             time.sleep(POLL_S)
         if engine.view is None:
@@ -72,12 +76,11 @@ def look(settings: Settings, *, local: History | None = None, timeout_s: float =
         engine.clusters.end_watches()
 
 
-def _is_looking(view: View | None) -> bool:
-    """Whether anything was not rendered or compared yet; what is held was, and is compared again and again."""
+def _is_examining(view: View | None) -> bool:
+    """Whether anything was not compared yet; what is held was, and is compared again and again."""
     planned = view.services.values() if view is not None else ()
     return any(
-        (isinstance(action, Examine) and not one.is_held(action.environment))
-        or (isinstance(action, Hold) and action.reason is Reason.RENDERING)
+        isinstance(action, Examine) and not one.is_held(action.environment)
         for one in planned
         for action in one.actions
     )

@@ -204,6 +204,7 @@ def open_engine(
     on_event: Callable[[Event], None],
     on_view: Callable[[View], None] = lambda view: None,
     local: History | None = None,
+    waits: bool = False,
 ) -> Engine:
     """Puts an engine together over the real world.
 
@@ -214,6 +215,7 @@ def open_engine(
         on_event: Told of everything that happens.
         on_view: Given what every turn has seen and decided.
         local: Where commits are looked for that the mirror does not hold.
+        waits: For all that is asked for to be rendered.
 
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
@@ -236,4 +238,6 @@ def open_engine(
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    return Engine(settings, current, ports, holder=holder, on_event=on_event, on_view=on_view)
+    return Engine(
+        settings, current, ports, holder=holder, on_event=on_event, on_view=on_view, waits=waits
+    )

@@ -46,9 +46,8 @@ def is_settled(view: View) -> bool:
     if head.error and not is_refused:
         return False
     return all(
-        _is_at_rest(planned, action)
+        not planned.is_rendering and all(_is_at_rest(planned, action) for action in planned.actions)
         for planned in view.services.values()
-        for action in planned.actions
     )
 
 

@@ -177,7 +177,7 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
             f"{where} must run it healthy for its whole soak",
         )
     asked = cell.ask.wanted
-    is_asked_there = asked is not None and asked.identity == wanted.identity
+    is_asked_there = asked.identity == wanted.identity if asked else cell.ask.is_rendering
     if any(r.renderer == wanted.renderer for r in (same if is_asked_there else opening)):
         return None
     return _closed(

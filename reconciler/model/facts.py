@@ -206,6 +206,11 @@ class Ask:
     reason: Reason | None = None
     message: str = ""
 
+    @property
+    def is_rendering(self) -> bool:
+        """Whether what is wanted will be known in a moment."""
+        return self.reason is Reason.RENDERING
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

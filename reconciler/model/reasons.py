@@ -65,7 +65,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.ORPHANED: "What is missing comes back; nothing is deleted meanwhile.",
     Reason.INVALID_SERVICE: "The file is corrected; `reconciler validate` says where.",
     Reason.INVALID_PIN: "The file is corrected; `reconciler validate` says where.",
-    Reason.RENDERING: "A moment: half a minute at the most, where nothing else is being rendered.",
+    Reason.RENDERING: "A moment: half a minute for each environment at the most, and for what is rendered before it.",
     Reason.RENDER_FAILED: "The manifests are corrected; `reconciler validate` names them.",
     Reason.NOT_SUPPORTED: "The field is taken out.",
     Reason.GIT_UNKNOWN: "The remote answers.",

@@ -12,6 +12,7 @@ from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, CommitId, EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
+from reconciler.model.release import Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,16 @@ class Planned:
     def of(self, environment: EnvironmentName) -> tuple[Action, ...]:
         """Returns the actions for one environment."""
         return tuple(a for a in self.actions if a.environment == environment)
+
+    @property
+    def wanted(self) -> tuple[Revision | None, ...]:
+        """What HEAD asks for, as far as it is known, environment by environment."""
+        return tuple(cell.ask.wanted for cell in self.facts.cells)
+
+    @property
+    def is_rendering(self) -> bool:
+        """Whether more will be known in a moment, whatever is planned until then."""
+        return any(cell.ask.is_rendering for cell in self.facts.cells)
 
     def is_held(self, environment: EnvironmentName) -> bool:
         """Whether anything holds an environment."""

@@ -117,7 +117,11 @@ class Actor:
             ReconcilerError: It could not be done, and nothing of it was.
         """
         claim = self._leadership().claim
-        return claim is not None and self._act(action, asker, claim)
+        try:
+            return claim is not None and self._act(action, asker, claim)
+        except BeingRendered:
+            # It is planned again as soon as that is there.
+            return False
 
     def observe(self, action: Action, asker: Asker | None) -> None:
         """Says once what would be done; only what is live is in fact compared, which writes nothing."""
@@ -127,6 +131,8 @@ class Actor:
             case Examine():
                 try:
                     self._examine(action, asker)
+                except BeingRendered:
+                    return
                 except ReconcilerError as error:
                     _log.warning("examine-failed", service=action.service, error=str(error))
             case _:
@@ -176,12 +182,8 @@ class Actor:
         renders = not action.returning or executor.lacks_objects(
             (action.service, action.environment)
         )
-        try:
-            rendered = self._rendered(action, action.revision, asker) if renders else None
-            adopted = self._rendered(action, action.adopted, asker)
-        except BeingRendered:
-            # It is planned again as soon as that is there.
-            return
+        rendered = self._rendered(action, action.revision, asker) if renders else None
+        adopted = self._rendered(action, action.adopted, asker)
         executor.order(Order(action, claim, namespace, rendered, adopted))
 
     def _rendered(
@@ -204,10 +206,7 @@ class Actor:
         cluster = asker.snapshot.fleet.cluster(action.cluster) if asker is not None else None
         if executor is None or cluster is None or asker is None:
             return
-        try:
-            rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
-        except BeingRendered:
-            return
+        rendered = asker.rendered(action.service, action.environment, cluster, action.revision)
         if rendered is not None:
             key = (action.service, action.environment)
             executor.examine(Examination(key, action.revision.id, rendered))

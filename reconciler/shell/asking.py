@@ -131,7 +131,9 @@ class Asker:
         except InvalidInput as error:
             return self._refused(service, environment, Reason.RENDER_FAILED, str(error))
         except BeingRendered as error:
-            return self._refused(service, environment, Reason.RENDERING, error.why)
+            pin = self.snapshot.pins[(environment, service)]
+            waits = self._refused(service, environment, Reason.RENDERING, error.why)
+            return replace(waits, paused=pin.paused, adopt_overwrite=pin.adopt_overwrite)
         except ReconcilerError as error:
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, str(error))
 

@@ -26,7 +26,7 @@ class BuildQueue:
     """What is to be built: one thing of a service at a time, and first what was quick to build before.
 
     So a service whose builds run into their limits leaves the other builders to all who are not like
-    it. `put` and `step` may be called from any thread.
+    it. All but `start` may be called from any thread.
 
     Args:
         clock: Tells how long a build takes.
@@ -43,10 +43,9 @@ class BuildQueue:
         self._wakes: list[Wake] = []
 
     def start(self, runner: Runner) -> None:
-        """Hands the builders to a runner; one that is in the middle of a build has nothing to lose."""
+        """Hands the builders to a runner, which waits for what is being built: it has files and a process."""
         for number in range(BUILDERS):
-            name = f"build {number}"
-            runner.spawn(name, self.step, is_waited_for=False, on_wake=self._wakes.append)
+            runner.spawn(f"build {number}", self.step, on_wake=self._wakes.append)
 
     def put(self, service: ServiceName, key: Hashable, build: Build) -> None:
         """Has something built soon, once for each key however often it is asked for meanwhile."""
@@ -56,6 +55,11 @@ class BuildQueue:
             self._waiting.setdefault(service, OrderedDict()).setdefault(key, build)
         for wake in self._wakes:
             wake()
+
+    def clear(self) -> None:
+        """Forgets what waits; what still counts is put in again by whoever asks for it."""
+        with self._lock:
+            self._waiting.clear()
 
     def step(self) -> float:
         """Builds one thing; returns at once if more may wait, else what no wait is longer than, seconds."""

@@ -220,7 +220,7 @@ class Coordinator:
 
     def _turn(self, service: ServiceName) -> None:
         """Plans a service and acts, again as long as that changes its records."""
-        changed = False
+        changed, before = False, self._planned.get(service)
         for _ in range(TURNS_AT_ONCE_MAX):
             self._note_halt()
             facts = self._gather.facts[service]
@@ -232,7 +232,7 @@ class Coordinator:
             changed = True
             self._gather.gather([service])
         self._note_due(service)
-        if changed:
+        if changed or (before and before.wanted != self._planned[service].wanted):
             with self._lock:
                 self._touched |= self._gather.dependents(service)
 

@@ -53,6 +53,7 @@ class Engine:
         holder: This process's own name.
         on_event: Told of everything that happens.
         on_view: Given what every turn has seen and decided.
+        waits: For all that is asked for to be rendered; a daemon has others to look after meanwhile.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Engine:
         holder: str,
         on_event: Callable[[Event], None],
         on_view: Callable[[View], None] = lambda view: None,
+        waits: bool = False,
     ) -> None:
         self._settings = settings
         self._current = current
@@ -71,6 +73,7 @@ class Engine:
         self._outer = on_event
         self._installation = Installation(settings.installation, settings.installation_formerly)
         self._on_view = on_view
+        self._waits = waits
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
         namespace = settings.namespace
@@ -119,7 +122,7 @@ class Engine:
             on_event=self._on_event,
         )
         self._coordinator = self._coordinating(
-            lambda: self.heads.head, actor.act, actor.observe, self._publish, waits=False
+            lambda: self.heads.head, actor.act, actor.observe, self._publish
         )
 
     # The parts that take the most words to put together.
@@ -249,11 +252,7 @@ class Engine:
         head = replace(self.heads.head, commit=snapshot.commit, snapshot=snapshot)
         seen: list[View] = []
         self._coordinating(
-            lambda: head,
-            lambda action, asker: False,
-            lambda action, asker: None,
-            seen.append,
-            waits=True,
+            lambda: head, lambda action, asker: False, lambda action, asker: None, seen.append
         ).step()
         return seen[-1]
 
@@ -267,19 +266,13 @@ class Engine:
     # What the parts ask of each other.
 
     def _coordinating(
-        self,
-        head: Callable[[], Head],
-        act: Act,
-        observe: Observe,
-        publish: Callable[[View], None],
-        *,
-        waits: bool,
+        self, head: Callable[[], Head], act: Act, observe: Observe, publish: Callable[[View], None]
     ) -> Coordinator:
         return Coordinator(
             clock=self._ports.clock,
             daemon_mode=lambda: self._current().mode,
             head=head,
-            asker=lambda head: self._asker(head, waits=waits),
+            asker=self._next_asker,
             records=self.records,
             gather=Gatherer(
                 daemon_mode=lambda: self._current().mode,
@@ -326,7 +319,8 @@ class Engine:
         """
         if not self._may_write() or self.records.suspended(key) or self.records.other(key):
             return False
-        asker = self._asker(self.heads.head, waits=False)
+        snapshot = self.heads.head.snapshot
+        asker = self.asker_of(snapshot) if snapshot is not None else None
         return asker is None or asker.mode(key[0], Mode.ENFORCE) is Mode.ENFORCE
 
     def _may_write(self) -> bool:
@@ -354,12 +348,14 @@ class Engine:
             self._ports.history, commit, root=self._settings.repo.path, parsed=self._parsed
         )
 
-    def _asker(self, head: Head, *, waits: bool) -> Asker | None:
-        return self.asker_of(head.snapshot, waits=waits) if head.snapshot is not None else None
+    def _next_asker(self, head: Head) -> Asker | None:
+        """What still counts of what was to be built for the snapshot before is asked for again."""
+        self._renderer.queue.clear()
+        return self.asker_of(head.snapshot) if head.snapshot is not None else None
 
-    def asker_of(self, snapshot: Snapshot, *, waits: bool = True) -> Asker:
-        """Returns what turns a snapshot into Asks and renders, and whether it waits for a build."""
-        return Asker(snapshot, self._sources, self._renderer, waits)
+    def asker_of(self, snapshot: Snapshot) -> Asker:
+        """Returns what turns a snapshot into Asks and renders."""
+        return Asker(snapshot, self._sources, self._renderer, self._waits)
 
     def _facts(self, service: ServiceName) -> ServiceFacts | None:
         planned = self.view.services.get(service) if self.view else None

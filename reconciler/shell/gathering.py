@@ -225,6 +225,9 @@ class Gatherer:
         facts = self.facts.get(other)
         cells = facts.cells if facts else ()
         cell = next((c for c in cells if c.environment == here.environment), None)
+        if cell is not None and cell.ask.is_rendering:
+            # Nobody need be told more: it is a moment's wait.
+            return False
         if cell is None or cell.ask.wanted is None or not cell.record_known:
             return None
         wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
+import structlog
+
 from reconciler.core.assembly import ASSEMBLY, Unrenderable, assemble, effective_values
 from reconciler.core.identity import is_rendered, overlay_digest, tree_digest
-from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.errors import InvalidInput, ReconcilerError, TransientError
 from reconciler.model.env_repo import Service, ServiceSource, SourceKind
 from reconciler.model.fleet import Allowed, Cluster
 from reconciler.model.names import BlobId, EnvironmentName, ServiceName
@@ -25,13 +27,16 @@ from reconciler.shell.building import BeingRendered, BuildQueue
 CACHE_BYTES_MAX = 32 * 1024 * 1024
 """Of objects as text, for each of the two caches; in memory they take some five times as much."""
 
-AGAIN_FIRST_S, AGAIN_MAX_S = 60.0, 600.0
-"""What did not build is built again after a minute, then after twice as long each time: it may burn a core."""
+AGAIN_MIN_S, AGAIN_MAX_S = 60.0, 600.0
+AGAIN_TIMES = 20
+"""What did not build is built again after so many times as long as that took: it may burn a core."""
 
 _ERROR_WEIGHT = 1_000
 """An error's share of a cache: it counts, so that errors alone cannot grow without end."""
 
 _LINK, _SUBMODULE = 0o120000, 0o160000
+
+_log = structlog.get_logger(__name__)
 
 Value = TypeVar("Value")
 _Objects = tuple[KubeObject, ...]
@@ -67,8 +72,9 @@ class Renderer:
     ) -> None:
         self._history = history
         self._builder = builder
+        self._clock = clock
         self._key = key
-        self._raw: _Cache[_Objects] = _Cache(cache_bytes_max, _weight, clock)
+        self._raw: _Cache[_Objects] = _Cache(cache_bytes_max, _weight)
         self._rendered: _Cache[Rendered] = _Cache(
             cache_bytes_max, lambda rendered: _weight(rendered.objects)
         )
@@ -121,9 +127,7 @@ class Renderer:
         )
         kept = self._rendered.find(rests_on)
         if kept is None:
-            build = partial(self._build, service, source.tree, environment)
-            key = (service.name, service.source, environment, files)
-            objects = (self._waited_for if waits else self._soon)(service.name, key, build)
+            objects = self._objects(service, source.tree, environment, files, waits=waits)
 
             def assembled() -> Rendered:
                 return assemble(
@@ -139,24 +143,39 @@ class Renderer:
             kept = self._rendered.make(rests_on, assembled)
         return kept.get()
 
-    def _waited_for(self, service: ServiceName, key: Hashable, build: _Build) -> _Objects:
-        """Returns raw objects, which are built first where they are not kept."""
-        del service
+    def _objects(
+        self,
+        service: Service,
+        tree: tuple[TreeEntry, ...],
+        environment: EnvironmentName,
+        files: Hashable,
+        *,
+        waits: bool,
+    ) -> _Objects:
+        """Returns raw objects; for who does not wait an error stands until another build has ended."""
+        key = (service.name, service.source, environment, files)
+        build = partial(self._build, service, tree, environment)
         kept = self._raw.find(key)
-        if kept is None or self._raw.is_due(kept):
-            kept = self._raw.make(key, build)
-        return kept.get()
-
-    def _soon(self, service: ServiceName, key: Hashable, build: _Build) -> _Objects:
-        """Returns raw objects that are kept; an error stands until another build has ended."""
-        kept = self._raw.find(key)
-        if kept is None or self._raw.is_due(kept):
-            self.queue.put(service, key, partial(self._raw.make, key, build))
+        if kept is None or kept.due_s <= self._clock.monotonic_s():
+            if waits:
+                kept = self._keep(key, build)
+            else:
+                self.queue.put(service.name, key, partial(self._keep, key, _guarded(build)))
         if kept is None:
             raise BeingRendered(
-                f"service {service}", "it waits for a moment", "it is being rendered"
+                f"service {service.name}", "it waits for a moment", "it is being rendered"
             )
         return kept.get()
+
+    def _keep(self, key: Hashable, build: _Build) -> _Kept[_Objects]:
+        """Builds, and keeps what comes of it; an error until it is time to look into it again."""
+        began_s = self._clock.monotonic_s()
+        kept = self._raw.make(key, build)
+        if isinstance(kept.answer, ReconcilerError):
+            ended_s = self._clock.monotonic_s()
+            wait_s = min(AGAIN_MAX_S, max(AGAIN_MIN_S, AGAIN_TIMES * (ended_s - began_s)))
+            kept = self._raw.keep(key, replace(kept, due_s=ended_s + wait_s))
+        return kept
 
     def _build(
         self, service: Service, tree: Iterable[TreeEntry], environment: EnvironmentName
@@ -192,6 +211,23 @@ class Renderer:
             raise InvalidInput(path, error.what, error.why, error.fix) from error
 
 
+def _guarded(build: _Build) -> _Build:
+    """Makes a bug of ours an error like any other: unkept, it would be met again as fast as a core can."""
+
+    def guarded() -> _Objects:
+        try:
+            return build()
+        except ReconcilerError:
+            raise
+        except Exception as error:
+            _log.exception("render-crashed")
+            raise TransientError(
+                "render", "it was ended", f"by a bug of ours: {type(error).__name__}", "report it"
+            ) from error
+
+    return guarded
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[Value]):
     """An answer, or the error that stood in its place.
@@ -199,13 +235,11 @@ class _Kept(Generic[Value]):
     Attributes:
         answer: One of the two.
         weight: Its share of a cache.
-        wait_s: Seconds after which an error is looked into again; for ever by default.
-        due_s: When that is, on the clock.
+        due_s: When an error is looked into again, on the clock; never where equal input makes equal errors.
     """
 
     answer: Value | ReconcilerError
     weight: int
-    wait_s: float = float("inf")
     due_s: float = float("inf")
 
     def get(self) -> Value:
@@ -222,34 +256,33 @@ class _Cache(Generic[Value]):
     Args:
         weight_max: Of all that is kept together.
         weight: Of one answer.
-        clock: For errors that may pass; None where equal input makes equal errors.
     """
 
-    def __init__(
-        self, weight_max: int, weight: Callable[[Value], int], clock: Clock | None = None
-    ) -> None:
+    def __init__(self, weight_max: int, weight: Callable[[Value], int]) -> None:
         self._weight_max = weight_max
         self._weight = weight
-        self._clock = clock
         self._kept: OrderedDict[Hashable, _Kept[Value]] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
 
     def find(self, key: Hashable) -> _Kept[Value] | None:
-        """Returns what is kept, errors that are due included."""
+        """Returns what is kept, or None."""
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None:
                 self._kept.move_to_end(key)
             return kept
 
-    def is_due(self, kept: _Kept[Value]) -> bool:
-        """Tells whether what is kept is an error that is looked into again now."""
-        return self._clock is not None and kept.due_s <= self._clock.monotonic_s()
-
     def make(self, key: Hashable, make: Callable[[], Value]) -> _Kept[Value]:
         """Makes an answer, or its error, and keeps it in place of what was there."""
-        kept = self._made(make, self.find(key))
+        try:
+            answer = make()
+        except ReconcilerError as error:
+            return self.keep(key, _Kept(error, _ERROR_WEIGHT))
+        return self.keep(key, _Kept(answer, self._weight(answer)))
+
+    def keep(self, key: Hashable, kept: _Kept[Value]) -> _Kept[Value]:
+        """Keeps it in place of what was there."""
         with self._lock:
             replaced = self._kept.pop(key, None)
             self._total += kept.weight - (replaced.weight if replaced else 0)
@@ -258,18 +291,6 @@ class _Cache(Generic[Value]):
                 _, forgotten = self._kept.popitem(last=False)
                 self._total -= forgotten.weight
         return kept
-
-    def _made(self, make: Callable[[], Value], was: _Kept[Value] | None) -> _Kept[Value]:
-        try:
-            answer = make()
-        except ReconcilerError as error:
-            if self._clock is None:
-                return _Kept(error, _ERROR_WEIGHT)
-            wait_s = AGAIN_FIRST_S
-            if was is not None and isinstance(was.answer, ReconcilerError):
-                wait_s = min(AGAIN_MAX_S, 2 * was.wait_s)
-            return _Kept(error, _ERROR_WEIGHT, wait_s, self._clock.monotonic_s() + wait_s)
-        return _Kept(answer, self._weight(answer))
 
 
 def _weight(objects: Iterable[KubeObject]) -> int:

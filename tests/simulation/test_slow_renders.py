@@ -16,7 +16,7 @@ from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.model.reasons import Reason
 from reconciler.shell.coordinator import SWEEP_S
-from reconciler.shell.rendering import AGAIN_FIRST_S, AGAIN_MAX_S
+from reconciler.shell.rendering import AGAIN_MAX_S
 from reconciler.simulated.behaviour import Fate
 from tests.fakes.world import CLUSTERS, MANIFESTS, SERVICE, World, pin, pins
 
@@ -139,12 +139,12 @@ def test_what_is_being_rendered_says_so_and_goes_on_as_soon_as_it_is_there() -> 
     assert len(builder.began_s) == len(CLUSTERS)
 
 
-def test_an_error_stands_while_it_is_looked_into_again_ever_less_often() -> None:
+def test_an_error_stands_while_it_is_looked_into_again() -> None:
     world, builder = started()
     world.git.merge({**slow("a1"), **dict.fromkeys(_pins("a1", "staging", "prod"))})
     world.pass_(LIMIT_S + 5)
     seen = set()
-    for _ in range(int(30 * AGAIN_FIRST_S / 5)):
+    for _ in range(int(3 * AGAIN_MAX_S / 5)):
         world.pass_(5)
         seen.add((cell(world, "a1", "dev").ask.reason, phase(world, "a1", "dev")))
     assert seen == {(Reason.SOURCE_UNKNOWN, Phase.HELD)}
@@ -152,13 +152,68 @@ def test_an_error_stands_while_it_is_looked_into_again_ever_less_often() -> None
         later - sooner - LIMIT_S
         for sooner, later in zip(builder.began_s, builder.began_s[1:], strict=False)
     ]
-    waits = [min(AGAIN_MAX_S, AGAIN_FIRST_S * 2**n) for n in range(len(gaps))]
-    assert len(gaps) >= 4
-    for gap, wait_s in zip(gaps, waits, strict=True):
+    assert len(gaps) >= 2
+    for gap in gaps:
         # It is asked for when the fleet is next swept.
-        assert wait_s - 0.1 <= gap <= wait_s + SWEEP_S + 0.1
+        assert AGAIN_MAX_S - 0.1 <= gap <= AGAIN_MAX_S + SWEEP_S + 0.1
     builder.is_ended = False
     assert world.until(lambda: world.proven("dev", GOOD, "a1"), limit_s=AGAIN_MAX_S + 100)
+
+
+def test_what_a_newer_commit_no_longer_asks_for_is_not_built() -> None:
+    world, builder = started()
+    # Three builds each, of which the first is begun at once.
+    commits: list[dict[str, str | None]] = [
+        {**slow("a1"), "services/a1/more.yaml": f"# {number}"} for number in range(3)
+    ]
+    commits.append({f"services/a1/{SLOW}": None})
+
+    def merge_next() -> float:
+        if commits:
+            world.git.merge(commits.pop(0))
+        return 5.0
+
+    world.runner.spawn("people", merge_next)
+    began = world.clock.now()
+    world.pass_(3 * LIMIT_S)
+    proven = next(e.at for e in world.events if (e.kind, e.service) == (EventKind.PROVEN, "a1"))
+    assert (proven - began).total_seconds() < LIMIT_S + 15
+    assert len(builder.began_s) == 1
+
+
+def test_who_depends_on_what_is_being_rendered_goes_on_as_soon_as_that_is_known() -> None:
+    world, builder = started()
+    builder.is_ended = False
+    told = len(world.events)
+    depends = {"services/web/service.yaml": f"{SERVICE}depends_on: [a1]\n"}
+    one_pin = dict.fromkeys(_pins("a1", "staging", "prod"))
+    world.git.merge({**slow("a1"), **one_pin, **depends, **pins(NEXT)})
+    world.pass_(LIMIT_S + 30)
+    times = {(e.kind, str(e.service)): e.at for e in world.events[told:] if e.environment == "dev"}
+    proven, admitted = times[EventKind.PROVEN, "a1"], times[EventKind.ADMITTED, "web"]
+    assert (admitted - proven).total_seconds() < 1.0
+    words = {e.message for e in world.events[told:] if e.reason == "WaitingForDependency"}
+    assert not {message for message in words if "is not known" in message and "in dev" in message}
+
+
+def test_who_depends_on_what_stood_before_a_restart_goes_on_as_soon_as_that_is_known() -> None:
+    world = World()
+    depends = {"services/web/service.yaml": f"{SERVICE}depends_on: [a1]\n"}
+    world.git.merge({**slow("a1"), **depends, **pins(GOOD)})
+    assert world.until(lambda: world.proven("prod", GOOD))
+    world.kill()
+    builder = SlowBuilder(world)
+    world.builder, builder.is_ended = builder, False
+    world.git.merge(pins(NEXT))
+    began, told = world.clock.now(), len(world.events)
+    world.engine = world.start("two")
+    world.pass_(3 * LIMIT_S)
+    admitted = next(
+        e.at
+        for e in world.events[told:]
+        if (e.kind, e.service, e.environment) == (EventKind.ADMITTED, "web", "dev")
+    )
+    assert (admitted - began).total_seconds() == pytest.approx(LIMIT_S, abs=2.0)
 
 
 def _pins(name: str, *environments: str) -> list[str]:

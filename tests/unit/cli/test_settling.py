@@ -7,7 +7,19 @@ import pytest
 from reconciler.cli.settling import is_settled
 from reconciler.model.facts import Cell
 from reconciler.model.names import ClusterName
-from tests.fakes.facts import PROD, V1, V2, cell, failing, record, rollout
+from reconciler.model.reasons import Reason
+from tests.fakes.facts import (
+    CRASHING,
+    PROD,
+    V1,
+    V2,
+    ask,
+    cell,
+    failing,
+    planned,
+    record,
+    rollout,
+)
 from tests.fakes.views import seen
 
 PROVEN = cell(PROD, record(PROD))
@@ -29,6 +41,17 @@ def test_another_order_beside_one_that_waits_for_a_person_is_waited_for() -> Non
 
 def test_a_new_release_is_waited_for_where_the_former_one_waits_for_a_person() -> None:
     assert not is_settled(seen(failing(ROLLING, "prod-3", "AdoptionDiffers", revision=V1)))
+
+
+@pytest.mark.parametrize("reason", [Reason.RENDERING, Reason.RENDER_FAILED])
+def test_what_is_rendered_in_a_moment_is_waited_for_whatever_holds_it_meanwhile(
+    reason: Reason,
+) -> None:
+    asked = ask(None, PROD, reason=reason)
+    ill = cell(PROD, record(PROD), asked, members={"prod-1": {"health": CRASHING}})
+    (held,) = planned(ill)
+    assert held.reason == Reason.FAILING_AFTER_PROOF
+    assert is_settled(seen(ill)) == (reason is not Reason.RENDERING)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,12 @@ def unrendered() -> tuple[Asker, BuildQueue]:
 
 def test_what_is_not_rendered_yet_is_not_asked_for_until_it_is() -> None:
     ask, queue = unrendered()
+    pin = ask.snapshot.pins[DEV, WEB]
+    noted = replace(pin, paused=True, adopt_overwrite=True)
+    ask = replace(ask, snapshot=replace(ask.snapshot, pins={(DEV, WEB): noted}))
     held = ask.ask(WEB, DEV, None, ())
     assert (held.wanted, held.reason) == (None, Reason.RENDERING)
+    assert held.paused and held.adopt_overwrite, "what people say in the pin holds all the same"
     queue.step()
     assert ask.ask(WEB, DEV, None, ()).wanted is not None
 

@@ -101,6 +101,15 @@ def test_what_was_quick_to_build_goes_before_what_was_not(site: Site) -> None:
     assert site.build_all()[2:] == ["c y", "c z", "b y", "b z", "a y", "a z"]
 
 
+def test_what_is_cleared_is_not_built_and_may_be_put_in_again(site: Site) -> None:
+    site.put(A, "x", meanwhile=site.queue.clear)
+    site.put(A, "y")
+    site.put(B, "x")
+    assert site.build_all() == ["a x"]
+    site.put(B, "x")
+    assert site.build_all() == ["a x", "b x"]
+
+
 def test_a_bug_in_one_build_ends_neither_its_service_nor_the_queue(site: Site) -> None:
     def fails() -> None:
         raise ZeroDivisionError

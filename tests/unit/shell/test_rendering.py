@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ from reconciler.model.objects import KubeObject, Rendered
 from reconciler.model.release import TreeEntry, Values
 from reconciler.ports.git import CommitFacts
 from reconciler.shell.building import BeingRendered
-from reconciler.shell.rendering import AGAIN_FIRST_S, AGAIN_MAX_S, Renderer
+from reconciler.shell.rendering import AGAIN_MAX_S, AGAIN_MIN_S, Renderer
 
 PROD = EnvironmentName("prod")
 IMAGE = "r.example.com/web"
@@ -81,6 +81,7 @@ class CountingBuilder:
     error: ReconcilerError | None = None
     asked: list[Mapping[str, bytes]] = field(default_factory=list)
     more: tuple[KubeObject, ...] = ()
+    on_build: Callable[[], object] = lambda: None
 
     def version(self, kind: SourceKind) -> str:
         return "kubectl/1.2.3" if kind is SourceKind.KUSTOMIZE else ""
@@ -89,6 +90,7 @@ class CountingBuilder:
         self, kind: SourceKind, files: Mapping[str, bytes], environment: EnvironmentName
     ) -> tuple[KubeObject, ...]:
         self.asked.append(files)
+        self.on_build()
         if self.error:
             raise self.error
         return (DEPLOYMENT, *self.more)
@@ -103,6 +105,9 @@ class MovedClock:
 
     def monotonic_s(self) -> float:
         return self.seconds
+
+    def pass_(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 class World:
@@ -230,22 +235,31 @@ def test_an_error_is_kept_for_a_while_and_is_never_an_empty_answer() -> None:
             world.render()
     assert len(world.builder.asked) == 1
     world.builder.error = None
-    world.clock.seconds = AGAIN_FIRST_S
+    world.clock.seconds = AGAIN_MIN_S
     assert world.render().objects
     assert len(world.builder.asked) == 2
 
 
-def test_what_keeps_failing_is_tried_ever_less_often() -> None:
+@pytest.mark.parametrize(
+    ("takes_s", "again_s"),
+    [
+        pytest.param(0.1, AGAIN_MIN_S, id="a full disk is seen at once, and may be freed soon"),
+        pytest.param(10.0, 200.0, id="what takes long is not begun again as often"),
+        pytest.param(35.0, AGAIN_MAX_S, id="what takes as long as it may"),
+    ],
+)
+def test_what_did_not_build_is_built_again_the_later_the_longer_it_took(
+    takes_s: float, again_s: float
+) -> None:
     world = World()
     world.builder.error = ENDED
-    tried: list[float] = []
-    for minute in range(35):
-        world.clock.seconds = 60.0 * minute
-        before = len(world.builder.asked)
-        with pytest.raises(TransientError, match="was ended"):
-            world.render()
-        tried += [world.clock.seconds] * (len(world.builder.asked) - before)
-    assert tried == [0.0, 60.0, 180.0, 420.0, 900.0, 1_500.0]
+    world.builder.on_build = lambda: world.clock.pass_(takes_s)
+    for builds in (1, 2):
+        for passes_s in (again_s - 0.1, 0.2):
+            with pytest.raises(TransientError, match="was ended"):
+                world.render()
+            assert len(world.builder.asked) == builds
+            world.clock.pass_(passes_s)
 
 
 def test_what_cannot_be_put_together_is_built_once_however_often_it_is_asked_for() -> None:
@@ -280,7 +294,7 @@ def test_who_does_not_wait_is_told_of_an_error_once_it_is_known_and_while_it_is_
     with pytest.raises(BeingRendered):
         world.render(waits=False)
     world.renderer.queue.step()
-    for seconds in (0.0, AGAIN_FIRST_S):
+    for seconds in (0.0, AGAIN_MIN_S):
         world.clock.seconds = seconds
         with pytest.raises(TransientError, match="was ended"):
             world.render(waits=False)
@@ -288,6 +302,26 @@ def test_who_does_not_wait_is_told_of_an_error_once_it_is_known_and_while_it_is_
     world.renderer.queue.step()
     assert world.render(waits=False).objects
     assert len(world.builder.asked) == 2
+
+
+def test_a_bug_in_a_build_is_an_error_that_is_kept_for_who_does_not_wait() -> None:
+    world = World()
+
+    def fail() -> None:
+        raise ZeroDivisionError("division by zero")
+
+    world.builder.on_build = fail
+    with pytest.raises(BeingRendered):
+        world.render(waits=False)
+    world.renderer.queue.step()
+    for _ in range(3):
+        with pytest.raises(TransientError, match=r"a bug of ours: ZeroDivisionError; report it"):
+            world.render(waits=False)
+    assert len(world.builder.asked) == 1
+    world.clock.pass_(AGAIN_MAX_S)
+    # Whoever waits meets the bug itself.
+    with pytest.raises(ZeroDivisionError):
+        world.render()
 
 
 def test_what_is_larger_than_the_cache_is_there_all_the_same_for_who_does_not_wait() -> None:

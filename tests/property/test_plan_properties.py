@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from reconciler.core import rejections
 from reconciler.core.gates import proof_of
+from reconciler.core.phase import Phase, phase_of
 from reconciler.core.plan import plan_service
 from reconciler.core.view import CellView
 from reconciler.model.actions import (
@@ -210,6 +211,21 @@ def test_no_environment_is_silent_and_every_hold_says_why(
     for action in actions:
         assert action.message
         assert action.reason
+
+
+@settings(max_examples=100)
+@given(services, fleets)
+def test_what_is_told_as_proven_is_what_every_cluster_that_was_read_has(
+    facts: ServiceFacts, fleet: FleetSummary
+) -> None:
+    actions = plan_service(facts, fleet, NOW)
+    for cell in facts.cells:
+        own = tuple(a for a in actions if a.environment == cell.environment)
+        if phase_of(cell, own) is Phase.PROVEN:
+            assert cell.record is not None and cell.record.admitted is not None
+            given = {m.record.applied for m in cell.members if m.record is not None}
+            assert given <= {cell.record.admitted.id}
+            assert all(m.record is not None for m in cell.members if m.known)
 
 
 @settings(max_examples=50)

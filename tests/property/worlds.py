@@ -18,6 +18,7 @@ from reconciler.model.facts import (
     LiveState,
     Member,
     MemberHealth,
+    Ordered,
 )
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
@@ -155,6 +156,15 @@ def asks(draw: st.DrawFn, at: int, known: PromotionRecord | None) -> Ask:
     )
 
 
+orders = st.builds(
+    Ordered,
+    revisions,
+    waiting_s=st.sampled_from([0.0, 10_000.0]),
+    why=st.sampled_from(["", "HTTP 403"]),
+    retry_in_s=st.sampled_from([0.0, 30.0]),
+)
+
+
 @st.composite
 def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
     """Draws a cluster; where it was asked for something, mostly as it was planned to be."""
@@ -173,6 +183,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
         healthy_s=draw(st.sampled_from([0.0, 100_000.0])),
         waiting_s=draw(st.sampled_from([0.0, 10_000.0])),
         live=draw(st.sampled_from(LiveState)),
+        order=draw(st.none() | st.none() | orders),
         suspended=None if draw(flags) else SUSPENDED,
     )
 

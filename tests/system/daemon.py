@@ -22,6 +22,9 @@ STOP_S = 40.0
 PATIENCE_S = 90.0
 """What nobody waits for on an idle machine; on one that runs other tests, things take several times as long."""
 
+ASKED_AGAIN_S, ASKED_AGAIN_S_MAX = 0.05, 0.25
+"""What has not come for seconds is asked for less often: each look costs both ends some milliseconds."""
+
 QUICK_LEASE = {"duration_s": 4, "renew_deadline_s": 3, "retry_s": 0.5}
 """A killed daemon's lease is over before a test loses patience."""
 
@@ -192,13 +195,13 @@ class DaemonProcess:
         An answer that cannot be had yet is no answer; the daemon's end is one.
         """
         began_s = time.monotonic()
-        while time.monotonic() - began_s < limit_s:
+        while (waited_s := time.monotonic() - began_s) < limit_s:
             try:
                 if is_done():
                     return time.monotonic() - began_s
             except (urllib.error.URLError, OSError):
                 pass
-            time.sleep(0.05)
+            time.sleep(min(max(ASKED_AGAIN_S, waited_s / 20), ASKED_AGAIN_S_MAX))
         raise AssertionError(f"not in {limit_s:g} s: {what}\n{self._last_words()}")
 
     def _answers(self, path: str) -> bool:

@@ -3,12 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-BUILT := cluster or helm
 
 # Where a shell forbids to keep what Python compiles, each of hundreds of processes compiles all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt check test test-apart test-built tools cluster-test races recordings sim bench docs demo chart lock
+.PHONY: setup fmt check test tools cluster-test races recordings sim bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -30,15 +29,9 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 tests/unit tests/property tests/house -m "not slow"
 
-# Most tests wait more than they compute, so that two cores do for six at a time.
+# Most tests wait more than they compute, so that two cores do for six at a time. They begin in the order of tests/conftest.py.
 test: tools
-	$(MAKE) --no-print-directory --jobs 2 --keep-going test-built test-apart
-
-test-apart: setup
-	$(BIN)/pytest -q -n 3 --dist loadgroup -m "not ($(BUILT))" tests
-
-test-built: tools
-	$(BIN)/pytest -q -n 3 --dist loadgroup -m "$(BUILT)" tests
+	$(BIN)/pytest -q -n 6 --dist loadgroup --no-loadscope-reorder tests
 
 # The real control plane and other real parts, built from their Go modules once and kept outside the clone; that takes
 # both cores for eight minutes, in which no test is slowed down by it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ QUICK = {"unit", "property", "house", "contract"}
 """Folders whose tests take milliseconds, or a second."""
 
 HERE = Path(__file__).parent
+
+_PLANES = ExitStack()
+"""What ends the real clusters of this test process."""
 
 CRASHES_IN_STAGING = "5ba90001"
 """The marker of an image that is well in dev and crashes in staging, as a bad configuration there would."""
@@ -60,6 +64,16 @@ def needs_planes(item: pytest.Item) -> bool:
     return item.get_closest_marker("cluster") is not None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Ends the real clusters once their group of tests is over: idle ones, too, take a tenth of a core."""
+    yield
+    # Only then are the tests of a group one behind the other.
+    is_grouped = item.config.getoption("loadgroup", default=False)
+    if is_grouped and needs_planes(item) and nextitem is not None and not needs_planes(nextitem):
+        _PLANES.close()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """A command that a test ran in its own process has set up the logs of all that come after it.
@@ -75,5 +89,5 @@ def planes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Contr
     """Four real clusters by name: dev-1, staging-1, prod-1 and prod-2."""
     names: dict[str, dict[str, Fate]] = {"dev-1": {}, "prod-1": {}, "prod-2": {}}
     names["staging-1"] = {CRASHES_IN_STAGING: Fate.CRASH}
-    with control_planes(tmp_path_factory.mktemp("planes"), names) as started:
-        yield started
+    with _PLANES:
+        yield _PLANES.enter_context(control_planes(tmp_path_factory.mktemp("planes"), names))

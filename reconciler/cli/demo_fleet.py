@@ -155,7 +155,12 @@ class DemoFleet:
     def _commit(self, subject: str, kind: str) -> str:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", subject)
-        self.git("push", "--quiet", "origin", "main")
+        try:
+            self.git("push", "--quiet", "origin", "main")
+        except OperatorError:
+            # The daemon's own commit may have come in between.
+            self.git("pull", "--quiet", "--rebase", "origin", "main")
+            self.git("push", "--quiet", "origin", "main")
         commit = self.git("rev-parse", "HEAD").strip()
         self.kinds[commit] = kind
         return commit

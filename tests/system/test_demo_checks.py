@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from reconciler.cli import demo_show
+from reconciler.cli.demo_fleet import DemoFleet
 from reconciler.cli.output import Document
 from tests.system.documents import check
 from tests.system.served import Told, cli
@@ -66,3 +67,22 @@ def test_a_step_that_does_not_happen_is_one(monkeypatch: pytest.MonkeyPatch) -> 
     (error,) = told.document["errors"]
     assert (row["name"], row["ok"]) == ("InTime", False)
     assert "the first releases are proven everywhere" in error["what"]
+
+
+OVERTAKES = """\
+#!/bin/sh
+rm "$0"
+git push --quiet origin "$(git commit-tree -p origin/main -m overtook 'origin/main^{tree}'):main"
+"""
+"""A hook of Git's, run once, in the middle of a push: somebody else pushes first."""
+
+
+def test_a_merge_that_is_overtaken_is_made_on_top_of_what_overtook_it() -> None:
+    with DemoFleet() as fleet:
+        hook = fleet.work / ".git/hooks/pre-push"
+        hook.write_text(OVERTAKES)
+        hook.chmod(0o700)
+        merged = fleet.change({"README.md": "A change"}, "changed")
+        newest = fleet.log()[-2:]
+    assert [commit["subject"] for commit in newest] == ["overtook", "changed"]
+    assert newest[-1]["commit"] == merged

@@ -7,10 +7,14 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.routing import Route
 
+from reconciler.cli import asking, comparing
+from reconciler.cli.looking import Look, look
+from reconciler.config.settings import Settings
 from reconciler.simulated.answers import Answer, invalid
 from reconciler.simulated.behaviour import Fate
 from reconciler.web.board import board
@@ -96,17 +100,28 @@ class Watched:
     def listen_closely(self, when: str) -> None:
         """Collects what the rest of the commands say, too, and what people read of them."""
         self.listen(when)
-        for command in (
-            "status",
-            "plan",
-            "history",
-            "render web dev",
-            "render api dev",
-            "diff web",
-        ):
-            for form in ("text", "json"):
-                told = self.fleet.cli(*command.split(), "-o", form)
-                self.said[f"{when}: {command} {form}"] = told.out + told.err
+        looks: list[Look] = []
+
+        def look_once(settings: Settings, **options: Any) -> Look:
+            if not looks:
+                looks.append(look(settings, **options))
+            return looks[0]
+
+        with pytest.MonkeyPatch.context() as patch:
+            # A look asks five clusters everything; what these say differs only in how they tell of it.
+            for module in (asking, comparing):
+                patch.setattr(module, "look", look_once)
+            for command in (
+                "status",
+                "plan",
+                "history",
+                "render web dev",
+                "render api dev",
+                "diff web",
+            ):
+                for form in ("text", "json"):
+                    told = self.fleet.cli(*command.split(), "-o", form)
+                    self.said[f"{when}: {command} {form}"] = told.out + told.err
 
     def listen_at_the_end(self) -> None:
         """Collects what grows all the time: the log, the records, and what was committed."""

@@ -6,7 +6,7 @@ from reconciler.core.gates import is_returning, proof_of
 from reconciler.core.judging import is_refused
 from reconciler.core.rejections import ways_back
 from reconciler.core.view import CellView
-from reconciler.model.actions import Deliver
+from reconciler.model.actions import Action, Deliver, Withdraw
 from reconciler.model.facts import Member
 from reconciler.model.names import RevisionId
 from reconciler.model.policy import DriftMode
@@ -33,6 +33,29 @@ def deliveries(
         if not _is_carried_out(member, order):
             orders.append(order)
     return tuple(orders)
+
+
+def withdrawals(view: CellView, moves: tuple[Action, ...]) -> tuple[Withdraw, ...]:
+    """Returns what to take back of what waits: a cluster that cannot take an order now must not do so later.
+
+    An order that is still wanted is planned again as long as it is not carried out.
+
+    Args:
+        view: The cell; its record is known.
+        moves: What else is planned for it, to the end: none of it changes the record.
+    """
+    ordered = {action.cluster for action in moves if isinstance(action, Deliver)}
+    return tuple(
+        Withdraw(
+            view.service,
+            view.environment,
+            member.cluster,
+            "NotWanted",
+            f"what waits for {member.cluster} is not asked for any more",
+        )
+        for member in view.cell.members
+        if member.known and member.order is not None and member.cluster not in ordered
+    )
 
 
 def _order(view: CellView, revision: Revision, member: Member) -> Deliver:

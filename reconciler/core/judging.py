@@ -87,17 +87,22 @@ def is_healthy(member: Member, revision: Revision, *, for_s: float) -> bool:
 
 
 def has_arrived(member: Member, revision: Revision) -> bool:
-    """Tells whether a cluster was given a revision whole and was seen current on it since, as far as was ever read.
+    """Tells whether a cluster was given a revision whole and was seen current on it since, as far as can be told.
 
-    It stays true when it cannot be read for a while, when a Pod is replaced, and over a restart: of a
-    cluster that was not read yet nothing is said, and that it does not answer is told of the cluster.
+    It stays true when a Pod is replaced, and over a restart. Of a cluster that does not answer nothing
+    is said, as on a way back: that is told of the cluster, and not of each service.
     """
     record = member.record
-    if record is None:
-        return not member.known and not member.other
-    is_given = record.revision.id == record.applied == revision.id
+    if member.other:
+        return False
+    if not member.reachable or (record is None and not member.synced):
+        return True
+    is_given = record is not None and record.revision.id == record.applied == revision.id
+    if record is None or not is_given or member.retried(revision.id):
+        # What is tried again may have left a mixture, whatever the status said before.
+        return False
     was_well = member.healthy_s > 0.0 or record.healthy_s > 0.0
-    return is_given and (was_well or is_healthy(member, revision, for_s=0.0))
+    return was_well or is_healthy(member, revision, for_s=0.0)
 
 
 def to_go_back(members: tuple[Member, ...]) -> tuple[Member, ...]:

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
+from reconciler.core.delivering import withdrawals
 from reconciler.core.judging import to_go_back
+from reconciler.core.recording import RecordAction
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitRevert, Hold, Reject
@@ -34,6 +36,14 @@ def plan_service(facts: ServiceFacts, fleet: FleetSummary, now: datetime) -> tup
 
 def plan_cell(view: CellView) -> tuple[Action, ...]:
     """Plans one cell; roll back first, then commit, then anything forward."""
+    moves = _moves(view)
+    if not view.cell.record_known or any(isinstance(action, RecordAction) for action in moves):
+        # It is not known what is wanted, or planned again at once from what is written then.
+        return moves
+    return (*moves, *withdrawals(view, moves))
+
+
+def _moves(view: CellView) -> tuple[Action, ...]:
     record = view.cell.record
     if view.cell.other:
         message = belongs_to(view.cell.other, what="its promotion record")

@@ -91,16 +91,19 @@ def may_begin(reach: Reach, rollout: Rollout) -> tuple[Member, ...]:
         for m in reach.members
         if m.reachable and not m.other and not has_begun(m, rollout.revision)
     ]
-    fresh = tuple(m for m in unbegun if m.known)
+    known = [m for m in unbegun if m.known]
     most = rollout.policy.max_concurrent
     if most is None:
-        return fresh
+        return tuple(known)
+    # Who has not taken it in time takes nobody's place either, and is asked on.
+    late = tuple(m for m in known if m in reach.left_out)
+    fresh = tuple(m for m in known if m not in late)
     begun = (m for m in reach.waited_for() if has_begun(m, rollout.revision))
     changing = sum(not is_healthy(m, rollout.revision, for_s=0) for m in begun)
     # One that answers and is not known may be about to begin: while its record is being written,
     # nothing that was seen there counts any more.
-    unknown = len(unbegun) - len(fresh)
-    return fresh[: max(0, most - changing - unknown)]
+    unknown = len(unbegun) - len(known)
+    return (*late, *fresh[: max(0, most - changing - unknown)])
 
 
 def has_begun(member: Member, revision: Revision) -> bool:

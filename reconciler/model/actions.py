@@ -100,6 +100,17 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take back an order that its cluster has not carried out yet, since nothing asks for it any more."""
+
+    service: ServiceName
+    environment: EnvironmentName
+    cluster: ClusterName
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Examine:
     """Compare what is live on one cluster with what a revision renders to; writes nothing."""
 
@@ -181,4 +192,15 @@ class Hold:
     due_at: datetime | None = None
 
 
-Action = Adopt | Admit | Deliver | Examine | Prove | Reject | FinishRollBack | CommitRevert | Hold
+Action = (
+    Adopt
+    | Admit
+    | Deliver
+    | Withdraw
+    | Examine
+    | Prove
+    | Reject
+    | FinishRollBack
+    | CommitRevert
+    | Hold
+)

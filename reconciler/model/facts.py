@@ -148,10 +148,13 @@ class Member:
 
     def waited_s(self, revision: RevisionId) -> float | None:
         """Returns the seconds since a revision was asked for here, by its record or an order; None: it was not."""
+        times = []
         if self.order is not None and self.order.revision == revision:
-            return self.order.waiting_s
-        is_recorded = self.record is not None and self.record.revision.id == revision
-        return self.waiting_s if is_recorded else None
+            times.append(self.order.waiting_s)
+        if self.record is not None and self.record.revision.id == revision:
+            times.append(self.waiting_s)
+        # A later order for the same changes how it is kept, and not since when it is waited for.
+        return max(times, default=None)
 
     def is_late(self, revision: RevisionId, deadline_s: float) -> bool:
         """Whether a revision was asked for here, and so long ago."""

@@ -20,6 +20,7 @@ from reconciler.model.actions import (
     Hold,
     Prove,
     Reject,
+    Withdraw,
 )
 from reconciler.model.events import PAGE, Event, EventKind
 from reconciler.model.names import ClusterName
@@ -147,6 +148,8 @@ class Actor:
                 return self._record(action, claim)
             case Deliver():
                 self._deliver(action, asker, claim)
+            case Withdraw():
+                self._withdraw(action)
             case Examine():
                 self._examine(action, asker)
             case CommitRevert():
@@ -165,10 +168,6 @@ class Actor:
             self._records.keep(now)
         else:
             self._records.save(now)
-        if isinstance(action, Reject):
-            # No further cluster is given it, whatever keeps one from taking it now.
-            for executor in self._executors().values():
-                executor.forget((action.service, action.environment))
         self._tell(action, now)
         return True
 
@@ -185,6 +184,11 @@ class Actor:
         rendered = self._rendered(action, action.revision, asker) if renders else None
         adopted = self._rendered(action, action.adopted, asker)
         executor.order(Order(action, claim, namespace, rendered, adopted))
+
+    def _withdraw(self, action: Withdraw) -> None:
+        executor = self._executors().get(action.cluster)
+        if executor is not None:
+            executor.forget((action.service, action.environment))
 
     def _rendered(
         self, action: Deliver, revision: Revision | None, asker: Asker | None

@@ -241,7 +241,9 @@ class Coordinator:
         asker = self._asker
         if planned.facts.mode is Mode.OBSERVE:
             for action in planned.actions:
-                self._observe(action, asker)
+                if not isinstance(action, Hold):
+                    self._observe(action, asker)
+            self._tell_holds(planned.facts, lambda hold: self._observe(hold, asker))
             return False
         if leadership.claim is None:
             return False
@@ -253,16 +255,16 @@ class Coordinator:
             if leadership.leads and not self._leadership().leads:
                 # What else was planned while we led is planned again.
                 return True
-        self._tell_holds(planned.facts, asker)
+        self._tell_holds(planned.facts, lambda hold: self._act(hold, asker))
         return changed
 
-    def _tell_holds(self, facts: ServiceFacts, asker: Asker | None) -> None:
+    def _tell_holds(self, facts: ServiceFacts, tell: Callable[[Hold], object]) -> None:
         """Tells of each cell what holds it, now that all was tried: the one reason that pages show, too."""
         planned = self._planned[facts.service]
         for cell in facts.cells:
             first = told(planned.of(cell.environment))
             if isinstance(first, Hold):
-                self._act(first, asker)
+                tell(first)
 
     def _done(self, action: Action, asker: Asker | None) -> bool:
         """Does one thing; what fails holds its cell: the next turn plans it again from what then stands."""

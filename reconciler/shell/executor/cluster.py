@@ -369,12 +369,13 @@ class ClusterExecutor:
             _log.debug("record-unread", cluster=self.name, error=str(error))
 
     def flush(self) -> None:
-        """Writes down how long what is soaking was observed healthy; called once, at a stop."""
+        """Writes down how long what is soaking was observed healthy, and that it ever was; called once, at a stop."""
         now_s = self._clock.monotonic_s()
         for key, record in self._records.items():
             state = self._looks.state(key)
             healthy_s = state.soak.total_s(now_s)
-            is_soaking = record.state is ApplyState.APPLIED and not record.proven
+            counts = not record.proven or record.healthy_s == 0.0
+            is_soaking = record.state is ApplyState.APPLIED and counts
             is_ours = state.speaks_of(record.revision.id) and self._rights.may_write(key)
             if not is_soaking or not is_ours or healthy_s <= record.healthy_s:
                 continue

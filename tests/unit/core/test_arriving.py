@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.phase import Phase, phase_of
 from reconciler.model.actions import Hold
-from reconciler.model.facts import Cell, Member, MemberHealth
+from reconciler.model.facts import Cell, Member, MemberHealth, Ordered
 from reconciler.model.policy import DriftMode
 from reconciler.model.reasons import Reason
 from tests.fakes.facts import (
@@ -39,6 +39,20 @@ EVERYWHERE = {"prod-1": V2, "prod-2": V2, "prod-3": V2}
 
 def going_back(**changes: Any) -> Cell:
     return cell(PROD, BACK, ask(V1, PROD), **changes)
+
+
+def mixed(given: Cell, cluster: str) -> Cell:
+    """Returns the cell with one cluster that was claimed for version 1 again and could not be given it yet."""
+
+    def tried(member: Member) -> Member:
+        assert member.record is not None
+        claimed = replace(member.record, generation=member.record.generation + 1, healthy_s=5.0)
+        return replace(
+            member, record=claimed, healthy_s=0.0, order=Ordered(V1.id, 1.0, "HTTP 503", 0.5)
+        )
+
+    members = (tried(m) if m.cluster == cluster else m for m in given.members)
+    return replace(given, members=tuple(members))
 
 
 def after_a_restart(*, healthy_s: float) -> Cell:
@@ -76,15 +90,21 @@ def after_a_restart(*, healthy_s: float) -> Cell:
         ),
         pytest.param(
             going_back(on={"prod-3": V2}, members={"prod-3": AWAY}),
-            ["Hold ClusterUnreachable"],
-            Phase.UNKNOWN,
-            id="a cluster that had the other one does not answer",
+            ["Hold Settled"],
+            Phase.PROVEN,
+            id="a cluster that had the other one does not answer, which is told of it and not of each service",
         ),
         pytest.param(
             failing(going_back(), "prod-3", "Denied"),
             ["Deliver prod-3 1.0.0", "Hold Progressing"],
             Phase.ROLLING_OUT,
             id="a cluster does not take it",
+        ),
+        pytest.param(
+            mixed(going_back(), "prod-3"),
+            ["Deliver prod-3 1.0.0", "Hold Progressing"],
+            Phase.ROLLING_OUT,
+            id="a cluster is tried again after the other one was half applied, and its status is of before",
         ),
         pytest.param(
             going_back(members={"prod-2": {"health": CRASHING, "healthy_s": 0.0}}),

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.core.reach import reach
 from reconciler.model.actions import Hold, Prove, Reject
-from reconciler.model.facts import Cell
+from reconciler.model.facts import Cell, Ordered
 from tests.fakes.facts import (
     CRASHING,
     DEV,
@@ -57,6 +57,12 @@ def test_no_more_change_at_once_than_may() -> None:
 def test_one_that_does_not_answer_takes_nobodys_place() -> None:
     given = prod(ONE, {"prod-2": {"reachable": False}}, max_concurrent=1)
     assert said(planned(*BEFORE, given)) == ["Deliver prod-3 2.0.0"]
+
+
+def test_one_that_the_quorum_does_without_takes_nobodys_place_and_is_asked_on() -> None:
+    refused = {"prod-2": {"order": Ordered(V2.id, 700.0, "ServiceRecord: HTTP 403", 0.5)}}
+    given = prod(ONE, refused, max_concurrent=1, quorum=60)
+    assert said(planned(*BEFORE, given)) == ["Deliver prod-2 2.0.0", "Deliver prod-3 2.0.0"]
 
 
 def test_one_that_answers_and_is_not_known_may_be_about_to_change() -> None:

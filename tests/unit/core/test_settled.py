@@ -69,8 +69,8 @@ def plan(given: Cell, **fleet: Any) -> list[str]:
         ),
         pytest.param(
             cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": AWAY}),
-            ["Hold ClusterUnreachable"],
-            id="a cluster that is away is given nothing, and is waited for",
+            ["Hold Settled"],
+            id="a cluster that is away is given nothing, and is told of by itself",
         ),
         pytest.param(
             cell(PROD, record(PROD), on={"prod-2": V2}, members={"prod-2": UNREAD}),

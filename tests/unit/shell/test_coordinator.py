@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -54,8 +55,8 @@ CELLS = (
 class Gathered:
     """What is seen, which an action does not change."""
 
-    def __init__(self) -> None:
-        self.facts = {WEB: in_line(WEB, CELLS)}
+    def __init__(self, mode: Mode) -> None:
+        self.facts = {WEB: replace(in_line(WEB, CELLS), mode=mode)}
 
     def use(self, asker: Asker | None) -> None:
         del asker
@@ -90,6 +91,7 @@ class Turning:
         refuses: ReconcilerError | None = None,
         *,
         is_saved: bool = True,
+        mode: Mode = Mode.ENFORCE,
     ) -> None:
         self.clock = VirtualClock()
         self.acted: list[Action] = []
@@ -102,11 +104,11 @@ class Turning:
             head=Head,
             asker=lambda head: None,
             records=Saved(is_saved),
-            gather=Gathered(),  # type: ignore[arg-type]
+            gather=Gathered(mode),  # type: ignore[arg-type]
             leadership=self._leadership,
             fuses=lambda: (100, 100),
             act=self._act,
-            observe=lambda action, asker: None,
+            observe=lambda action, asker: self.acted.append(action),
             unreachable=dict,
             denied=dict,
             home=ClusterName("dev-1"),
@@ -186,6 +188,15 @@ def test_of_one_cell_one_hold_is_told_and_first_what_a_person_must_hear(
     assert row["reason"] == wanted
     reasons = {a.reason for a in turning.views[-1].services[WEB].of(DEV) if isinstance(a, Hold)}
     assert reasons == {reason, Reason.ACTION_FAILED}, "and nothing is lost"
+
+
+def test_what_is_only_observed_has_one_reason_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    turning = Turning(answers_in_s=0.0, mode=Mode.OBSERVE)
+    held = Hold(WEB, DEV, Reason.PAUSED, "it is paused")
+    others = replace(held, reason=Reason.OTHER_INSTALLATION, page=True)
+    monkeypatch.setattr("reconciler.shell.coordinator.plan_service", lambda *seen: (held, others))
+    turning.coordinator.step()
+    assert turning.acted == [others]
 
 
 def test_what_is_due_now_is_waited_for_as_an_event_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,30 @@ def test_what_is_delivered_once_more_is_waited_for_from_then_on(work: AtWork) ->
     assert waited_s(work, "2") == pytest.approx(0.0, abs=5)
 
 
+def test_another_order_for_what_is_there_does_not_begin_the_wait_anew(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"))
+    work.pass_(LONG_S)
+    work.refuse(Denied("ServiceRecord", "it cannot be written", "forbidden"), ["update"])
+    work.deliver("1", config_map(x="1"), proven=True)
+    work.pass_(5)
+    assert work.member().order is not None
+    assert (waited_s(work, "1") or 0) >= LONG_S
+
+
+def test_a_stop_writes_down_that_what_is_proven_was_seen_healthy(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"), proven=True)
+    assert work.until(lambda: work.member().healthy_s > 1)
+    work.executor.flush()
+    work.start()
+    assert work.until(lambda: work.member().record is not None)
+    known = work.member().record
+    assert known is not None and known.healthy_s > 1
+    work.executor.flush()
+    work.pass_(1)
+    again = work.member().record
+    assert again is not None and again.version == known.version, "and only once"
+
+
 def test_how_long_one_revision_is_asked_for_is_not_told_of_the_next() -> None:
     state = CellState(asked_for=revision("1").id, asked_s=0.0)
     assert state.waiting_s(revision("1").id, LONG_S) == LONG_S

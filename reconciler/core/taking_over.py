@@ -15,7 +15,7 @@ from reconciler.core.diff.managers import OURS
 from reconciler.model.objects import KubeObject
 
 Entry = dict[str, Any]
-"""One of an object's `metadata.managedFields`."""
+"""One of an object's `metadata.managedFields`: the API promises none of its keys."""
 
 _WRITE_WHOLE_OBJECTS = frozenset(
     {
@@ -43,24 +43,26 @@ def taken_over(live: KubeObject, *, agreed: bool) -> tuple[Entry, ...] | None:
             it is, and a later release may name it. Metadata is left out, where a person's own notes are.
     """
     entries = tuple(live["metadata"].get("managedFields") or ())
-    ours = [e["fieldsV1"] for e in entries if (e["manager"], e["operation"]) == (OURS, "Apply")]
+    applied = (e for e in entries if (e.get("manager"), e.get("operation")) == (OURS, "Apply"))
+    ours = [fields for entry in applied if (fields := entry.get("fieldsV1"))]
     if not ours:
         return None
-    left = tuple(filter(None, (_left(entry, ours, agreed=agreed) for entry in entries)))
-    return left if left != entries else None
+    left = (_left(entry, ours, agreed=agreed) for entry in entries)
+    kept = tuple(entry for entry in left if entry is not None)
+    return kept if kept != entries else None
 
 
 def _left(entry: Entry, ours: list[Entry], *, agreed: bool) -> Entry | None:
     """Returns what is left of an entry; a subresource is written by controllers, and by `kubectl scale`."""
-    manager = str(entry.get("manager", ""))
+    manager, fields = str(entry.get("manager")), entry.get("fieldsV1")
+    how = entry.get("operation")
     is_by_hand = manager in _WRITE_WHOLE_OBJECTS or manager.startswith("kubectl-")
-    if entry.get("subresource") or not is_by_hand:
+    if entry.get("subresource") or not (is_by_hand and how and fields):
         return entry
-    fields: Entry = entry.get("fieldsV1") or {}
     for tree in ours:
         fields = _without(fields, tree)
     # An apply of others holds what it names and removes by it what it names no more, which is theirs to do.
-    if agreed and entry.get("operation") == "Update" and manager in _WRITE_WHOLE_OBJECTS:
+    if agreed and how == "Update" and manager in _WRITE_WHOLE_OBJECTS:
         fields = {key: tree for key, tree in fields.items() if key == "f:metadata"}
     return {**entry, "fieldsV1": fields} if fields else None
 

@@ -20,7 +20,7 @@ OVER: dict[str, int] = {
     "tests/unit/core/test_health.py": 624,
     "tests/unit/core/test_rolling.py": 499,
     "tests/unit/core/test_settled.py": 430,
-    "tests/unit/shell/test_executor.py": 478,
+    "tests/unit/shell/test_executor.py": 432,
     "tests/unit/shell/test_reverting.py": 428,
 }
 """Files over the cap when it was set, and their lines then. Take a row out, or lower it; never raise it."""

@@ -326,7 +326,7 @@ class ClusterExecutor:
         state = self._looks.state(order.key)
         now_s = self._clock.monotonic_s()
         since_s = self._backlog.since_s(order.key, now_s)
-        is_known = not is_there(order, was) or state.speaks_of(order.revision)
+        is_known = was is not None and state.speaks_of(was.revision.id)
         healthy_s = state.soak.total_s(now_s) if is_known else 0.0
         try:
             claimed = self._deliveries.claim(order, was)

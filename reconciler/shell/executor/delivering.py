@@ -138,7 +138,9 @@ class Deliveries:
         except CannotApply as refusal:
             self._note_refusal(order, claimed, refusal)
             raise
-        record = self._records.report(_done(claimed, rendered, healthy_s))
+        # Where nothing was written the same Pods still run, and nothing else did in between.
+        seen_s = healthy_s if needs_no_write else 0.0
+        record = self._records.report(_done(claimed, rendered, healthy_s=seen_s))
         return Delivered(record, rendered.objects, applied)
 
     def _objects(self, order: Order) -> Rendered:
@@ -264,16 +266,13 @@ def _renders_to_what_is_there(order: Order, was: ServiceRecord | None) -> bool:
     )
 
 
-def _done(record: ServiceRecord, rendered: Rendered, healthy_s: float) -> ServiceRecord:
-    """Equal objects are the same Pods still running, so the time they were seen healthy stays."""
-    digest = RenderDigest(rendered.digest) if rendered.digest else None
-    same = record.applied is not None and digest is not None and digest == record.render_digest
+def _done(record: ServiceRecord, rendered: Rendered, *, healthy_s: float) -> ServiceRecord:
     return replace(
         current(record),
         state=ApplyState.APPLIED,
         applied=record.revision.id,
-        render_digest=digest,
-        healthy_s=healthy_s if same else 0.0,
+        render_digest=RenderDigest(rendered.digest) if rendered.digest else None,
+        healthy_s=healthy_s,
         reason="",
         message="",
     )

@@ -146,6 +146,7 @@ class Looks:
         with self.lock:
             state.asked_for, state.asked_s = record.revision.id, since_s
             state.objects, state.seen, state.is_fresh, state.trouble = None, None, False, None
+            state.soak = Soak()
         self._forget(key)
 
     def applied(

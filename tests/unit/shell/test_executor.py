@@ -17,7 +17,6 @@ from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.kube import Propagation
 from reconciler.shell.executor.orders import CellKey, Claim, Leadership
-from reconciler.shell.executor.soaking import Soak
 from reconciler.simulated.ownership import fields_of
 from tests.fakes.at_work import KEY, NAMESPACE, AtWork, config_map, workload
 from tests.fakes.records import revision
@@ -109,15 +108,6 @@ def test_what_was_seen_of_one_revision_never_speaks_for_the_next(work: AtWork) -
     healthy_s, _ = seen[0]
     assert healthy_s == 0
     assert HealthStatus.CURRENT not in {status for _, status in seen[:3]}
-
-
-def test_what_renders_to_the_same_is_applied_to_nothing_and_keeps_its_soak(work: AtWork) -> None:
-    work.delivered("1", workload())
-    assert work.until(lambda: work.member().healthy_s > 5)
-    work.cluster.audit.clear()
-    work.delivered("2", workload())
-    assert not work.writes("Deployment")
-    assert work.member().healthy_s > 5
 
 
 def test_an_order_is_replaced_by_the_next_and_kept_by_an_equal_one(work: AtWork) -> None:
@@ -365,16 +355,6 @@ def test_nothing_is_known_of_what_nobody_has_looked_at_lately(work: AtWork) -> N
     assert work.until(lambda: work.member().synced, 60)
 
 
-def test_soak_does_not_count_while_the_cluster_is_away(work: AtWork) -> None:
-    work.delivered("1", workload())
-    assert work.until(lambda: work.member().healthy_s > 3)
-    work.cluster.faults.is_down = True
-    work.pass_(60)
-    work.cluster.faults.is_down = False
-    assert work.until(lambda: work.member().known, 20)
-    assert work.member().healthy_s < 15
-
-
 def test_a_stop_writes_down_how_long_it_was_healthy_and_the_next_process_goes_on(
     work: AtWork,
 ) -> None:
@@ -433,20 +413,6 @@ def test_a_recreated_object_is_seen_as_the_new_one_it_is(work: AtWork) -> None:
     assert work.until(lambda: work.member().drift > 0, 5)
     again = work.get(workload())
     assert again is not None and again["metadata"]["uid"] != found["metadata"]["uid"]
-
-
-def test_soak_adds_up_what_was_seen_and_nothing_else() -> None:
-    soak = Soak()
-    soak.healthy(10)
-    assert soak.total_s(15) == 5
-    soak.stop(15)
-    assert soak.total_s(100) == 5
-    soak.healthy(100)
-    soak.healthy(101)
-    assert soak.total_s(103) == 8
-    # Nobody has looked since 102: what is counted ends there.
-    soak.stop(102)
-    assert soak.total_s(200) == 7
 
 
 def test_a_claim_holds_only_for_its_own_term() -> None:

@@ -60,7 +60,7 @@ def withdrawals(view: CellView, moves: tuple[Action, ...]) -> tuple[Withdraw, ..
 
 def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
     record = view.cell.record
-    returning = is_returning(view.cell)
+    returning, overwrite = is_returning(view.cell), view.cell.ask.adopt_overwrite
     rejection = record.rejections[0] if record is not None and record.rejections else None
     return Deliver(
         service=view.service,
@@ -74,8 +74,8 @@ def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
         reason="RollingBack" if returning else "Deliver",
         message=f"{revision.release.version} to {member.cluster}",
         rejection=None if view.cell.record_saved else rejection,
-        overwrite=view.cell.ask.adopt_overwrite,
-        adopted=None if returning else _adopted(view, revision, member),
+        overwrite=overwrite,
+        adopted=None if returning or overwrite else _adopted(view, revision, member),
     )
 
 

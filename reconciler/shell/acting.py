@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 import structlog
 
 from reconciler.core.recording import RecordAction, recorded
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.actions import (
     Action,
     Admit,
@@ -31,7 +31,7 @@ from reconciler.model.release import Revision
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
 from reconciler.shell.building import BeingRendered
-from reconciler.shell.executor.orders import CellKey, Claim, Examination, Leadership, Order
+from reconciler.shell.executor.orders import Adopted, CellKey, Claim, Examination, Leadership, Order
 
 _log = structlog.get_logger(__name__)
 
@@ -182,8 +182,14 @@ class Actor:
             (action.service, action.environment)
         )
         rendered = self._rendered(action, action.revision, asker) if renders else None
-        adopted = self._rendered(action, action.adopted, asker)
-        executor.order(Order(action, claim, namespace, rendered, adopted))
+        executor.order(Order(action, claim, namespace, rendered, self._adopted(action, asker)))
+
+    def _adopted(self, action: Deliver, asker: Asker | None) -> Adopted | None:
+        """It is stored nowhere yet, and without it what stands as it was adopted is said to differ."""
+        if action.adopted is None:
+            return None
+        found = self._rendered(action, action.adopted, asker, waits_for=TransientError)
+        return Adopted(action.adopted.id, found) if found is not None else None
 
     def _withdraw(self, action: Withdraw) -> None:
         executor = self._executors().get(action.cluster)
@@ -191,15 +197,24 @@ class Actor:
             executor.forget((action.service, action.environment))
 
     def _rendered(
-        self, action: Deliver, revision: Revision | None, asker: Asker | None
+        self,
+        action: Deliver,
+        revision: Revision,
+        asker: Asker | None,
+        *,
+        waits_for: type[ReconcilerError] = BeingRendered,
     ) -> Rendered | None:
-        """What cannot be rendered now may still be stored in the cluster; the executor looks there."""
+        """What cannot be rendered now may still be stored in the cluster; the executor looks there.
+
+        Raises:
+            ReconcilerError: It is worth waiting for, as `waits_for` says.
+        """
         cluster = asker.snapshot.fleet.cluster(action.cluster) if asker is not None else None
-        if asker is None or cluster is None or revision is None:
+        if asker is None or cluster is None:
             return None
         try:
             return asker.rendered(action.service, action.environment, cluster, revision)
-        except BeingRendered:
+        except waits_for:
             raise
         except ReconcilerError as error:
             _log.warning("render-failed", service=action.service, error=str(error))

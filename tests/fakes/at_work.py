@@ -23,7 +23,15 @@ from reconciler.schema.records import read_service_record
 from reconciler.shell.clusters import bootstrap
 from reconciler.shell.executor.cluster import ClusterExecutor
 from reconciler.shell.executor.live import Kind, Watched
-from reconciler.shell.executor.orders import CellKey, Claim, Installation, Leadership, Order, Rights
+from reconciler.shell.executor.orders import (
+    Adopted,
+    CellKey,
+    Claim,
+    Installation,
+    Leadership,
+    Order,
+    Rights,
+)
 from reconciler.shell.executor.pulse import Pulse
 from reconciler.shell.runner import SeededRunner, Step, VirtualClock, Wake
 from reconciler.shell.watching import KindWatch
@@ -223,8 +231,11 @@ class AtWork:
         found = _rendered(objects) if rendered else None
         order = Order(replace(deliver, **changes), claim, "web", found)
         if adopted is not None:
-            deliver = replace(order.deliver, adopted=revision(adopted[0]))
-            order = replace(order, deliver=deliver, adopted=_rendered(adopted[1]))
+            former = revision(adopted[0])
+            deliver = replace(order.deliver, adopted=former)
+            order = replace(
+                order, deliver=deliver, adopted=Adopted(former.id, _rendered(adopted[1]))
+            )
         self.executor.order(order)
         return order
 

@@ -19,7 +19,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
-from reconciler.shell.executor.applying import Applied, CannotApply, apply_all
+from reconciler.shell.executor.applying import Applied, CannotApply, apply_all, apply_one
 from reconciler.shell.executor.foreign import has_owner, refuse_foreign, standing
 from reconciler.shell.executor.inventory import Inventories, Inventory
 from reconciler.shell.executor.live import LiveObjects
@@ -132,8 +132,8 @@ class Deliveries:
             found = None if needs_no_write else self._look(order, rendered.objects, was)
             if order.rendered is rendered and not order.deliver.returning:
                 self._stored.save(order.key, order.deliver.revision.id, rendered)
-            if found and found.adopted and order.deliver.adopted and order.adopted:
-                self._stored.save(order.key, order.deliver.adopted.id, order.adopted)
+            if found and order.adopted is not None:
+                self._stored.save(order.key, order.adopted.revision, order.adopted.rendered)
             applied = self._apply(order, rendered.objects, claimed, found) if found else ()
         except CannotApply as refusal:
             self._note_refusal(order, claimed, refusal)
@@ -170,16 +170,20 @@ class Deliveries:
         ours = inventory.refs if is_applied(was) else frozenset()
         # What was never applied whole is being adopted, however often that is tried.
         is_adoption = was is None or was.render_digest is None
-        former = order.adopted if is_adoption and not order.deliver.overwrite else None
-        refs = frozenset(ObjectRef.of(obj) for obj in objects)
-        asked = refs | {ObjectRef.of(obj) for obj in (former.objects if former else ())}
+        former = order.adopted.rendered.objects if is_adoption and order.adopted else ()
+        refs = frozenset(map(ObjectRef.of, objects))
+        asked = refs.union(map(ObjectRef.of, former))
         there = {ref: self._seen(ref, is_ours=ref in ours) for ref in sorted(asked)}
         self._refuse_suspended(there)
         owned = frozenset(ref for ref in asked if ref in ours or has_owner(there[ref]))
-        if order.deliver.returning and not is_adoption:
+        deliver = order.deliver
+        takes_all = deliver.overwrite if is_adoption else deliver.returning
+        if takes_all:
             return _Found(inventory, there, refs)
-        forced = owned if is_adoption or order.deliver.drift is DriftMode.CORRECT else frozenset()
-        if order.deliver.overwrite:
+        # What an earlier try has made ours may have fields of others, which the next may not take either.
+        takes_fields = deliver.returning or deliver.drift is DriftMode.CORRECT
+        forced = owned if takes_fields else frozenset()
+        if deliver.overwrite:
             return _Found(inventory, there, forced | (refs - owned))
         adopted = standing(former, there, owned)
         refuse_foreign(objects, there, owned.union(map(ObjectRef.of, adopted)))
@@ -192,10 +196,6 @@ class Deliveries:
         claimed: ServiceRecord,
         found: _Found,
     ) -> tuple[Applied, ...]:
-        if claimed.reason == Reason.ADOPTION_DIFFERS:
-            # From here on something of ours may be there.
-            begun = replace(current(claimed), state=ApplyState.APPLYING, reason="", message="")
-            self._records.report(begun)
         refs = {ObjectRef.of(obj) for obj in (*found.adopted, *objects)}
         wanted = replace(found.inventory, refs=found.inventory.refs | refs)
         self._inventories.save(order.key, wanted, found.inventory)
@@ -207,15 +207,22 @@ class Deliveries:
             there[ObjectRef.of(stored)] = stored
             self._live.note_written(stored)
 
-        def apply(
-            what: tuple[KubeObject, ...], forced: frozenset[ObjectRef]
-        ) -> tuple[Applied, ...]:
-            return apply_all(
-                self._api, what, key=order.key, forced=forced, known=there.get, on_stored=note
-            )
-
-        apply(found.adopted, frozenset())
-        return apply(objects, found.forced)
+        refused: dict[ObjectRef, ReconcilerError] = {}
+        for obj in found.adopted:
+            try:
+                note(apply_one(self._api, obj, key=order.key, force=False, known=there.get))
+            except CannotApply as refusal:
+                # This helps the release and is no part of it: such an object stays as it is, and nobody's.
+                refused[ObjectRef.of(obj)] = refusal.error
+        left = tuple(obj for obj in objects if ObjectRef.of(obj) in refused)
+        refuse_foreign(left, there, frozenset(), refused)
+        if claimed.reason == Reason.ADOPTION_DIFFERS:
+            # From here on something of what is asked for may be there.
+            begun = replace(current(claimed), state=ApplyState.APPLYING, reason="", message="")
+            self._records.report(begun)
+        return apply_all(
+            self._api, objects, key=order.key, forced=found.forced, known=there.get, on_stored=note
+        )
 
     def _note_refusal(self, order: Order, claimed: ServiceRecord, refusal: CannotApply) -> None:
         """Writes down why; a record that waits for others still is one of a cluster that we never wrote to."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from types import MappingProxyType
 
 from reconciler.core.assembly import ENVIRONMENT_LABEL, SERVICE_LABEL
 from reconciler.core.diff import differences
 from reconciler.core.handing_over import keeping_replicas
-from reconciler.errors import OperatorError
-from reconciler.model.objects import KubeObject, ObjectRef, Rendered
+from reconciler.errors import OperatorError, ReconcilerError
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.reasons import Reason
 from reconciler.shell.executor.applying import CannotApply
 
@@ -26,6 +27,7 @@ def refuse_foreign(
     objects: tuple[KubeObject, ...],
     there: Mapping[ObjectRef, KubeObject | None],
     ours: Set[ObjectRef],
+    refused: Mapping[ObjectRef, ReconcilerError] = MappingProxyType({}),
 ) -> None:
     """Refuses to take over what somebody else made and what differs from what is asked for.
 
@@ -36,6 +38,7 @@ def refuse_foreign(
         objects: What is asked for.
         there: What is live of it.
         ours: What is ours of it.
+        refused: Why what stands as it was adopted could not be made ours.
 
     Raises:
         CannotApply: Reason AdoptionDiffers; names the object and its fields.
@@ -49,13 +52,17 @@ def refuse_foreign(
         if fields:
             more = f" and {len(fields) - FIELDS_MAX} more" if len(fields) > FIELDS_MAX else ""
             why = f"it is not ours, and differs in {', '.join(fields[:FIELDS_MAX])}{more}"
+            if ref in refused:
+                why += f"; nor can it be taken over as it was adopted: {refused[ref].why}"
             fix = "see `reconciler diff`; then correct either, or say `adopt: overwrite` in the pin"
             error = OperatorError(str(ref), "it may not be written over", why, fix)
             raise CannotApply(Reason.ADOPTION_DIFFERS, error)
 
 
 def standing(
-    adopted: Rendered | None, there: Mapping[ObjectRef, KubeObject | None], ours: Set[ObjectRef]
+    adopted: tuple[KubeObject, ...],
+    there: Mapping[ObjectRef, KubeObject | None],
+    ours: Set[ObjectRef],
 ) -> tuple[KubeObject, ...]:
     """Returns what stands there just as it was adopted, and was never made ours.
 
@@ -64,7 +71,7 @@ def standing(
         there: What is live of it.
         ours: What is ours of it.
     """
-    found = ((obj, there[ObjectRef.of(obj)]) for obj in (adopted.objects if adopted else ()))
+    found = ((obj, there[ObjectRef.of(obj)]) for obj in adopted)
     return tuple(
         obj
         for obj, seen in found

@@ -106,20 +106,28 @@ class Rights:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was found to be live when an environment was adopted, and may stand in a cluster still."""
+
+    revision: RevisionId
+    rendered: Rendered
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One revision for one cluster.
 
     Attributes:
         namespace: The service's namespace, for people who read the record.
         rendered: What the revision renders to here; None leaves only what is stored in the cluster.
-        adopted: The same of `deliver.adopted`; None where there is none.
+        adopted: What `deliver.adopted` renders to here; None where there is none, or it cannot be rendered.
     """
 
     deliver: Deliver
     claim: Claim
     namespace: str
     rendered: Rendered | None
-    adopted: Rendered | None = None
+    adopted: Adopted | None = None
 
     @property
     def key(self) -> CellKey:
@@ -133,7 +141,8 @@ class Order:
 
     def is_met_by(self, waiting: Order) -> bool:
         """Whether an order that waits asks for the same, in the same name, and could do as much."""
-        could = waiting.rendered is not None or self.rendered is None
+        has = ((waiting.rendered, self.rendered), (waiting.adopted, self.adopted))
+        could = all(theirs is not None or ours is None for theirs, ours in has)
         return could and (waiting.deliver, waiting.claim) == (self.deliver, self.claim)
 
 

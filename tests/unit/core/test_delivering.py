@@ -183,6 +183,17 @@ GOING_BACK = rejection(V3, restore_to=V2, rolled_back_at=None)
             None,
             id="not on a way back",
         ),
+        pytest.param(
+            cell(
+                DEV,
+                record(DEV, proofs=(ADOPTED,)),
+                replace(ask(V2), adopt_overwrite=True),
+                on={"dev-1": None},
+            ),
+            V2,
+            None,
+            id="not where the pin says that all is written over",
+        ),
     ],
 )
 def test_what_was_adopted_goes_along(given: Cell, what: Revision, adopted: Revision | None) -> None:

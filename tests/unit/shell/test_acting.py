@@ -29,7 +29,7 @@ from reconciler.model.records import PromotionRecord
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.acting import Actor
 from reconciler.shell.asking import Asker, Sources
-from reconciler.shell.executor.orders import CellKey, Claim, Examination, Leadership, Order
+from reconciler.shell.executor.orders import Adopted, CellKey, Claim, Examination, Leadership, Order
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.runner import VirtualClock
 from tests.fakes.facts import DEV, V1, V2, WEB, proof, record, rejection, rollout
@@ -281,7 +281,8 @@ def test_an_order_carries_what_was_adopted_there_as_well(acting: Acting) -> None
     acting.act(replace(wanted, revision=V1, adopted=wanted.revision), asker=ask)
     acting.act(wanted, asker=ask)
     adopted, usual = acting.ear.orders
-    assert adopted.adopted == usual.rendered is not None and usual.adopted is None
+    assert usual.rendered is not None and usual.adopted is None
+    assert adopted.adopted == Adopted(wanted.revision.id, usual.rendered)
 
 
 def test_a_way_back_is_rendered_only_where_the_cluster_lacks_the_objects(acting: Acting) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
+from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.actions import Deliver, Examine, Hold
+from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
-from reconciler.shell.asking import Asker
+from reconciler.schema.services import ServiceAt
+from reconciler.shell.asking import Asker, Sources
 from reconciler.shell.building import BuildQueue
 from reconciler.shell.executor.orders import Examination, Order
-from tests.fakes.facts import DEV, WEB
+from tests.fakes.facts import DEV, V1, WEB
 from tests.unit.shell.test_acting import DELIVER, EXAMINE, Acting, asker, delivering
 
 
@@ -64,6 +68,33 @@ def test_nothing_is_ordered_where_what_was_adopted_is_not_rendered_yet(acting: A
     acting.act(ordered, asker=ask)
     (given,) = acting.ear.orders
     assert given.adopted is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "is_ordered"),
+    [
+        pytest.param(Unreachable("mirror", "it cannot be read", "busy"), False, id="for a moment"),
+        pytest.param(InvalidInput("service.yaml", "it is broken", "so"), True, id="for good"),
+        pytest.param(None, True, id="its source is gone"),
+    ],
+)
+def test_what_was_adopted_and_cannot_be_rendered_is_waited_for_only_where_that_helps(
+    acting: Acting, error: ReconcilerError | None, is_ordered: bool
+) -> None:
+    class Failing(Sources):
+        def at(self, service: ServiceName, source: str) -> ServiceAt | None:
+            if source != V1.release.source:
+                return super().at(service, source)
+            if error is not None:
+                raise error
+            return None
+
+    ask = asker()
+    ordered = delivering(ask, adopted=V1)
+    ask = replace(ask, sources=Failing(ask.sources._history, ""))
+    with nullcontext() if is_ordered else pytest.raises(Unreachable):
+        acting.act(ordered, asker=ask)
+    assert [(bool(o.rendered), o.adopted) for o in acting.ear.orders] == [(True, None)] * is_ordered
 
 
 def test_a_moment_s_wait_for_a_render_is_no_news(acting: Acting) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from reconciler.errors import AdmissionDenied, Conflict, Denied, Refused
+from reconciler.errors import AdmissionDenied, Conflict, Denied, Refused, Unreachable
+from reconciler.model.events import EventKind
 from reconciler.model.objects import KubeObject
+from reconciler.model.policy import DriftMode
 from tests.fakes.at_work import AtWork, config_map, workload
 
 KUBECTL = "kubectl-client-side-apply"
+RIVAL = "argocd-controller"
 
 
 @pytest.fixture
@@ -79,15 +83,16 @@ def test_who_applies_at_the_same_moment_is_asked_about_and_not_overruled(work: A
     assert record is not None and record.reason == "FieldConflict"
 
 
-def test_what_changes_all_the_time_is_tried_again_later(work: AtWork) -> None:
-    by_kubectl(work, config_map(x="1"))
+def test_what_changes_all_the_time_comes_over_later_and_holds_no_delivery(work: AtWork) -> None:
+    by_kubectl(work, config_map(x="1", y="1"))
     work.refuse(Conflict("x", "y", "z"), ["reassign"])
-    order = work.deliver("1", config_map(x="1"))
-    work.pass_(2)
-    assert not work.member().is_on(order.deliver.revision.id)
+    work.delivered("1", config_map(x="1", y="1"))
+    work.delivered("2", config_map(x="2", y="1"), drift=DriftMode.CORRECT)
+    work.delivered("1", rendered=False, returning=True)
+    assert KUBECTL in managers(work, config_map()) and not work.told_of(EventKind.APPLY_FAILED)
     work.mend()
-    assert work.until(lambda: work.member().is_on(order.deliver.revision.id))
-    assert managers(work, config_map()) == {"reconciler"}
+    work.delivered("3", config_map(x="3"))
+    assert managers(work, config_map()) == {"reconciler"} and data(work) == {"x": "3"}
 
 
 @pytest.mark.parametrize("error", [Denied, AdmissionDenied, Refused])
@@ -113,16 +118,128 @@ def test_what_stands_as_it_was_adopted_is_kept_to_go_back_to(work: AtWork) -> No
     assert data(work) == {"x": "1"}
 
 
+ADOPTED = (config_map(x="1", y="1"), workload())
+NEXT = (config_map(x="2"), workload(image="example.com/web:2"))
+
+
+def with_a_rival(work: AtWork) -> None:
+    """Leaves what is to be adopted, of which a controller has written one field."""
+    by_kubectl(work, config_map(x="0", y="1"))
+    work.edit(config_map(), RIVAL, data={"x": "1", "y": "1"})
+    by_kubectl(work, workload())
+
+
 @pytest.mark.parametrize("write", range(12))
 def test_what_was_adopted_comes_over_whichever_write_dies(work: AtWork, write: int) -> None:
-    adopted = (config_map(x="1", y="1"), workload())
-    asked = (config_map(x="2"), workload(image="example.com/web:2"))
-    for obj in adopted:
+    for obj in ADOPTED:
         by_kubectl(work, obj)
     work.die_at_write(write)
-    work.deliver("2", *asked, adopted=("1", adopted))
+    work.deliver("2", *NEXT, adopted=("1", ADOPTED))
     work.pass_(5)
     work.mend()
     work.start()
-    work.delivered("2", *asked, adopted=("1", adopted))
+    work.delivered("2", *NEXT, adopted=("1", ADOPTED))
     assert data(work) == {"x": "2"}
+
+
+@pytest.mark.parametrize("write", range(12))
+def test_what_a_controller_wrote_is_never_taken_whichever_write_dies(
+    work: AtWork, write: int
+) -> None:
+    with_a_rival(work)
+    work.die_at_write(write)
+    work.deliver("2", *NEXT, adopted=("1", ADOPTED))
+    work.pass_(5)
+    work.mend()
+    work.start()
+    work.deliver("2", *NEXT, adopted=("1", ADOPTED))
+    work.pass_(20)
+    record = work.record()
+    assert record is not None and record.reason == "FieldConflict" and RIVAL in record.message
+    assert data(work) == {"x": "1", "y": "1"}
+
+
+def half_of_ours(work: AtWork, **changes: Any) -> None:
+    """Nothing was ever applied whole, and a controller has written to what was."""
+    work.refuse(Unreachable("x", "y", "z"), ["apply"], "Deployment")
+    work.deliver("1", *ADOPTED, **changes)
+    assert work.until(lambda: data(work) is not None)
+    work.edit(config_map(), RIVAL, data={"x": "theirs", "y": "1"})
+    work.mend()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_taken"),
+    [
+        ({}, False),
+        ({"drift": DriftMode.CORRECT}, True),
+        ({"overwrite": True}, True),
+    ],
+    ids=["report", "correct", "overwrite"],
+)
+def test_what_a_controller_wrote_to_a_half_of_ours_is_taken_only_where_a_person_says_so(
+    work: AtWork, changes: dict[str, Any], is_taken: bool
+) -> None:
+    half_of_ours(work, **changes)
+    work.deliver("2", *NEXT, **changes)
+    work.pass_(20)
+    assert data(work) == ({"x": "2"} if is_taken else {"x": "theirs", "y": "1"})
+    record = work.record()
+    assert record is not None and record.reason == ("" if is_taken else "FieldConflict")
+
+
+def test_a_way_back_takes_what_is_ours_from_whoever_has_it(work: AtWork) -> None:
+    half_of_ours(work)
+    work.delivered("1", rendered=False, returning=True)
+    assert data(work) == {"x": "1", "y": "1"}
+
+
+def test_what_is_refused_as_it_was_adopted_is_not_laid_on_the_release(work: AtWork) -> None:
+    """A server that refuses it has accepted it from a tool that checks less, as kubectl does for lists."""
+    for obj in ADOPTED:
+        by_kubectl(work, obj)
+    work.refuse(Refused("x", "y", "twice the same key"), ["apply"], "Deployment")
+    work.deliver("2", *NEXT, adopted=("1", ADOPTED))
+    work.pass_(5)
+    record = work.record()
+    assert record is not None and record.reason == "AdoptionDiffers"
+    assert "image" in record.message and "twice the same key" in record.message
+    assert data(work) == {"x": "1", "y": "1"}, "all of a revision, or nothing"
+    work.cluster.audit.clear()
+    work.pass_(60)
+    assert not work.writes(), "it is tried again, and says so once"
+    work.mend()
+    assert work.until(lambda: data(work) == {"x": "2"})
+
+
+def test_what_the_release_leaves_as_it_is_or_out_needs_not_be_taken_over(work: AtWork) -> None:
+    same = config_map("same", x="1")
+    for obj in (same, *ADOPTED):
+        by_kubectl(work, obj)
+    tries = {"Deployment": 99, "ConfigMap": 1}
+
+    def before(verb: str, kind: str) -> None:
+        if verb == "apply":
+            tries[kind] -= 1
+            if tries[kind] >= 0:
+                raise Refused(kind, "y", "z")
+
+    work.cluster.faults.before = before
+    work.delivered("2", same, NEXT[0], adopted=("1", (same, *ADOPTED)), proven=True)
+    assert data(work) == {"x": "2"} and managers(work, same) == {"reconciler"}
+    work.pass_(20)
+    assert "reconciler" not in managers(work, workload()), "what is nobody's is not pruned"
+
+
+def test_an_order_without_what_was_adopted_gives_way_to_one_with_it(work: AtWork) -> None:
+    """It could not be rendered for a moment."""
+    for obj in ADOPTED:
+        by_kubectl(work, obj)
+    order = work.deliver("2", *NEXT, adopted=("1", ADOPTED))
+    work.executor.forget(order.key)
+    work.executor.order(replace(order, adopted=None))
+    work.pass_(5)
+    record = work.record()
+    assert record is not None and record.reason == "AdoptionDiffers"
+    work.executor.order(order)
+    assert work.until(lambda: data(work) == {"x": "2"})

@@ -10,18 +10,12 @@ import pytest
 
 from tests.conftest import PLANES
 from tests.contract.git_ways import ServedWorld, served_world
-from tests.contract.kube_fronts import Front, memory, real
+from tests.contract.kube_fronts import REAL, Front, memory, real
 from tests.contract.kube_fronts import http as over_http
 from tests.gitservers.served import PUSHABLE, Way
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "http",
-        pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
-    ]
-)
+@pytest.fixture(params=["memory", "http", REAL])
 def front(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Front]:
     if request.param == "real":
         yield real(request.getfixturevalue(PLANES)["dev-1"], tmp_path)

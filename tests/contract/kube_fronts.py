@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig
 from reconciler.adapters.render.kustomize import find_kubectl
@@ -30,6 +32,13 @@ SOMEBODY = "somebody"
 REQUEST_S = 5.0
 
 PACE = Pace(ready_after_s=0.2, crash_every_s=0.1, pull_every_s=0.1)
+
+
+REAL = pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")])
+"""The front that is a real control plane."""
+
+CONNECTED = pytest.mark.parametrize("front", ["http", REAL], indirect=True)
+"""For a test that needs what a program can connect to, as kubectl does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.core.suspending import suspended
-from tests.contract.kube_fronts import Front
+from tests.contract.kube_fronts import CONNECTED, Front
 from tests.contract.kube_objects import deployment, ref
 
 BREAK_GLASS = (
@@ -19,9 +19,8 @@ BREAK_GLASS = (
 """The line of docs/conditions.md, in one."""
 
 
+@CONNECTED
 def test_it_stops_what_it_names(front: Front, space: str, tmp_path: Path) -> None:
-    if front.kubeconfig is None:
-        return
     made = front.api.create(deployment(space))
     (tmp_path / "kubectl").symlink_to(find_kubectl())
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"

@@ -11,7 +11,7 @@ from reconciler.errors import Conflict, Refused, TransientError
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.shell.executor.applying import apply_all
-from tests.contract.kube_fronts import SOMEBODY, Front, kubectl
+from tests.contract.kube_fronts import CONNECTED, SOMEBODY, Front, kubectl
 from tests.contract.kube_objects import (
     Object,
     config_map,
@@ -61,9 +61,8 @@ def test_another_managers_field_is_a_conflict_unless_forced(front: Front, space:
     assert now["spec"]["replicas"] == 3
 
 
+@CONNECTED
 def test_of_two_who_apply_the_later_takes_a_field_only_by_force(front: Front, space: str) -> None:
-    if front.kubeconfig is None:
-        return
     ours, theirs = config_map(space, x="1"), config_map(space, x="2", theirs="3")
     apply = ("apply", "--server-side", "-f", "-")
     front.api.apply(ours, force=False, dry_run=False)

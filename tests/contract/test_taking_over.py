@@ -11,7 +11,7 @@ from reconciler.errors import Conflict
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject
 from reconciler.shell.executor.applying import FIELD_CONFLICT, CannotApply, apply_all
-from tests.contract.kube_fronts import SOMEBODY, Front, kubectl
+from tests.contract.kube_fronts import CONNECTED, SOMEBODY, Front, kubectl
 from tests.contract.kube_objects import Object, config_map, delete, deployment, ref, until
 
 APPLY = ("apply",)
@@ -20,9 +20,7 @@ LATER = "example.com/a:2"
 
 
 def by_hand(front: Front, obj: Object, how: Iterable[str] = APPLY) -> None:
-    """Writes an object with the real kubectl; a test needs a front that it can connect to."""
-    if front.kubeconfig is None:
-        pytest.skip("kubectl connects to a server")
+    """Writes an object with the real kubectl."""
     kubectl(front.kubeconfig, *how, "-f", "-", text=json.dumps(obj))
 
 
@@ -137,6 +135,7 @@ def test_managers_that_come_with_a_whole_object_are_taken_from_it_alone(
 # By the real kubectl.
 
 
+@CONNECTED
 @pytest.mark.parametrize("how", HOWS, ids=" ".join)
 def test_the_release_after_an_adoption_changes_what_kubectl_had_applied(
     front: Front, space: str, how: tuple[str, ...]
@@ -155,6 +154,7 @@ def test_the_release_after_an_adoption_changes_what_kubectl_had_applied(
     assert not container(now).get("env"), "what a release leaves out is removed"
 
 
+@CONNECTED
 @pytest.mark.parametrize("how", HOWS[:2], ids=" ".join)
 def test_what_was_adopted_before_anything_was_taken_over_is_helped_by_the_next_release(
     front: Front, space: str, how: tuple[str, ...]
@@ -168,6 +168,7 @@ def test_what_was_adopted_before_anything_was_taken_over_is_helped_by_the_next_r
     assert container(now)["image"] == LATER and not container(now).get("env")
 
 
+@CONNECTED
 def test_what_kubectl_applied_and_we_never_named_stays_as_it_is(front: Front, space: str) -> None:
     by_hand(front, config_map(space, x="1", theirs="1"))
     release(front, config_map(space, x="1"))
@@ -175,6 +176,7 @@ def test_what_kubectl_applied_and_we_never_named_stays_as_it_is(front: Front, sp
     assert release(front, config_map(space, x="2", theirs="3"))["data"]["theirs"] == "3"
 
 
+@CONNECTED
 @pytest.mark.parametrize("how", [APPLY, ("apply", "--server-side", "--force-conflicts")])
 def test_what_kubectl_applies_after_an_adoption_is_a_conflict_as_ever(
     front: Front, space: str, how: tuple[str, ...]
@@ -190,6 +192,7 @@ def test_what_kubectl_applies_after_an_adoption_is_a_conflict_as_ever(
     assert release(front, config_map(space, x="1"), force=True)["data"] == {"x": "1"}
 
 
+@CONNECTED
 def test_what_is_edited_after_an_adoption_is_a_conflict_as_ever(front: Front, space: str) -> None:
     by_hand(front, config_map(space, x="1"))
     release(front, config_map(space, x="1"))
@@ -200,6 +203,7 @@ def test_what_is_edited_after_an_adoption_is_a_conflict_as_ever(front: Front, sp
     assert 'conflict with "kubectl-patch"' in str(caught.value.error)
 
 
+@CONNECTED
 def test_what_was_scaled_is_left_to_who_scaled_it(front: Front, space: str) -> None:
     by_hand(front, deployment(space))
     kubectl(front.kubeconfig, "scale", "deployment", "a", "-n", space, "--replicas=5")
@@ -210,6 +214,7 @@ def test_what_was_scaled_is_left_to_who_scaled_it(front: Front, space: str) -> N
     assert ("kubectl", "Update", "scale") in managers(live(front, deployment(space)))
 
 
+@CONNECTED
 def test_the_field_of_a_controller_is_no_persons(front: Front, space: str) -> None:
     by_hand(front, config_map(space, x="1", y="1"))
     front.somebody_replaces({**live(front, config_map(space)), "data": {"x": "2", "y": "1"}})

@@ -46,7 +46,7 @@ cluster-test: tools
 docs: setup
 	$(BIN)/python -m tests.house.generated
 
-# The races of a push with a daemon that is killed, ten times each over http and over ssh: a quarter of an hour.
+# The races of a push with a daemon that is killed, ten times each over http and over ssh: half an hour.
 races: tools
 	RECONCILER_TEST_ROUNDS=5 $(BIN)/pytest -q -n 0 tests/cluster/test_races.py
 

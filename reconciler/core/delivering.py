@@ -7,7 +7,7 @@ from reconciler.core.judging import is_refused
 from reconciler.core.rejections import ways_back
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Deliver, Withdraw
-from reconciler.model.facts import Member
+from reconciler.model.facts import Member, Ordered
 from reconciler.model.names import RevisionId
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, Origin
@@ -38,7 +38,8 @@ def deliveries(
 def withdrawals(view: CellView, moves: tuple[Action, ...]) -> tuple[Withdraw, ...]:
     """Returns what to take back of what waits: a cluster that cannot take an order now must not do so later.
 
-    An order that is still wanted is planned again as long as it is not carried out.
+    An order that is still wanted is planned again as long as it is not carried out. What is proven and was
+    refused is not ordered again unchanged, and tried on all the same: the server may think better of it.
 
     Args:
         view: The cell; its record is known.
@@ -54,7 +55,20 @@ def withdrawals(view: CellView, moves: tuple[Action, ...]) -> tuple[Withdraw, ..
             f"what waits for {member.cluster} is not asked for any more",
         )
         for member in view.cell.members
-        if member.known and member.order is not None and member.cluster not in ordered
+        if member.known
+        and member.order is not None
+        and member.cluster not in ordered
+        and not _is_tried_on(view, member, member.order)
+    )
+
+
+def _is_tried_on(view: CellView, member: Member, order: Ordered) -> bool:
+    record = member.record
+    return (
+        record is not None
+        and record.revision.id == order.revision
+        and is_refused(record)
+        and proof_of(view.cell, record.revision) is not None
     )
 
 

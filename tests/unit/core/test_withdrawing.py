@@ -10,6 +10,7 @@ import pytest
 from reconciler.model.actions import Withdraw
 from reconciler.model.facts import Cell, Ordered
 from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
 from tests.fakes.facts import (
     AWAY,
@@ -21,6 +22,7 @@ from tests.fakes.facts import (
     V3,
     ask,
     cell,
+    failing,
     planned,
     record,
     rejection,
@@ -111,6 +113,25 @@ def withdrawn(*cells: Cell) -> list[str]:
 )
 def test_what_waits_for_a_cluster(cells: tuple[Cell, ...], clusters: list[str]) -> None:
     assert withdrawn(*cells) == clusters
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        pytest.param(record(PROD, V1, rejections=(BACK,)), [], id="on a way back"),
+        pytest.param(record(PROD, V1), [], id="of a proven release, where a cluster joined"),
+        pytest.param(
+            record(PROD, V1, proofs=(), rejections=(rejection(V1, PROD, restore_to=None),)),
+            ["prod-1"],
+            id="of what was rejected, and nothing is there to go back to",
+        ),
+    ],
+)
+def test_what_the_server_has_refused_is_tried_on_while_it_is_proven(
+    given: PromotionRecord, taken: list[str]
+) -> None:
+    refused = failing(cell(PROD, given), "prod-1", "ApplyRefused")
+    assert withdrawn(waits(refused, V1)) == taken
 
 
 def test_nothing_is_taken_back_beside_what_changes_the_record() -> None:

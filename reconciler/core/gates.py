@@ -72,6 +72,12 @@ def _unknown(name: str, reason: Reason, message: str, unblock: str) -> Gate:
     return Gate(name, GateState.UNKNOWN, reason, message, unblock)
 
 
+def _anothers(name: str, other: str, what: str) -> Gate:
+    """Returns the gate of a record that another installation has written."""
+    reason = Reason.OTHER_INSTALLATION
+    return _unknown(name, reason, belongs_to(other, what=what), CHANGES[reason])
+
+
 def _not_halted(view: CellView, _: Revision) -> Gate:
     name = "NotHalted"
     if not view.fleet.halted:
@@ -129,12 +135,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
     for cell in view.earlier:
         if cell.other:
-            return _unknown(
-                name,
-                Reason.OTHER_INSTALLATION,
-                belongs_to(cell.other, what=f"the promotion record of {cell.environment}"),
-                CHANGES[Reason.OTHER_INSTALLATION],
-            )
+            return _anothers(name, cell.other, f"the promotion record of {cell.environment}")
         if not cell.record_known:
             return _unknown(
                 name,
@@ -288,12 +289,7 @@ def _clusters_known(view: CellView, _: Revision) -> Gate:
                 "it must answer",
             )
         if member.other:
-            return _unknown(
-                name,
-                Reason.OTHER_INSTALLATION,
-                belongs_to(member.other, what=f"{cluster}: its record"),
-                CHANGES[Reason.OTHER_INSTALLATION],
-            )
+            return _anothers(name, member.other, f"{cluster}: its record")
         if not member.synced:
             return _unknown(
                 name, Reason.CLUSTER_UNKNOWN, f"{cluster} has not been read yet", "a moment's wait"

@@ -95,10 +95,12 @@ def has_arrived(member: Member, revision: Revision) -> bool:
     record = member.record
     if member.other:
         return False
-    if not member.reachable or (record is None and not member.synced):
+    if not member.reachable:
         return True
-    is_given = record is not None and record.revision.id == record.applied == revision.id
-    if record is None or not is_given or member.retried(revision.id):
+    if record is None:
+        return not member.synced
+    is_given = record.revision.id == record.applied == revision.id
+    if not is_given or member.retried(revision.id):
         # What is tried again may have left a mixture, whatever the status said before.
         return False
     was_well = member.healthy_s > 0.0 or record.healthy_s > 0.0
@@ -108,8 +110,3 @@ def has_arrived(member: Member, revision: Revision) -> bool:
 def to_go_back(members: tuple[Member, ...]) -> tuple[Member, ...]:
     """Returns those that a roll-back waits for: not who is away, suspended, or never had anything of ours."""
     return tuple(m for m in members if m.reachable and m.may_be_written and not m.is_untouched)
-
-
-def is_back(member: Member, revision: Revision) -> bool:
-    """Tells whether a roll-back is complete on a member: current, and nothing still on its way."""
-    return is_healthy(member, revision, for_s=0.0)

@@ -11,7 +11,6 @@ from reconciler.core.holding import hold
 from reconciler.core.judging import (
     badness,
     has_arrived,
-    is_back,
     is_healthy,
     is_refused,
     to_go_back,
@@ -66,7 +65,7 @@ def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[
     awaited = {member.cluster for member in asked}
     if rolling.is_news(view, tuple(order for order in orders if order.cluster in awaited)):
         return orders
-    lagging = next((m for m in asked if not is_back(m, target)), None)
+    lagging = next((m for m in asked if not is_healthy(m, target, for_s=0.0)), None)
     if lagging is not None or not asked:
         return (*orders, _going_back(view, lagging, target))
     done = replace(record.rejections[0], rolled_back_at=view.now)

@@ -142,7 +142,7 @@ class KubeClient:
         ref = ObjectRef.of(obj)
         doing = self._doing(ref, "be replaced")
         path = self._path(ref, doing) + (f"/{subresource}" if subresource else "")
-        return self._changed("PUT", path, doing, query=_MANAGED, body=obj)
+        return self._written("PUT", path, doing, query=_MANAGED, body=obj, changes=True)
 
     def reassign(self, obj: KubeObject, managed_fields: Sequence[KubeObject]) -> KubeObject:
         """Writes who manages which fields of the version that the object names."""
@@ -152,7 +152,9 @@ class KubeClient:
         body = {"metadata": {**was, "managedFields": list(managed_fields)}}
         query = {"fieldManager": FIELD_MANAGER}
         path = self._path(ref, doing)
-        return self._changed("PATCH", path, doing, query=query, body=body, content=_MERGE)
+        return self._written(
+            "PATCH", path, doing, query=query, body=body, content=_MERGE, changes=True
+        )
 
     def delete(
         self, ref: ObjectRef, *, uid: str, resource_version: str, propagation: Propagation
@@ -185,25 +187,13 @@ class KubeClient:
         query: Mapping[str, str],
         body: KubeObject,
         content: str = "application/json",
+        changes: bool = False,
     ) -> KubeObject:
-        stored = self._request(method, path, doing, query=query, body=body, content=content)
-        return _object(stored, doing)
-
-    def _changed(
-        self,
-        method: str,
-        path: str,
-        doing: Doing,
-        *,
-        query: Mapping[str, str],
-        body: KubeObject,
-        content: str = "application/json",
-    ) -> KubeObject:
-        """Writes to a version that was seen; it may be gone."""
+        """Writes an object; what changes a version that was seen may find it gone."""
         stored = self._request(
-            method, path, doing, query=query, body=body, content=content, missing_ok=True
+            method, path, doing, query=query, body=body, content=content, missing_ok=changes
         )
-        if stored is None:
+        if stored is None and changes:
             raise Conflict(doing.subject, doing.what, "it is not there any more")
         return _object(stored, doing)
 

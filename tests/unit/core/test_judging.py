@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.judging import APPLY_REFUSED, badness, is_back, is_healthy
+from reconciler.core.judging import APPLY_REFUSED, badness, is_healthy
 from reconciler.model.facts import Member, MemberHealth
 from reconciler.model.health import Cause, HealthStatus
 from reconciler.model.records import ApplyState
@@ -147,5 +147,5 @@ def test_a_cluster_is_healthy_for_a_soak_or_not(given: Member, healthy: bool) ->
 
 
 def test_a_roll_back_is_complete_as_soon_as_it_is_seen_healthy() -> None:
-    assert is_back(member(health=CURRENT, healthy_s=0.0), V2)
-    assert not is_back(member(health=STARTING), V2)
+    assert is_healthy(member(health=CURRENT, healthy_s=0.0), V2, for_s=0.0)
+    assert not is_healthy(member(health=STARTING), V2, for_s=0.0)

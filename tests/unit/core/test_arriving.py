@@ -132,6 +132,12 @@ def after_a_restart(*, healthy_s: float) -> Cell:
             id="a cluster that was never read says nothing",
         ),
         pytest.param(
+            going_back(on={"prod-2": None}, members={"prod-2": UNREAD}),
+            ["Hold Settled"],
+            Phase.PROVEN,
+            id="a cluster that answers and is being read says nothing yet",
+        ),
+        pytest.param(
             after_a_restart(healthy_s=5.0),
             ["Hold Settled"],
             Phase.PROVEN,

@@ -35,30 +35,41 @@ def deliveries(
     return tuple(orders)
 
 
-def withdrawals(view: CellView, moves: tuple[Action, ...]) -> tuple[Withdraw, ...]:
+def withdrawals(
+    view: CellView, moves: tuple[Action, ...], if_read: tuple[Action, ...]
+) -> tuple[Withdraw, ...]:
     """Returns what to take back of what waits: a cluster that cannot take an order now must not do so later.
 
     An order that is still wanted is planned again as long as it is not carried out. What is proven and was
     refused is not ordered again unchanged, and tried on all the same: the server may think better of it.
+    A cluster that does not answer drops what waits for it by itself; one that is being read, as it also is
+    while it carries something out, gets no order and could take the one that waits.
 
     Args:
         view: The cell; its record is known.
         moves: What else is planned for it, to the end: none of it changes the record.
+        if_read: What would be planned if each cluster that an order waits for had been read.
     """
     ordered = {action.cluster for action in moves if isinstance(action, Deliver)}
+    standing = {(a.cluster, a.revision.id) for a in if_read if isinstance(a, Deliver)}
+    waits = (
+        member.cluster
+        for member in view.cell.members
+        if member.reachable
+        and member.order is not None
+        and member.cluster not in ordered
+        and (member.known or (member.cluster, member.order.revision) not in standing)
+        and not _is_tried_on(view, member, member.order)
+    )
     return tuple(
         Withdraw(
             view.service,
             view.environment,
-            member.cluster,
+            cluster,
             "NotWanted",
-            f"what waits for {member.cluster} is not asked for any more",
+            f"what waits for {cluster} is not asked for any more",
         )
-        for member in view.cell.members
-        if member.known
-        and member.order is not None
-        and member.cluster not in ordered
-        and not _is_tried_on(view, member, member.order)
+        for cluster in (*waits, *view.cell.leaving)
     )
 
 

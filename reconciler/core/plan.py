@@ -40,7 +40,8 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     if not view.cell.record_known or any(isinstance(action, RecordAction) for action in moves):
         # It is not known what is wanted, or planned again at once from what is written then.
         return moves
-    return (*moves, *withdrawals(view, moves))
+    read = view.as_if_read()
+    return (*moves, *withdrawals(view, moves, moves if read is view else _moves(read)))
 
 
 def _moves(view: CellView) -> tuple[Action, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
@@ -27,6 +27,19 @@ class CellView:
     def cell(self) -> Cell:
         """The cell itself."""
         return self.facts.cells[self.index]
+
+    def as_if_read(self) -> CellView:
+        """Returns the view in which each cluster that an order waits for, and that answers, has been read.
+
+        Itself where all of them have been.
+        """
+        unread = [m for m in self.cell.members if m.reachable and not m.known and m.order]
+        if not unread:
+            return self
+        members = (replace(m, synced=True) if m in unread else m for m in self.cell.members)
+        cells = list(self.facts.cells)
+        cells[self.index] = replace(self.cell, members=tuple(members))
+        return replace(self, facts=replace(self.facts, cells=tuple(cells)))
 
     @property
     def earlier(self) -> tuple[Cell, ...]:

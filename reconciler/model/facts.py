@@ -226,6 +226,7 @@ class Cell:
         suspended: A person has suspended the promotion record.
         other: The installation that the record belongs to, if that is another: it is not known then.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
+        leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
     """
 
     environment: EnvironmentName
@@ -238,6 +239,7 @@ class Cell:
     suspended: Suspension | None = None
     other: str = ""
     orphans: tuple[ClusterName, ...] = ()
+    leaving: tuple[ClusterName, ...] = ()
 
     def member(self, cluster: ClusterName) -> Member | None:
         """Returns a member by its cluster, or None."""

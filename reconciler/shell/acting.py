@@ -23,7 +23,7 @@ from reconciler.model.actions import (
     Withdraw,
 )
 from reconciler.model.events import PAGE, Event, EventKind
-from reconciler.model.names import ClusterName
+from reconciler.model.names import ClusterName, RevisionId
 from reconciler.model.objects import Rendered
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
@@ -67,8 +67,8 @@ class Orders(Protocol):
         """Takes an order."""
         ...
 
-    def forget(self, key: CellKey) -> None:
-        """Drops what waits to be carried out for a cell."""
+    def forget(self, key: CellKey, *, unless: RevisionId | None = None) -> None:
+        """Drops what waits to be carried out for a cell, unless it is for a revision."""
         ...
 
     def examine(self, examination: Examination) -> None:
@@ -175,17 +175,22 @@ class Actor:
         executor = self._executors().get(action.cluster)
         if executor is None:
             return
+        key = (action.service, action.environment)
         found = asker.snapshot.services.get(action.service) if asker is not None else None
         namespace = found.namespace_in(action.environment) if found else ""
         # A way back needs no Git, and waits for no render, unless there is nothing else to put back.
-        renders = not action.returning or executor.lacks_objects(
-            (action.service, action.environment)
-        )
-        rendered = self._rendered(action, action.revision, asker) if renders else None
-        executor.order(Order(action, claim, namespace, rendered, self._adopted(action, asker)))
+        renders = not action.returning or executor.lacks_objects(key)
+        try:
+            rendered = self._rendered(action, action.revision, asker) if renders else None
+            adopted = self._adopted(action, asker)
+        except ReconcilerError:
+            # What this takes the place of must not be carried out while it is waited for.
+            executor.forget(key, unless=action.revision.id)
+            raise
+        executor.order(Order(action, claim, namespace, rendered, adopted))
 
     def _adopted(self, action: Deliver, asker: Asker | None) -> Adopted | None:
-        """It is stored nowhere yet, and without it what stands as it was adopted is said to differ."""
+        """It may be stored nowhere, and without it what stands as it was adopted is said to differ."""
         if action.adopted is None:
             return None
         found = self._rendered(action, action.adopted, asker, waits_for=TransientError)

@@ -53,11 +53,15 @@ class Observer(Protocol):
         ...
 
     def known_cells(self) -> tuple[CellKey, ...]:
-        """Returns the cells of which it has a record."""
+        """Returns the cells of which it has a record, or for which an order waits."""
         ...
 
     def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
         """Returns the environments in which it has a record of a service, without a look at others."""
+        ...
+
+    def ordered(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        """Returns the environments in which an order for a service waits to be carried out."""
         ...
 
 
@@ -117,7 +121,8 @@ class Gatherer:
         return {service.name for service in declared if of in service.depends_on}
 
     def _seen(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
-        seen = (executor.environments(service) for executor in self._executors().values())
+        executors = self._executors().values()
+        seen = (e.environments(service) | e.ordered(service) for e in executors)
         environments = sorted(recorded.union(*seen))
         asker = self._asker
         if asker is None:
@@ -159,6 +164,7 @@ class Gatherer:
             suspended=self._records.suspended(key),
             other=self._records.other(key),
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
+            leaving=self._leaving(key, names),
         )
 
     def _ask(
@@ -196,6 +202,13 @@ class Gatherer:
         service, environment = key
         executors = self._executors().items()
         return tuple(name for name, e in executors if environment in e.environments(service))
+
+    def _leaving(self, key: CellKey, names: tuple[ClusterName, ...]) -> tuple[ClusterName, ...]:
+        """Returns the clusters beside those that it is meant for on which an order waits."""
+        service, environment = key
+        executors = self._executors().items()
+        ordered = (name for name, e in executors if environment in e.ordered(service))
+        return tuple(name for name in ordered if name not in names)
 
     def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)

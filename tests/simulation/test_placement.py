@@ -6,7 +6,9 @@ import pytest
 
 from reconciler.cli.comparing import rendered
 from reconciler.cli.looking import Look
+from reconciler.errors import Denied
 from reconciler.model.actions import Hold
+from reconciler.model.events import EventKind
 from reconciler.model.reasons import Reason
 from reconciler.simulated.behaviour import Fate
 from tests.fakes.world import FLEET, SERVICE, World, image, pins
@@ -79,6 +81,26 @@ def test_a_bad_release_comes_back_and_touches_no_other_cluster(world: World) -> 
 def test_a_cluster_that_gets_the_label_gets_what_is_proven(world: World) -> None:
     world.git.merge({"fleet.yaml": fleet(*ONE_AND_THREE, "prod-2")})
     assert world.until(lambda: world.image("prod-2") == image("1.0.0"))
+
+
+def test_what_a_cluster_could_not_take_in_time_it_is_not_given_once_its_label_is_gone(
+    world: World,
+) -> None:
+    is_refused = True
+
+    def meet(holder: str, cluster: str, verb: str, kind: str) -> None:
+        if is_refused and cluster == "prod-2" and kind == "ServiceRecord" and verb == "create":
+            raise Denied("ServiceRecord on prod-2", "cannot be made", "HTTP 403, Forbidden")
+
+    world.before = meet
+    world.git.merge({"fleet.yaml": fleet(*ONE_AND_THREE, "prod-2")})
+    assert world.until(lambda: bool(world.told(EventKind.APPLY_FAILED)))
+    world.git.merge({"fleet.yaml": fleet(*ONE_AND_THREE)})
+    assert world.until(lambda: "prod-2" not in members_in_prod(world))
+    world.pass_(10)
+    is_refused = False
+    world.pass_(300)
+    assert not wrote_web(world, "prod-2")
 
 
 def test_where_the_label_is_gone_nothing_is_deleted_or_written_and_it_is_told(world: World) -> None:

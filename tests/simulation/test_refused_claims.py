@@ -127,3 +127,30 @@ def test_what_was_ordered_before_a_person_went_back_does_not_come_later() -> Non
     world.pass_(2 * DEADLINE_S)
     applied = [e for e in world.told(EventKind.APPLIED) if e.cluster == "prod-2"]
     assert {e.revision.release.version for e in applied if e.revision} == {GOOD}
+
+
+def test_what_was_rejected_is_not_given_later_to_a_cluster_that_is_being_read() -> None:
+    world = proven_world()
+    refuse(world, "prod-2", REFUSALS[0])
+    refused = world.before
+
+    def unread(holder: str, cluster: str, verb: str, kind: str) -> None:
+        if (cluster, kind) == ("prod-2", "Pod") and verb in ("list", "watch"):
+            raise Denied(f"{kind} on prod-2", "cannot be listed", "HTTP 403, Forbidden")
+
+    def both(*asked: str) -> None:
+        refused(*asked)
+        unread(*asked)
+
+    world.git.merge(pins(NEW))
+    assert world.until(lambda: bool(world.told(EventKind.APPLY_FAILED)))
+    world.before = both
+    world.clusters["prod-2"].store.forget()
+    world.pass_(DEADLINE_S)  # The watch of its Pods has ended, and cannot begin again.
+    world.fates["prod-1", NEW] = Fate.CRASH
+    restart(world, "prod-1")
+    assert world.until(lambda: bool(world.told(EventKind.REJECTED)))
+    world.before = unread
+    world.pass_(2 * DEADLINE_S)
+    assert world.image("prod-1") == image(GOOD)
+    assert world.image("prod-2") == image(GOOD)

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from reconciler.model.facts import Ordered
+from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.shell.executor.orders import CellKey, Order
 from reconciler.shell.executor.retries import Retries
 
@@ -33,6 +34,7 @@ class Backlog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[CellKey, _Waiting] = {}
+        self._environments: dict[ServiceName, frozenset[EnvironmentName]] = {}
         self._retries: Retries[CellKey] = Retries()
 
     def put(self, order: Order, now_s: float) -> bool:
@@ -47,6 +49,8 @@ class Backlog:
                 waiting.order = order
             else:
                 self._waiting[order.key] = _Waiting(order, now_s)
+                service, environment = order.key
+                self._environments[service] = self.environments(service) | {environment}
             return True
 
     def first(self) -> tuple[Order | None, float]:
@@ -59,6 +63,15 @@ class Backlog:
         """Whether an order waits for a cell."""
         with self._lock:
             return key in self._waiting
+
+    def cells(self) -> tuple[CellKey, ...]:
+        """Returns the cells for which an order waits."""
+        with self._lock:
+            return tuple(self._waiting)
+
+    def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        """Returns the environments in which an order for a service waits, without a look at others."""
+        return self._environments.get(service, frozenset())
 
     def trouble(self, key: CellKey) -> Trouble | None:
         """Returns why a cell's waiting order could not be carried out so far."""
@@ -88,11 +101,14 @@ class Backlog:
             if self._is_waiting(order):
                 self._forget(order.key)
 
-    def drop(self, key: CellKey) -> None:
-        """Forgets whatever waits for a cell."""
+    def drop(self, key: CellKey, unless: RevisionId | None) -> bool:
+        """Forgets what waits for a cell, unless it is for a revision; returns whether there was anything."""
         with self._lock:
-            if key in self._waiting:
-                self._forget(key)
+            waiting = self._waiting.get(key)
+            if waiting is None or waiting.order.revision == unless:
+                return False
+            self._forget(key)
+            return True
 
     def postpone(self, order: Order, error: Exception, trouble: Trouble, now_s: float) -> bool:
         """Keeps an order for another try; returns whether its trouble is news."""
@@ -118,5 +134,7 @@ class Backlog:
         return waiting is not None and waiting.order is order
 
     def _forget(self, key: CellKey) -> None:
+        service, environment = key
         del self._waiting[key]
+        self._environments[service] -= {environment}
         self._retries.worked(key)

@@ -11,6 +11,7 @@ from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import LiveState, Member, MemberHealth, Suspension
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, ServiceRecord, belongs_to
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
@@ -42,7 +43,6 @@ BLIND_S = 60.0
 """The pulse wakes this task when the cluster answers again; until then there is nothing to see."""
 
 LONGEST_S = 30.0
-OTHERS = "OtherInstallation"
 
 UNREAD_S = 2.0
 """A comparison that is put off for longer than this has failed often enough to be told as it is."""
@@ -143,9 +143,10 @@ class ClusterExecutor:
         if self._backlog.put(order, self._clock.monotonic_s()):
             self._wake()
 
-    def forget(self, key: CellKey) -> None:
-        """Drops the order that waits for a cell; one that is being carried out is not tried again."""
-        self._backlog.drop(key)
+    def forget(self, key: CellKey, *, unless: RevisionId | None = None) -> None:
+        """Drops what waits for a cell, unless for a revision; what is being carried out is not tried again."""
+        if self._backlog.drop(key, unless):
+            self._on_change(key)
 
     def examine(self, examination: Examination) -> None:
         """Asks for a comparison of what is live with a render; the answer is in `member`."""
@@ -167,12 +168,16 @@ class ClusterExecutor:
         return record is not None and record.reason == NOTHING_TO_APPLY
 
     def known_cells(self) -> tuple[CellKey, ...]:
-        """Returns every cell of which this cluster has a record."""
-        return self._records.cells()
+        """Returns every cell of which this cluster has a record, or for which an order waits."""
+        return tuple({*self._records.cells(), *self._backlog.cells()})
 
     def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
         """Returns the environments in which a service has a record here."""
         return self._records.environments(service)
+
+    def ordered(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        """Returns the environments in which an order for a service waits to be carried out."""
+        return self._backlog.environments(service)
 
     @property
     def is_settled(self) -> bool:
@@ -193,7 +198,7 @@ class ClusterExecutor:
         state = self._looks.state(key)
         other = self._records.other(key)
         if other:
-            health = MemberHealth(reason=OTHERS, message=belongs_to(other))
+            health = MemberHealth(reason=Reason.OTHER_INSTALLATION, message=belongs_to(other))
             up = self._pulse.is_reachable
             return Member(self.name, up, synced=False, record=None, health=health, other=other)
         with self._looks.lock:

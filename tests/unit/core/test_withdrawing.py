@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.model.actions import Withdraw
 from reconciler.model.facts import Cell, Ordered
+from reconciler.model.names import ClusterName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
@@ -92,8 +93,50 @@ def withdrawn(*cells: Cell) -> list[str]:
         ),
         pytest.param(
             (first(wanted=ask(V1, PROD, paused=True), members={"prod-1": UNREAD}),),
+            ["prod-1"],
+            id="it is paused, and the cluster, which is being read, could take it all the same",
+        ),
+        pytest.param(
+            (first(members={"prod-1": UNREAD}),),
             [],
-            id="the cluster is being read, as while it carries something out",
+            id="it is wanted, and the cluster is being read, as while it carries something out",
+        ),
+        pytest.param(
+            (
+                waits(
+                    cell(
+                        PROD,
+                        record(PROD, V1, rejections=(BACK,)),
+                        on={"prod-1": V2, "prod-2": V1, "prod-3": V1},
+                        members={"prod-2": UNREAD},
+                    ),
+                    V2,
+                    "prod-2",
+                ),
+            ),
+            ["prod-2"],
+            id="it was rejected, and the cluster is being read",
+        ),
+        pytest.param(
+            (
+                waits(
+                    cell(
+                        PROD,
+                        record(PROD, V1, rejections=(BACK,)),
+                        on={"prod-1": V2, "prod-2": V2, "prod-3": V1},
+                        members={"prod-2": UNREAD},
+                    ),
+                    V1,
+                    "prod-2",
+                ),
+            ),
+            [],
+            id="it is a way back to a cluster that is being read",
+        ),
+        pytest.param(
+            (replace(cell(PROD, record(PROD, V1)), leaving=(ClusterName("prod-9"),)),),
+            ["prod-9"],
+            id="it waits for a cluster that it is not meant for any more",
         ),
         pytest.param(
             (

@@ -22,7 +22,7 @@ from reconciler.model.actions import (
     Reject,
 )
 from reconciler.model.events import Event, EventKind
-from reconciler.model.names import ClusterName, ServiceName
+from reconciler.model.names import ClusterName, RevisionId, ServiceName
 from reconciler.model.policy import DriftMode
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
@@ -81,8 +81,8 @@ class Ear:
     def order(self, order: Order) -> None:
         self.orders.append(order)
 
-    def forget(self, key: CellKey) -> None:
-        self.orders = [order for order in self.orders if order.key != key]
+    def forget(self, key: CellKey, *, unless: RevisionId | None = None) -> None:
+        self.orders = [o for o in self.orders if o.key != key or o.revision == unless]
 
     def examine(self, examination: Examination) -> None:
         self.examinations.append(examination)

@@ -58,6 +58,17 @@ def test_nothing_is_ordered_with_what_is_not_rendered_yet(
     assert [bool(one.rendered and one.rendered.objects) for one in given] == [True]
 
 
+def test_what_waits_is_not_carried_out_while_what_takes_its_place_is_rendered(
+    acting: Acting,
+) -> None:
+    wanted = delivering(asker()).revision
+    ask, _ = unrendered()
+    acting.act(replace(DELIVER, returning=True))
+    assert [order.revision for order in acting.ear.orders] == [DELIVER.revision.id]
+    acting.act(replace(DELIVER, revision=wanted), asker=ask)
+    assert acting.ear.orders == []
+
+
 def test_nothing_is_ordered_where_what_was_adopted_is_not_rendered_yet(acting: Acting) -> None:
     """Without it an executor would say that what is live differs."""
     ask, queue = unrendered()

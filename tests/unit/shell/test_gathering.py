@@ -81,16 +81,20 @@ class Memory:
 
 @dataclass
 class Executor:
-    """A cluster that has records of some cells."""
+    """A cluster that has records of some cells, and orders for some."""
 
     name: ClusterName
     cells: tuple[CellKey, ...] = ()
+    waiting: tuple[CellKey, ...] = ()
 
     def known_cells(self) -> tuple[CellKey, ...]:
-        return self.cells
+        return (*self.cells, *self.waiting)
 
     def environments(self, service: ServiceName) -> frozenset[EnvironmentName]:
         return frozenset(environment for name, environment in self.cells if name == service)
+
+    def ordered(self, service: ServiceName) -> frozenset[EnvironmentName]:
+        return frozenset(environment for name, environment in self.waiting if name == service)
 
     def member(self, key: CellKey, wanted: RevisionId | None) -> Member:
         return member(self.name)
@@ -244,6 +248,16 @@ def test_clusters_that_fleet_yaml_does_not_name_are_left_over(world: World) -> N
     world.memory.records[(WEB, DEV)] = record(DEV, V1, proofs=(proven,))
     assert world.cell(DEV).orphans == (gone, older)
     assert world.cell(STAGING).orphans == ()
+
+
+def test_an_order_that_waits_where_nothing_is_meant_to_go_is_seen(world: World) -> None:
+    gone, (dev, *_) = ClusterName("dev-9"), CLUSTERS[DEV]
+    world.executors[gone] = Executor(gone, waiting=((WEB, DEV),))
+    world.executors[dev].waiting = ((WEB, DEV),)
+    assert (world.cell(DEV).leaving, world.cell(DEV).orphans) == ((gone,), ())
+    assert world.cell(STAGING).leaving == ()
+    del world.asker.snapshot.services[WEB]
+    assert world.cell(DEV).leaving == (dev, gone), "a service that Git does not name any more"
 
 
 def test_of_a_service_that_cannot_be_read_only_the_clusters_it_was_meant_for_are_members(

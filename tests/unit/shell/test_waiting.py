@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.errors import Denied
+from reconciler.errors import Denied, Unreachable
 from reconciler.model.objects import ObjectRef
 from reconciler.schema.records import (
     read_service_record,
@@ -130,3 +130,23 @@ def test_how_long_one_revision_was_well_is_not_written_of_another(work: AtWork) 
     assert work.until(lambda: (found := work.record()) is not None and found.proven)
     record = work.record()
     assert record is not None and record.healthy_s < 10
+
+
+def test_an_order_that_is_taken_back_is_told_so_that_the_cell_is_looked_at_again(
+    work: AtWork,
+) -> None:
+    work.refuse(Unreachable("x", "y", "z"), ["create"])
+    work.deliver("1", config_map(x="1"))
+    assert work.until(lambda: work.executor._backlog.trouble(KEY) is not None)
+    assert work.executor.ordered(KEY[0]) == {KEY[1]} and work.executor.known_cells() == (KEY,)
+    told = len(work.told)
+    work.executor.forget(KEY, unless=revision("1").id)
+    assert work.member().order is not None and work.told[told:] == []
+    work.executor.forget(KEY)
+    assert work.member().order is None and work.told[told:] == [KEY]
+    assert work.executor.ordered(KEY[0]) == frozenset() and work.executor.known_cells() == ()
+    work.executor.forget(KEY)
+    assert work.told[told:] == [KEY], "nothing was there"
+    work.mend()
+    work.pass_(60)
+    assert work.get(config_map()) is None

@@ -31,8 +31,8 @@ from reconciler.ports.git import History
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine
-from reconciler.shell.ports import Ports
 from reconciler.shell.runner import Runner, SystemClock
+from reconciler.shell.world import Ports
 
 _FLAGS: tuple[tuple[str, str, str], ...] = (
     ("repo", "URL", "The env repo: https, ssh or a local path."),

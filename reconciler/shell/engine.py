@@ -30,12 +30,12 @@ from reconciler.shell.gathering import Gatherer
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.pinning import ClusterPins
-from reconciler.shell.ports import Ports
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import Wake
 from reconciler.shell.vouching import Vouching
+from reconciler.shell.world import Ports
 
 HOME_ASKED_S = 0.25
 """How soon what waits for the home's first answer looks for it; it asks the pulse, not the home."""

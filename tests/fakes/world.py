@@ -20,8 +20,8 @@ from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine
-from reconciler.shell.ports import Ports
 from reconciler.shell.runner import IDLE_MAX_S, SeededRunner, Step, VirtualClock, Wake
+from reconciler.shell.world import Ports
 from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
 from reconciler.simulated.cluster import SimulatedCluster, Written
 from tests.fakes.memory_git import MemoryGit

@@ -12,7 +12,7 @@ import structlog
 from reconciler.core.fuses import plan_fleet
 from reconciler.core.holding import told
 from reconciler.core.plan import plan_service
-from reconciler.errors import ReconcilerError
+from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import FleetSummary, ServiceFacts
@@ -22,7 +22,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
-from reconciler.shell.executor.orders import Leadership
+from reconciler.shell.executor.orders import CellKey, Leadership
 from reconciler.shell.gathering import Gatherer
 
 SWEEP_S = 30.0
@@ -33,6 +33,9 @@ TURNS_AT_ONCE_MAX = 20
 
 AGAIN_S = 5.0
 """What the home has not taken is tried again after this: nothing tells when it would, and nothing goes on without."""
+
+PATIENCE_S = 600.0
+"""What cannot be done for this long, though nothing is wrong with it, will not be done by waiting alone."""
 
 _log = structlog.get_logger(__name__)
 
@@ -121,6 +124,7 @@ class Coordinator:
         self._asked_of: Snapshot | None = None
         self._planned: dict[ServiceName, Planned] = {}
         self._due_s: dict[ServiceName, float] = {}
+        self._failing_since_s: dict[CellKey, float] = {}
         self._summary = FleetSummary()
         self._sweep_due_s = float("-inf")
 
@@ -255,6 +259,7 @@ class Coordinator:
             if leadership.leads and not self._leadership().leads:
                 # What else was planned while we led is planned again.
                 return True
+        self._note_worked(planned.facts.service)
         self._tell_holds(planned.facts, lambda hold: self._act(hold, asker))
         return changed
 
@@ -279,10 +284,27 @@ class Coordinator:
                 error=str(error),
             )
             where, reason = (action.service, action.environment), Reason.ACTION_FAILED
-            hold = Hold(*where, reason, str(error), due_in_s=AGAIN_S)
+            hold = Hold(
+                *where, reason, str(error), page=self._pages(where, error), due_in_s=AGAIN_S
+            )
             planned = self._planned[action.service]
             self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
             return False
+
+    def _pages(self, where: CellKey, error: ReconcilerError) -> bool:
+        """Whether a person must hear of what could not be done; of a daemon that leads no more, nobody."""
+        now_s = self._clock.monotonic_s()
+        failing_s = now_s - self._failing_since_s.setdefault(where, now_s)
+        is_lasting = isinstance(error, OperatorError) or failing_s >= PATIENCE_S
+        return is_lasting and self._leadership().leads
+
+    def _note_worked(self, service: ServiceName) -> None:
+        """Forgets since when a cell's actions fail, once none of them does."""
+        planned = self._planned[service]
+        for cell in planned.facts.cells:
+            actions = planned.of(cell.environment)
+            if not any(a.reason is Reason.ACTION_FAILED for a in actions if isinstance(a, Hold)):
+                self._failing_since_s.pop((service, cell.environment), None)
 
     def _note_due(self, service: ServiceName) -> None:
         holds = (a for a in self._planned[service].actions if isinstance(a, Hold))

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-import structlog
-
 from reconciler.core.suspending import suspended
 from reconciler.errors import ReconcilerError
+from reconciler.model.events import EventKind
 from reconciler.model.facts import Suspension
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
@@ -34,8 +33,6 @@ UNSEEN_S = 2.0
 
 FREE_AGAIN_S = 2.0
 """A controller makes a Pod anew sooner than this."""
-
-_log = structlog.get_logger(__name__)
 
 
 class Rights(Protocol):
@@ -106,6 +103,7 @@ class Keeper:
         self._unpruned: set[CellKey] = set()
         self._uncollected: set[CellKey] = set()
         self._retries: Retries[tuple[str, CellKey]] = Retries()
+        self._refused: dict[tuple[str, CellKey], str] = {}
 
     def delivered(self, record: ServiceRecord) -> None:
         """Takes note of a proven delivery: what it does not hold may go now."""
@@ -150,19 +148,24 @@ class Keeper:
             try:
                 again_s = do(key, record)
             except ReconcilerError as error:
-                self._failed(name, key, error)
+                self._failed(name, record, error)
                 return 0.0
+            self._refused.pop((name, key), None)
             if again_s is not None:
                 self._retries.later((name, key), now_s + again_s)
                 return 0.0
             self._retries.worked((name, key))
         return wait_s
 
-    def _failed(self, name: str, key: CellKey, error: ReconcilerError) -> None:
+    def _failed(self, name: str, record: ServiceRecord, error: ReconcilerError) -> None:
         """One cell's trouble is its own: the others go on."""
-        tries = self._retries.failed((name, key), error, self._clock.monotonic_s())
-        if tries == 1 and not isinstance(error, Fenced):
-            _log.warning(f"{name}-failed", service=key[0], environment=key[1], error=str(error))
+        work, reason = (name, (record.service, record.environment)), type(error).__name__
+        self._retries.failed(work, error, self._clock.monotonic_s())
+        if self._refused.get(work) == reason or isinstance(error, Fenced):
+            return
+        # Whoever hears of drift that stays, or finds what should be gone, must read why.
+        self._refused[work] = reason
+        self._teller.of_record(EventKind.APPLY_FAILED, record, reason, str(error))
 
     def _hold(self, record: ServiceRecord) -> ServiceRecord:
         return self._records.hold(record, self._rights.leadership())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
-from reconciler.errors import ReconcilerError, TransientError
+from reconciler.errors import TransientError
 
 FIRST_S, LONGEST_S = 0.5, 30.0
 
@@ -43,9 +43,3 @@ class Retries(Generic[Key]):
         """Returns the one that has been due for longest, or will be first, and when."""
         found = min(keys, key=self.due_s, default=None)
         return found, float("inf") if found is None else self.due_s(found)
-
-
-def told(error: Exception) -> ReconcilerError:
-    """Returns the error itself; a refusal to apply carries it inside."""
-    inner = getattr(error, "error", error)
-    return inner if isinstance(inner, ReconcilerError) else ReconcilerError("", "", str(error))

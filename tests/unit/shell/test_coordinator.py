@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reporting import status
-from reconciler.errors import Denied, ReconcilerError
+from reconciler.errors import Denied, ReconcilerError, Unreachable
 from reconciler.model.actions import Action, Admit, Deliver, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, ServiceName
@@ -97,7 +97,8 @@ class Turning:
         self.acted: list[Action] = []
         self.views: list[View] = []
         self._answers_in_s = answers_in_s
-        self._refuses = refuses
+        self.refuses = refuses
+        self.leads_for_s = DEADLINE_S
         self.coordinator = Coordinator(
             clock=self.clock,
             daemon_mode=lambda: Mode.ENFORCE,
@@ -116,15 +117,17 @@ class Turning:
         )
 
     def _leadership(self) -> Leadership:
-        return Leadership(Claim(1, "me", "default"), leads=self.clock.monotonic_s() < DEADLINE_S)
+        return Leadership(
+            Claim(1, "me", "default"), leads=self.clock.monotonic_s() < self.leads_for_s
+        )
 
     def _act(self, action: Action, asker: Asker | None) -> bool:
         del asker
         self.acted.append(action)
         if isinstance(action, Admit):
             self.clock.advance(self._answers_in_s)
-            if self._refuses is not None:
-                raise self._refuses
+            if self.refuses is not None:
+                raise self.refuses
         return False
 
     def forward(self) -> list[str]:
@@ -165,13 +168,56 @@ def test_what_could_not_be_done_is_told_where_it_was_to_be_done_and_the_rest_is_
     assert phase_of(CELLS[0], found.of(DEV)) is Phase.HELD
 
 
+FORBIDDEN = Denied("PromotionRecord", "cannot be replaced", "HTTP 403")
+BROKEN = Unreachable("PromotionRecord", "cannot be replaced", "HTTP 500")
+
+
+@pytest.mark.parametrize(
+    ("error", "after_s", "leads", "page"),
+    [
+        (FORBIDDEN, 0.0, True, True),
+        (FORBIDDEN, 0.0, False, False),
+        (BROKEN, 0.0, True, False),
+        (BROKEN, 599.0, True, False),
+        (BROKEN, 600.0, True, True),
+    ],
+)
+def test_what_only_a_person_can_help_with_pages_at_once_and_the_rest_in_time(
+    error: ReconcilerError,
+    after_s: float,
+    leads: bool,
+    page: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turning = Turning(answers_in_s=0.0, refuses=error)
+    turning.leads_for_s = 1e6 if leads else 0.0
+    (admission, *_) = planned(*CELLS, at=0)
+    monkeypatch.setattr("reconciler.shell.coordinator.plan_service", lambda *seen: (admission,))
+
+    def paged() -> list[bool]:
+        turning.coordinator.touch(WEB)
+        turning.coordinator.step()
+        actions = turning.views[-1].services[WEB].of(DEV)
+        return [a.page for a in actions if isinstance(a, Hold) and a.reason is Reason.ACTION_FAILED]
+
+    paged()
+    turning.clock.advance(after_s)
+    assert paged() == [page]
+    turning.refuses = None
+    assert paged() == []
+    turning.refuses = BROKEN
+    assert paged() == [False], "its time begins anew once it has worked"
+
+
 @pytest.mark.parametrize(
     ("reason", "page"), [(Reason.ADOPTION_DIFFERS, True), (Reason.ADOPTION_PENDING, False)]
 )
 def test_of_one_cell_one_hold_is_told_and_first_what_a_person_must_hear(
     reason: Reason, page: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turning = Turning(answers_in_s=0.0, refuses=Denied("Deployment", "cannot be read", "HTTP 403"))
+    turning = Turning(
+        answers_in_s=0.0, refuses=Unreachable("Deployment", "cannot be read", "HTTP 500")
+    )
     (admission, *_) = planned(*CELLS, at=0)
     held = Hold(WEB, DEV, reason, "it differs", page=page)
     monkeypatch.setattr(

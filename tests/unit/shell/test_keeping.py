@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.errors import AdmissionDenied, Unreachable
+from reconciler.errors import AdmissionDenied, Denied, ReconcilerError, Unreachable
 from reconciler.model.events import EventKind
 from reconciler.model.health import HealthStatus
 from reconciler.model.objects import ObjectRef
@@ -81,6 +81,7 @@ def test_a_standby_puts_nothing_right(work: AtWork) -> None:
         work.edit(config_map(), data={"x": f"by hand {standby.message}"})
         work.pass_(30)
         assert data(work) != {"x": "1"}
+    assert work.told_of(EventKind.APPLY_FAILED) == [], "that it may not is nobody's trouble"
 
 
 def test_whoever_leads_next_takes_the_record_over_before_it_puts_right(work: AtWork) -> None:
@@ -121,6 +122,28 @@ def test_an_object_that_a_webhook_denies_keeps_no_other_from_being_put_right(wor
         work.edit(obj, data={"x": "by hand"})
     assert work.until(lambda: data(work, "b") == {"x": "1"}, 2)
     assert work.until(lambda: data(work, "a") == {"x": "1"}, 5), "it is tried again"
+
+
+def test_drift_that_may_not_be_put_right_is_told_with_why_and_once(work: AtWork) -> None:
+    answers: list[ReconcilerError] = [Denied("ServiceRecord", "it cannot be replaced", "HTTP 403")]
+
+    def refuse(verb: str, kind: str) -> None:
+        if answers and (verb, kind) == ("update", "ServiceRecord"):
+            raise answers[0]
+
+    work.delivered("1", config_map(x="1"), drift=DriftMode.CORRECT)
+    work.leadership = Leadership(
+        Claim(2, "two", "default"), leads=True
+    )  # It claims the record first.
+    work.cluster.faults.before = refuse
+    work.edit(config_map(), data={"x": "by hand"})
+    work.pass_(60)
+    assert [event.reason for event in work.told_of(EventKind.APPLY_FAILED)] == ["Denied"]
+    answers[0] = Unreachable("ServiceRecord", "it cannot be replaced", "HTTP 500")
+    work.pass_(60)
+    assert [e.reason for e in work.told_of(EventKind.APPLY_FAILED)] == ["Denied", "Unreachable"]
+    answers.clear()
+    assert work.until(lambda: data(work) == {"x": "1"}, 60)
 
 
 def test_a_suspended_object_is_left_as_it_is_until_the_time_is_over(work: AtWork) -> None:

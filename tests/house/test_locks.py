@@ -58,7 +58,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize(
-    ("lock", "asked"), [(lock, asked) for lock in LOCKS for asked in ASKED[lock]]
+    ("lock", "asked"), [(lock, asked) for lock in LOCKS for asked in dict.fromkeys(ASKED[lock])]
 )
 def test_what_is_asked_for_is_locked_in_a_version_that_is_allowed(lock: str, asked: str) -> None:
     requirement = Requirement(asked)

@@ -62,7 +62,7 @@ def cases() -> list[Case]:
     return found
 
 
-IDS = [f"{path.partition('/')[0]}-{field}" for path, _, field, _ in cases()]
+IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enumerate(cases())]
 
 
 def test_every_field_that_is_only_parsed_has_its_case() -> None:

@@ -79,7 +79,7 @@ SPOKEN_OF = [
     for page in PAGES
     # These speak of what once was, or might have been.
     if page.name != "CHANGELOG.md" and page.parent.name != "adr"
-    for command in mentions(page)
+    for command in dict.fromkeys(mentions(page))
 ]
 
 SHOWN = [(page, command) for page in PAGES for command in commands(page)]

@@ -49,7 +49,7 @@ OURS_ALONE = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(set(library_errors()), key=str), ids=lambda k: k.__name__)
+@pytest.mark.parametrize("kind", sorted(set(library_errors()), key=str), ids=str)
 def test_an_error_of_the_libraries_is_translated_and_not_quoted(kind: type[Exception]) -> None:
     if kind.__name__ in OURS_ALONE:
         return

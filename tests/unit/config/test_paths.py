@@ -6,38 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from reconciler.config.reading import read_settings
-from reconciler.config.settings import PATH_BYTES_MAX
 from reconciler.errors import InvalidInput
-
-PLACES = (
-    *(("repo", f"{name}_file") for name in ("token", "ssh_key", "known_hosts", "allowed_signers")),
-    ("repo", "ca_file"),
-    ("repo", "path"),
-    ("kubeconfig",),
-    ("state_dir",),
-    ("clusters", "dev-1", "kubeconfig"),
-)
-
-BAD = {
-    "NUL": "/a\0b",
-    "a line break": "/a\nb",
-    "more than a path may have": "a/" * PATH_BYTES_MAX,
-    "half a character": "/a\ud800",
-}
+from tests.settings_paths import BAD, PLACES, written
 
 
 def read(folder: Path, place: tuple[str, ...], value: str) -> Any:
-    tree: dict[str, Any] = {"repo": {"url": "https://example.com/env.git"}}
-    at = tree
-    for step in place[:-1]:
-        at = at.setdefault(step, {})
-    at[place[-1]] = value
-    file = folder / "settings.yaml"
-    file.write_text(yaml.safe_dump(tree))
-    return read_settings(file, environment={}, flags={})
+    return read_settings(written(folder, place, value), environment={}, flags={})
 
 
 @pytest.mark.parametrize("title", BAD)

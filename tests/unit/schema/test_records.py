@@ -147,6 +147,7 @@ def test_a_record_stays_small_however_much_it_remembers() -> None:
         lambda obj: obj["spec"].update(proofs=[{"revision": 3}]),
         lambda obj: obj["spec"]["admitted"].pop("release"),
     ],
+    ids=["no spec", "no service", "an epoch in words", "a proof of nothing", "no release"],
 )
 def test_a_record_that_is_none_is_an_error_and_not_an_empty_one(spoil: object) -> None:
     obj = promotion_record_object(full_record(), namespace="n")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.audit import proven_at, put_back_at, rejected_at, written
-from tests.cluster.fleet import Fleet, fleet
+from tests.cluster.fleet import Fleet, fleet, holds_for
 from tests.conftest import CRASHES_IN_STAGING
 from tests.controlplane.cluster import ControlPlane
 from tests.gitservers.served import Way
@@ -72,6 +72,7 @@ def test_a_bad_release_goes_back_and_out_of_git(proven: Fleet) -> None:
     proven.daemon.until(proven.reverts, "the revert is on the branch")
     proven.daemon.until(lambda: proven.runs("staging-1", good), "staging is back")
     assert proven.runs("dev-1", bad)
+    holds_for(3, lambda: len(proven.reverts()) == 1)
     (revert,) = proven.reverts()
     trailers = revert.trailers
     assert trailers["Action"] == "revert"

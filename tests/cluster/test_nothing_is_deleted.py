@@ -69,6 +69,7 @@ def force_pushed(fleet: Fleet) -> None:
         (Way.SSH, branch_gone, "the repo is empty"),
         (Way.HTTP, fleet_broken, "fleet.yaml:"),
         (Way.HTTP, force_pushed, "HistoryRewritten"),
+        (Way.SSH, force_pushed, "HistoryRewritten"),
     ],
     indirect=["proven"],
 )

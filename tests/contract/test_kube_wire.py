@@ -63,7 +63,7 @@ SOON_S = 3.0
         (answering(503, "ServiceUnavailable", seconds=3), Throttled),
         (answering(504, "Timeout"), Unreachable),
     ],
-    ids=lambda value: f"{value.code} {value.message[:30]}" if hasattr(value, "code") else "",
+    ids=lambda value: value.__name__ if isinstance(value, type) else value.message[:60],
 )
 def test_every_refusal_has_its_error(
     answer: Exception, error: type[Exception], tmp_path: Path
@@ -73,6 +73,14 @@ def test_every_refusal_has_its_error(
             with pytest.raises(error) as caught:
                 ask()
             assert type(caught.value) is error
+
+
+def test_a_server_that_is_overloaded_names_its_time_in_the_header_alone(tmp_path: Path) -> None:
+    # As kube-apiserver's priority and fairness does: plain text, with no Status.
+    with page(tmp_path, 429, b"Too many requests", **{"Retry-After": "7"}) as api:
+        with pytest.raises(Throttled) as caught:
+            api.list("v1", "ConfigMap", namespace=None, label_selector="")
+        assert caught.value.retry_after_s == 7.0
 
 
 def test_a_watch_that_has_begun_may_be_silent_for_longer(tmp_path: Path) -> None:

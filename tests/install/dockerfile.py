@@ -70,6 +70,18 @@ def environment(prefix: Path) -> dict[str, str]:
     return {name: value.replace(PREFIX, str(prefix)) for name, value in found.items()}
 
 
+def command(prefix: Path, *args: str) -> tuple[str, ...]:
+    """Returns what a container of the image runs, with a prefix in the place of its own.
+
+    Args:
+        prefix: Takes the place of /opt/reconciler.
+        args: A Pod's; without any, the image's own.
+    """
+    last = {i.name: i.words() for i in stages()[-1]}
+    program = [word.replace(PREFIX, str(prefix)) for word in last["ENTRYPOINT"]]
+    return (*program, *(args or last["CMD"]))
+
+
 def build(source: Path, dist: Path, prefix: Path) -> None:
     """Does what the build stage does: copies what it copies, and runs what it runs.
 

@@ -81,7 +81,8 @@ def daemon_of(
         int(context["runAsUser"]),
         int(context["runAsGroup"]),
     )
-    program = (str(installed.prefix / "bin" / "reconciler"), *container["args"])
+    assert "command" not in container
+    program = dockerfile.command(installed.prefix, *container["args"])
     with ContainedDaemon(folder / "log", contained, program, environment, {}) as daemon:
         yield daemon
 

@@ -65,6 +65,14 @@ def test_it_runs_as_a_number_that_is_not_root() -> None:
     assert f"--chown={uid}:{gid}" in state
 
 
+def test_what_was_installed_is_where_it_was_installed_to() -> None:
+    built, last = dockerfile.stages()
+    (installed,) = [i.words()[1] for i in built if i.text.startswith("docker/install.sh ")]
+    copies = [i.words() for i in last if i.name == "COPY"]
+    assert ["--from=build", installed, installed] in copies
+    assert installed == dockerfile.PREFIX
+
+
 def test_every_stage_has_the_same_base_so_that_the_prefix_finds_its_python() -> None:
     bases = {stage[0].words()[0] for stage in dockerfile.stages()}
     assert len(bases) == 1
@@ -134,11 +142,11 @@ def test_the_daemon_does_its_main_job_from_a_root_that_nobody_can_write_to(
         settings = settings_for(fleet) | {"state_dir": "/var/lib/reconciler"}
         for cluster in settings["clusters"].values():
             cluster["kubeconfig"] = str(kubeconfig)
-        program = (str(installed.prefix / "bin" / "reconciler"), "run", "--config")
+        program = dockerfile.command(installed.prefix)
         with ContainedDaemon(
             folder,
             container,
-            (*program, str(folder / "settings.yaml")),
+            (*program, "--config", str(folder / "settings.yaml")),
             dockerfile.environment(installed.prefix),
             settings,
         ) as daemon:

@@ -162,6 +162,11 @@ class DaemonProcess:
         cell = self.cell(service, environment)
         return None if cell is None else str(cell["reason"])
 
+    def is_proven(self, service: str, environment: str, version: str) -> bool:
+        """Returns whether its status says that a version is proven."""
+        cell = self.cell(service, environment)
+        return bool(cell and cell["phase"] == "Proven" and cell["admitted"]["version"] == version)
+
     def metrics(self) -> str:
         """Returns its metrics."""
         with urllib.request.urlopen(f"{self.probes_url}/metrics", timeout=10) as answer:

@@ -73,9 +73,16 @@ def _fleet(environment: str = "dev", cluster: str = "dev-1") -> bytes:
     return f"environments: [{{name: {environment}, clusters: [{{name: {cluster}}}]}}]\n".encode()
 
 
+RULES = "soak_s: 1, watch_for_s: 60, progress_deadline_s: 60, drift: report"
+
+
 def _policy(*, step: str = "dev", ruled: str = "dev", waves: str = "all") -> bytes:
-    rules = "soak_s: 1, watch_for_s: 60, progress_deadline_s: 60, drift: report"
-    return f"path: [{step}]\nenvironments: {{{ruled}: {{{rules}, waves: {waves}}}}}\n".encode()
+    return f"path: [{step}]\nenvironments: {{{ruled}: {{{RULES}, waves: {waves}}}}}\n".encode()
+
+
+def _ordered(after: str = "dev") -> bytes:
+    first, then = f"{{{RULES}, waves: all}}", f"{{{RULES}, waves: all, after: [{after}]}}"
+    return f"path: [dev, staging]\nenvironments: {{dev: {first}, staging: {then}}}\n".encode()
 
 
 def _quarantine(environment: str) -> bytes:
@@ -169,6 +176,7 @@ def paths() -> Iterator[Row]:
         text = quoted(value)
         for where, octets in (
             ("a policy", _service(policy=text)),
+            ("a builtin policy", _service(policy=quoted(f"builtin:{value}"))),
             ("a dependency", _service(depends_on=f"[{text}]")),
             ("a namespace", _service(namespace=text)),
             ("an environment's namespace", _service(namespaces=f"{{dev: {text}}}")),
@@ -187,6 +195,7 @@ def paths() -> Iterator[Row]:
             (POLICY, "a step of a policy", _policy(step=text)),
             (POLICY, "an environment of a policy", _policy(ruled=text)),
             (POLICY, "a wave", _policy(waves=f"[[{text}]]")),
+            (POLICY, "what an environment is after", _ordered(text)),
         ):
             yield Row(f"{title} as {where}", path, octets, path, services=())
         yield Row(f"{title} in a quarantine", QUARANTINE, _quarantine(text), QUARANTINE)
@@ -209,6 +218,7 @@ def sound() -> Iterator[Row]:
     yield Row("a fleet", FLEET, _fleet(), FLEET)
     yield Row("a policy", POLICY, _policy(), POLICY)
     yield Row("waves", POLICY, _policy(waves="[[dev-1]]"), POLICY)
+    yield Row("what an environment is after", POLICY, _ordered(), POLICY)
     yield Row("a quarantine", QUARANTINE, _quarantine("dev"), QUARANTINE)
 
 

@@ -37,7 +37,6 @@ pytestmark = [pytest.mark.git_server, pytest.mark.xdist_group("bad-git")]
 GOOD = "1.0.0"
 NEIGHBOUR = "shop"
 QUICK = policy(soak_s=0.3)
-WITHIN_S = 30.0
 
 
 def files() -> dict[str, bytes | None]:

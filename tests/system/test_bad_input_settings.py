@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.simulated.behaviour import Fate
+from tests import settings_paths
 from tests.install.fleet import settings_for
 from tests.system.daemon import DaemonProcess
 from tests.system.documents import check
@@ -94,13 +95,7 @@ def test_the_daemon_goes_on_without_a_cluster_that_it_may_not_reach(tmp_path: Pa
             daemon.wait_ready()
             fleet.merge("1.9.0", Fate.READY, "good")
 
-            def is_proven(environment: str) -> bool:
-                cell = daemon.cell("web", environment)
-                return bool(
-                    cell and cell["phase"] == "Proven" and cell["admitted"]["version"] == "1.9.0"
-                )
-
-            daemon.until(lambda: is_proven("staging"), "the others go on")
+            daemon.until(lambda: daemon.is_proven("web", "staging", "1.9.0"), "the others go on")
             document = daemon.status()
             check("status", document)
             (error,) = document["errors"]
@@ -112,6 +107,28 @@ def test_the_daemon_goes_on_without_a_cluster_that_it_may_not_reach(tmp_path: Pa
             assert cell is not None and "prod-3" in cell["message"]
             assert daemon.is_running
             assert not canary.exists()
+
+
+# Paths.
+
+
+@pytest.mark.parametrize("title", settings_paths.BAD)
+def test_settings_with_what_is_no_path_end_the_command(title: str, tmp_path: Path) -> None:
+    for place in settings_paths.PLACES:
+        file = settings_paths.written(tmp_path, place, settings_paths.BAD[title])
+        told = cli("validate", "HEAD", "--config", str(file), "-o", "json")
+        check("validate", told.document)
+        assert told.code == 2, place
+        (error,) = told.document["errors"]
+        assert place[-1] in f"{error['object']} {error['why']}"
+        assert len(told.out) < 2000 and "\0" not in told.out + told.err
+
+
+@pytest.mark.parametrize("title", settings_paths.BAD)
+def test_settings_with_what_is_no_path_end_the_daemon(title: str, tmp_path: Path) -> None:
+    file = settings_paths.written(tmp_path, ("state_dir",), settings_paths.BAD[title])
+    told = process("run", "--config", str(file), "--listen", "127.0.0.1:0", variables={})
+    assert told.code == 2 and "state_dir" in told.err
 
 
 # Arguments.

@@ -6,7 +6,7 @@ import base64
 import json
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ def _program(canary: Path, answer: object) -> str:
 def _exec(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
     del cluster
     version = "client.authentication.k8s.io/v1"
-    answer = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": TOKEN}}
-    user.clear()
+    status = {"token": user.pop("token")}
+    answer = {"apiVersion": version, "kind": "ExecCredential", "status": status}
     user["exec"] = {
         "apiVersion": version,
         "command": _program(canary, answer),
@@ -62,20 +62,21 @@ def _exec(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
 
 def _auth_provider(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
     del cluster
-    answer = {"credential": {"access_token": TOKEN, "token_expiry": "2099-01-31T00:00:00Z"}}
-    user.clear()
-    user["auth-provider"] = {"name": "gcp", "config": {"cmd-path": _program(canary, answer)}}
+    credential = {"access_token": user.pop("token"), "token_expiry": "2099-01-31T00:00:00Z"}
+    program = _program(canary, {"credential": credential})
+    user["auth-provider"] = {"name": "gcp", "config": {"cmd-path": program}}
 
 
 def _file_references(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
     del cluster
-    canary.with_name("token").write_text(TOKEN)
-    user.clear()
+    canary.with_name("token").write_text(user.pop("token"))
     user["tokenFile"] = "token"
 
 
 @contextmanager
-def asking(allowance: str, fleet: ServedFleet, folder: Path) -> Iterator[tuple[Path, Path]]:
+def asking(
+    allowance: str, fleet: ServedFleet, folder: Path, name: str = BAD
+) -> Iterator[tuple[Path, Path]]:
     """Gives a kubeconfig that asks for one allowance, and what comes to be where a program is run."""
     edits: dict[str, Edit] = {
         "exec": _exec,
@@ -83,15 +84,15 @@ def asking(allowance: str, fleet: ServedFleet, folder: Path) -> Iterator[tuple[P
         "file_references": _file_references,
     }
     if allowance in edits:
-        yield spoiled(fleet, BAD, edits[allowance], folder)
+        yield spoiled(fleet, name, edits[allowance], folder)
         return
-    with tls_front(port_of(fleet, BAD), Authority(folder / "ca").server("server")) as front:
+    with tls_front(port_of(fleet, name), Authority(folder / "ca").server("server")) as front:
 
         def insecure(user: dict[str, Any], cluster: dict[str, Any], canary: Path) -> None:
             del user, canary
             cluster.update({"server": front.url, "insecure-skip-tls-verify": True})
 
-        yield spoiled(fleet, BAD, insecure, folder)
+        yield spoiled(fleet, name, insecure, folder)
 
 
 def _for_all(kubeconfig: Path, allow: dict[str, bool]) -> dict[str, Any]:
@@ -134,6 +135,29 @@ def test_what_the_operator_allows_is_done_and_nothing_allows_it_but_its_own_name
         assert (told.code, told.document["errors"]) == (0, []), told.err
         assert canary.exists() == (allowance in ("exec", "auth_provider"))
     assert TOKEN not in told.out + told.err
+
+
+def test_a_daemon_does_its_main_job_by_what_the_operator_allows(tmp_path: Path) -> None:
+    members = ("staging-1", "prod-1", "prod-2", "prod-3")
+    with ServedFleet() as fleet, ExitStack() as stack:
+        settings = settings_for(fleet)
+        canaries = {}
+        for allowance, name in zip(ALLOWANCES, members, strict=True):
+            (folder := tmp_path / name).mkdir()
+            asked = asking(allowance, fleet, folder, name)
+            kubeconfig, canaries[allowance] = stack.enter_context(asked)
+            allow = {allowance: True}
+            settings["clusters"][name] = {"kubeconfig": str(kubeconfig), "allow": allow}
+        with DaemonProcess(tmp_path / "daemon", settings) as daemon:
+            daemon.wait_ready()
+            fleet.merge("1.9.0", Fate.READY, "good")
+            daemon.until(lambda: daemon.is_proven("web", "prod", "1.9.0"), "it is proven in all")
+            assert daemon.status()["errors"] == []
+            for name in members:
+                assert daemon.metric("reconciler_cluster_reachable", cluster=name) == 1
+            assert canaries["exec"].exists() and canaries["auth_provider"].exists()
+            log = daemon.log.read_text()
+            assert not [name for name in members if TOKENS[name] in log]
 
 
 # Which server is trusted.
@@ -203,16 +227,9 @@ def test_a_daemon_tells_no_token_to_a_cluster_of_another_authority_and_joins_it_
         settings = {**settings_for(fleet), "clusters": {}, "kubeconfig": str(kubeconfig)}
         settings["repo"] = {"url": fleet.repo_url, "poll_s": 0.3}
         with DaemonProcess(tmp_path / "daemon", settings) as daemon:
-
-            def is_proven(environment: str) -> bool:
-                cell = daemon.cell("web", environment)
-                return bool(
-                    cell and cell["phase"] == "Proven" and cell["admitted"]["version"] == "1.9.0"
-                )
-
             daemon.wait_ready()
             fleet.merge("1.9.0", Fate.READY, "good")
-            daemon.until(lambda: is_proven("staging"), "the others go on")
+            daemon.until(lambda: daemon.is_proven("web", "staging", "1.9.0"), "the others go on")
             document = daemon.status()
             check("status", document)
             (error,) = document["errors"]
@@ -222,7 +239,10 @@ def test_a_daemon_tells_no_token_to_a_cluster_of_another_authority_and_joins_it_
             assert told and all("not trusted" in line["message"] for line in told)
             assert front.connections and not front.heard
             spoiled(fleet, BAD, _shown(front, authority.ca_file), tmp_path)
-            daemon.until(lambda: is_proven("prod"), "it takes part once its authority is named")
+            daemon.until(
+                lambda: daemon.is_proven("web", "prod", "1.9.0"),
+                "it takes part once its authority is named",
+            )
             assert daemon.status()["errors"] == []
             assert TOKEN.encode() in bytes(front.heard)
             assert TOKEN not in daemon.log.read_text()

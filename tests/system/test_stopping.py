@@ -152,7 +152,9 @@ def test_a_stop_does_not_wait_for_a_push_that_is_held_and_the_next_start_puts_it
         races = Races(made, GOOD)
         for point in (Point.DURING_ACCEPTED, Point.DURING_REFUSED):
             races.killed(point, Other.LEAVES, by=signal.SIGTERM)
-        assert [told["tasks"] for told in made.daemon.logged("stop-incomplete")] == [["revert"]] * 2
+        # On a busy machine a fetch may be under way as well.
+        stops = made.daemon.logged("stop-incomplete")
+        assert ["revert" in told["tasks"] for told in stops] == [True] * 2
         races.check_all()
 
 

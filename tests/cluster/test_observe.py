@@ -19,6 +19,29 @@ QUIET_S = 8.0
 MINUTE_S = 60.0
 
 
+LOOKS = (
+    ("status",),
+    ("explain", "{service}"),
+    ("history",),
+    ("diff", "{service}", "prod"),
+    ("render", "{service}", "dev"),
+    ("validate", "HEAD"),
+)
+
+
+def said(made: Fleet, *words: str) -> str:
+    """Returns what a command says of the daemon's fleet."""
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", *words, "--config", made.daemon.settings_file],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def made(planes: dict[str, ControlPlane], tmp_path: Path) -> Iterator[Fleet]:
     """A fleet whose daemon is not started."""
@@ -52,14 +75,11 @@ def test_observe_over_what_runs_sees_drift_and_new_pins_and_writes_nothing(made:
         lambda: (made.daemon.metric("reconciler_drift_objects", cluster="prod-1") or 0) >= 1,
         "it sees the drift",
     )
-    plan = subprocess.run(
-        [sys.executable, "-m", "reconciler", "plan", "--config", made.daemon.settings_file],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert "Admit" in plan.stdout and NEXT in plan.stdout, plan.stdout + plan.stderr
+    plan = said(made, "plan")
+    assert "Admit" in plan and NEXT in plan, plan
+    # What only looks writes nothing anywhere, either.
+    for words in LOOKS:
+        assert said(made, *(word.format(service=made.service) for word in words))
     holds_for(QUIET_S, lambda: made.image("dev-1") == digest(GOOD))
     assert {c: len(made.planes[c].writes(DAEMON)) for c in CLUSTERS} == before
 

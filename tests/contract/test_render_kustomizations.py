@@ -22,6 +22,7 @@ from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.env_repo import SourceKind
 from reconciler.model.names import EnvironmentName
+from tests.kernel import require_network_namespaces
 from tests.processes import child_peaks
 
 K = "kustomization.yaml"
@@ -292,6 +293,7 @@ def listener() -> Iterator[tuple[str, list[str]]]:
 def test_the_tool_reaches_no_network_even_when_it_is_told_to(
     tmp_path: Path, listener: tuple[str, list[str]]
 ) -> None:
+    require_network_namespaces()
     # The look-through would refuse this, so it is left out: the second wall must hold by itself.
     address, asked = listener
     tree, home = tmp_path / "tree", tmp_path / "home"
@@ -353,6 +355,7 @@ def test_a_machine_that_gives_no_network_of_its_own_is_told_of_once_and_builds_a
 
 
 def test_nothing_is_told_where_renderers_have_no_network() -> None:
+    require_network_namespaces()
     confined.without_network.cache_clear()
     with capture_logs() as told:
         build(BASIS | {K: "resources: [base]"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.install import contained
+from tests import kernel
 from tests.system import apt
 
 APT = """\
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "bin"
     made.mkdir()
     monkeypatch.setenv("PATH", str(made))
-    for module in (apt, contained):
+    for module in (apt, kernel):
         monkeypatch.setattr(module, "SYSTEM_PATH", str(made))
     monkeypatch.setattr(apt, "POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -131,7 +131,7 @@ def test_where_no_container_can_be_made_it_is_said_why(
     be(monkeypatch, uid)
     put_namespaces(folder, missing, unshares=unshares)
     with pytest.raises(ENDED, match=why) as told:
-        contained.require_containers()
+        kernel.require_containers()
     assert told.type is ended
 
 
@@ -141,7 +141,7 @@ def test_where_a_container_can_be_made_nothing_is_said(
     monkeypatch.setenv("CI", "true")
     be(monkeypatch, 0)
     put_namespaces(folder, (), unshares=True)
-    contained.require_containers()
+    kernel.require_containers()
 
 
 def put_namespaces(folder: Path, missing: tuple[str, ...], *, unshares: bool) -> None:

@@ -5,17 +5,12 @@ It takes Linux's own namespaces, and root to make them; the program itself has n
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.system.apt import SYSTEM_PATH
 from tests.system.daemon import DaemonProcess
 
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/ssl", "/etc/alternatives")
@@ -134,22 +129,3 @@ class ContainedDaemon(DaemonProcess):
             "RECONCILER_PROBES_LISTEN": self.probes_url.removeprefix("http://"),
         }
         return self._given | addresses
-
-
-def require_containers() -> None:
-    """Skips where no namespace can be made; in CI it fails."""
-    programs = ("unshare", "setpriv", "chroot", "mount")
-    missing = [name for name in programs if shutil.which(name, path=SYSTEM_PATH) is None]
-    why = f"{', '.join(missing)} is missing" if missing else _refused()
-    if not why:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
-def _refused() -> str:
-    if os.geteuid() != 0:
-        return "a container can be made by root alone"
-    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
-    return "" if done.returncode == 0 else "the kernel makes no mount namespace"

@@ -16,10 +16,11 @@ from tests.conftest import CRASHES_IN_STAGING
 from tests.controlplane.cluster import ControlPlane
 from tests.gitservers.served import Way
 from tests.install.conftest import Installed
-from tests.install.contained import ContainedDaemon, require_containers
+from tests.install.contained import ContainedDaemon
 from tests.install.everything import objects, passing, volume
 from tests.install.helm import CHART, VALUES, Object, helm
 from tests.install.pods import account_kubeconfig, daemon_of, renew_token, secret
+from tests.kernel import require_containers
 from tests.system.daemon import MANY, QUICK_LEASE
 from tests.system.envrepo import digest, env_repo, policy, service
 

@@ -16,8 +16,9 @@ from reconciler.cli.demo_fleet import DemoFleet
 from reconciler.simulated.behaviour import Fate
 from tests.install import dockerfile
 from tests.install.conftest import Installed
-from tests.install.contained import ContainedDaemon, Container, require_containers
+from tests.install.contained import ContainedDaemon, Container
 from tests.install.fleet import settings_for
+from tests.kernel import require_containers
 
 ROOT = dockerfile.ROOT
 LIMIT_S = 120

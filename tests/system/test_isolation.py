@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.schema.shipped import shipped
 from tests.install.fleet import settings_for
+from tests.kernel import require_network_namespaces
 from tests.system.daemon import DaemonProcess
 from tests.system.served import ServedFleet, process
 
@@ -37,6 +38,7 @@ def test_a_command_tells_it_on_stderr_and_keeps_its_one_document(sharing: str) -
     (line,) = map(json.loads, told.err.splitlines())
     assert (line["event"], line["level"]) == (EVENT, "warning")
     assert "Operation not permitted" in line["error"]
+    require_network_namespaces()
     assert process("validate", example, "-o", "json").err == ""
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from reconciler.core.diff import is_applied_by_us
 from reconciler.model.facts import Suspension
 from reconciler.model.objects import KubeObject, ObjectRef
 
 PRUNE_ANNOTATION = "reconciler.dev/prune"
-"""`"true"` on an object of the env repo lets a guarded kind be deleted once it is rendered no more."""
+"""`"true"` on an object of the env repo lets a guarded kind be deleted once it is rendered no more.
+
+What is rendered no more has no text in the env repo to look at. Its last one is what we applied last, so that the
+live annotation counts where we are who applied it: one that was written by hand lets nothing go.
+"""
+
+_LET_GO = f'`{PRUNE_ANNOTATION}: "true"` from the env repo'
 
 GUARDED = frozenset(
     {
@@ -73,7 +80,7 @@ def plan_prune(
         elif (stopped := suspended(ref)) is not None:
             kept.append((ref, stopped.why))
         elif (ref.group, ref.kind) in GUARDED and not _is_let_go(seen):
-            kept.append((ref, f'{ref.kind} is only deleted with `{PRUNE_ANNOTATION}: "true"`'))
+            kept.append((ref, f"{ref.kind} is only deleted with {_LET_GO}"))
         else:
             delete.append(ref)
     why = _too_many(len(delete), len(owned), already)
@@ -84,7 +91,9 @@ def plan_prune(
 
 
 def _is_let_go(obj: KubeObject) -> bool:
-    return (obj["metadata"].get("annotations") or {}).get(PRUNE_ANNOTATION) == "true"
+    """Whoever holds the annotation beside us holds the same value, or it would be theirs alone."""
+    is_true = (obj["metadata"].get("annotations") or {}).get(PRUNE_ANNOTATION) == "true"
+    return is_true and is_applied_by_us(obj, ("metadata", "annotations", PRUNE_ANNOTATION))
 
 
 def _too_many(count: int, owned: int, already: int) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.core.diff.managers import OURS
+from reconciler.core.diff.managers import applied_by_us
 from reconciler.model.objects import KubeObject
 
 Entry = dict[str, Any]
@@ -43,8 +43,7 @@ def taken_over(live: KubeObject, *, agreed: bool) -> tuple[Entry, ...] | None:
             it is, and a later release may name it. Metadata is left out, where a person's own notes are.
     """
     entries = tuple(live["metadata"].get("managedFields") or ())
-    applied = (e for e in entries if (e.get("manager"), e.get("operation")) == (OURS, "Apply"))
-    ours = [fields for entry in applied if (fields := entry.get("fieldsV1"))]
+    ours = applied_by_us(live)
     if not ours:
         return None
     left = (_left(entry, ours, agreed=agreed) for entry in entries)

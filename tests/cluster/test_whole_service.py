@@ -118,7 +118,8 @@ def test_objects_are_applied_in_the_order_that_they_need_and_go_only_behind_guar
     kept = [one for one in was if one.kind in GUARDED]
     assert all(api.get(one) for one in kept)
     assert sorted(told(made, made.service)) == sorted(
-        f'{one}: {one.kind} is only deleted with `reconciler.dev/prune: "true"`' for one in kept
+        f'{one}: {one.kind} is only deleted with `reconciler.dev/prune: "true"` from the env repo'
+        for one in kept
     )
     assert {text.partition(": ")[2] for text in told(made, few)} == {
         "4 of 7 objects would go at once, which is more than half"

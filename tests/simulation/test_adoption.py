@@ -20,7 +20,20 @@ from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 CONFIG = ObjectRef("v1", "ConfigMap", "web", "web")
-MORE = ObjectRef("v1", "ConfigMap", "web", "more")
+MORE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: more}
+data: {left: out}
+---
+"""
+LET_GO = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: more, annotations: {reconciler.dev/prune: "true"}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+"""
 LIVE = MANIFESTS.replace("hello}", "hello, bye: bye}")
 LATER = {"services/web/web.yaml": MANIFESTS, **pins(NEXT)}
 """A release with another image that leaves a field out."""
@@ -44,8 +57,8 @@ def apply_by_hand(world: World, cluster: str, version: str, manifests: str = LIV
         write({**(found or {}), **obj}, "kubectl-client-side-apply")
 
 
-def config(world: World, cluster: str, ref: ObjectRef = CONFIG) -> Any:
-    found = world.clusters[cluster].client().get(ref)
+def config(world: World, cluster: str) -> Any:
+    found = world.clusters[cluster].client().get(CONFIG)
     return found["data"] if found is not None else None
 
 
@@ -169,10 +182,12 @@ def test_what_was_adopted_and_never_delivered_can_be_gone_back_to() -> None:
     assert config(world, "staging-1") == {"greeting": "hello", "bye": "bye"}
 
 
-def test_what_was_adopted_and_is_not_in_the_next_release_is_pruned() -> None:
-    more = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {left: out}\n---\n"
+@pytest.mark.parametrize("more", [MORE, LET_GO], ids=["", "and of a guarded kind"])
+def test_what_was_adopted_and_is_not_in_the_next_release_is_pruned(more: str) -> None:
+    ref = ObjectRef("v1", next(yaml.safe_load_all(more))["kind"], "web", "more")
     world = undelivered(more + LIVE)
-    assert config(world, "staging-1", MORE) == {"left": "out"}
+    client = world.clusters["staging-1"].client()
+    assert client.get(ref) is not None
     mend(world)
     assert world.until(lambda: world.proven("staging", NEXT))
-    assert world.until(lambda: config(world, "staging-1", MORE) is None)
+    assert world.until(lambda: client.get(ref) is None)

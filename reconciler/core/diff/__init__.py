@@ -5,6 +5,14 @@ Pure; nothing here may know a cluster, and nothing here decides what to do about
 
 from reconciler.core.diff.compare import MASKED, differences, is_copy
 from reconciler.core.diff.list_keys import AS_SET, list_key
-from reconciler.core.diff.managers import is_ours_alone
+from reconciler.core.diff.managers import is_applied_by_us, is_ours_alone
 
-__all__ = ["AS_SET", "MASKED", "differences", "is_copy", "is_ours_alone", "list_key"]
+__all__ = [
+    "AS_SET",
+    "MASKED",
+    "differences",
+    "is_applied_by_us",
+    "is_copy",
+    "is_ours_alone",
+    "list_key",
+]

@@ -1,4 +1,4 @@
-"""Who wrote a field last, as the API server's managedFields tell it."""
+"""Who holds a field, and who wrote it last, as the API server's managedFields tell it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,22 @@ def is_ours_alone(live: KubeObject, fields: tuple[str, ...]) -> bool:
     """Whether a field is ours and nobody else's, so that it would go if we left it out."""
     managers = {manager for _, manager in _writers(live, fields)}
     return managers == {OURS}
+
+
+def applied_by_us(live: KubeObject) -> list[dict[str, Any]]:
+    """Returns the fieldsV1 trees of what our applies name, whoever else holds a field of them, too.
+
+    Args:
+        live: With its managedFields.
+    """
+    entries = live["metadata"].get("managedFields") or ()
+    ours = (e for e in entries if (e.get("manager"), e.get("operation")) == (OURS, "Apply"))
+    return [fields for entry in ours if (fields := entry.get("fieldsV1"))]
+
+
+def is_applied_by_us(live: KubeObject, fields: tuple[str, ...]) -> bool:
+    """Whether our last apply named a field: what a person wrote by hand, it did not."""
+    return any(_holds(tree, fields) for tree in applied_by_us(live))
 
 
 def _writers(live: KubeObject, fields: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -11,6 +11,9 @@ from reconciler.model.objects import ObjectRef
 from tests.fakes.facts import SUSPENDED
 
 LET_GO = {PRUNE_ANNOTATION: "true"}
+NAMED: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{PRUNE_ANNOTATION}": {}}}}
+OURS = {"manager": "reconciler", "operation": "Apply", "fieldsV1": NAMED}
+BY_HAND = {"manager": "kubectl-annotate", "operation": "Update", "fieldsV1": NAMED}
 KEPT = ObjectRef("v1", "ConfigMap", "web", "kept")
 GUARDED = (
     ("v1", "Namespace"),
@@ -31,6 +34,11 @@ def plan(*refs: ObjectRef, live: Any = None, others: int = 9, ours: bool = True)
     stay = {ObjectRef("v1", "ConfigMap", "web", f"stays-{n}") for n in range(others)}
     seen = live if live is not None else {ref: {"metadata": {}} for ref in refs}
     return plan_prune({*refs, *stay}, stay, live=seen.get, is_ours=lambda obj: ours)
+
+
+def annotated(annotations: Any, *managers: Any) -> dict[str, Any]:
+    """Returns a live object of which some managers hold the annotation."""
+    return {"metadata": {"annotations": annotations, "managedFields": list(managers)}}
 
 
 def test_what_is_rendered_no_more_is_deleted() -> None:
@@ -64,7 +72,28 @@ def test_a_guarded_kind_stays(api_version: str, kind: str) -> None:
 @pytest.mark.parametrize(("api_version", "kind"), GUARDED)
 def test_a_guarded_kind_goes_when_the_env_repo_let_it_go(api_version: str, kind: str) -> None:
     ref = gone(kind, api_version=api_version)
-    assert plan(ref, live={ref: {"metadata": {"annotations": LET_GO}}}).delete == (ref,)
+    assert plan(ref, live={ref: annotated(LET_GO, OURS)}).delete == (ref,)
+
+
+@pytest.mark.parametrize(
+    ("case", "managers", "goes"),
+    [
+        ("we, and a person beside us", [BY_HAND, OURS], True),
+        ("a person alone", [BY_HAND], False),
+        ("a person, and we hold the rest", [BY_HAND, {**OURS, "fieldsV1": {"f:data": {}}}], False),
+        ("our name without an apply of ours", [{**OURS, "operation": "Update"}], False),
+        ("another who applies", [{**OURS, "manager": "kubectl"}], False),
+        ("nobody", [], False),
+        ("an entry that says nothing", [{}], False),
+    ],
+)
+def test_only_the_annotation_that_we_applied_lets_it_go(
+    case: str, managers: list[Any], goes: bool
+) -> None:
+    ref = gone("PersistentVolumeClaim")
+    found = plan(ref, live={ref: annotated(LET_GO, *managers)})
+    assert bool(found.delete) is goes, case
+    assert bool(found.kept) is not goes, case
 
 
 @pytest.mark.parametrize(
@@ -72,7 +101,7 @@ def test_a_guarded_kind_goes_when_the_env_repo_let_it_go(api_version: str, kind:
 )
 def test_only_the_exact_word_lets_it_go(annotations: Any) -> None:
     ref = gone("PersistentVolumeClaim")
-    assert plan(ref, live={ref: {"metadata": {"annotations": annotations}}}).delete == ()
+    assert plan(ref, live={ref: annotated(annotations, OURS)}).delete == ()
 
 
 def test_a_statefulset_of_another_group_is_no_guarded_kind() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -36,18 +38,82 @@ def test_an_apply_of_the_same_changes_nothing(front: Front, space: str) -> None:
     assert once["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
 
 
-def test_lists_are_applied_by_their_keys(front: Front, space: str) -> None:
-    front.api.apply(deployment(space), force=False, dry_run=False)
-    wanted = deployment(space)
-    container = wanted["spec"]["template"]["spec"]["containers"][0]
-    container["env"] = [{"name": "Y", "value": "2"}, {"name": "X", "value": "3"}]
-    now = front.api.apply(wanted, force=False, dry_run=False)
-    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [(e["name"], e["value"]) for e in env] == [("Y", "2"), ("X", "3")]
-    del container["env"][0]
-    now = front.api.apply(wanted, force=False, dry_run=False)
-    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [e["name"] for e in env] == ["X"]
+CONTAINER = ("spec", "template", "spec", "containers", 0)
+
+
+def named(api_version: str, kind: str, space: str, **rest: Any) -> Object:
+    metadata = {"name": "a", "namespace": space}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}
+
+
+def service(space: str) -> Object:
+    return named("v1", "Service", space, spec={"selector": {"app": "a"}})
+
+
+def having(obj: Object, path: tuple[str | int, ...], items: list[Any]) -> Object:
+    """Returns an object with a list of it replaced."""
+    below: Any = obj
+    for step in path[:-1]:
+        below = below[step]
+    below[path[-1]] = items
+    return obj
+
+
+def found_in(obj: KubeObject, path: tuple[str | int, ...]) -> list[Any]:
+    """Returns a list of an object; of what its tests write, the server fills nothing in."""
+    found: Any = obj
+    for step in path:
+        found = found[step]
+    return list(found)
+
+
+BY_KEYS = pytest.mark.parametrize(
+    ("made", "path", "one", "other"),
+    [
+        pytest.param(
+            deployment,
+            (*CONTAINER, "env"),
+            {"name": "X", "value": "1"},
+            {"name": "Y", "value": "2"},
+            id="variables by name",
+        ),
+        pytest.param(
+            deployment,
+            (*CONTAINER, "ports"),
+            {"containerPort": 53, "protocol": "UDP"},
+            {"containerPort": 53, "protocol": "TCP"},
+            id="ports of a container by two keys",
+        ),
+        pytest.param(
+            service,
+            ("spec", "ports"),
+            {"name": "a", "port": 53, "protocol": "UDP", "targetPort": 53},
+            {"name": "b", "port": 53, "protocol": "TCP", "targetPort": 53},
+            id="ports of a Service by two keys",
+        ),
+        pytest.param(
+            config_map,
+            ("metadata", "finalizers"),
+            "example.com/one",
+            "example.com/other",
+            id="a set",
+        ),
+    ],
+)
+
+
+@BY_KEYS
+def test_lists_are_applied_by_their_keys(
+    made: Callable[[str], Object],
+    path: tuple[str | int, ...],
+    one: Any,
+    other: Any,
+    front: Front,
+    space: str,
+) -> None:
+    for items in ([one], [other, one], [one]):
+        now = front.api.apply(having(made(space), path, items), force=False, dry_run=False)
+        assert found_in(now, path) == items
 
 
 def test_another_managers_field_is_a_conflict_unless_forced(front: Front, space: str) -> None:
@@ -118,19 +184,45 @@ def test_replicas_are_handed_over_as_they_are(front: Front, space: str) -> None:
     assert now["spec"]["replicas"] == 5
 
 
-def test_an_item_that_another_added_to_a_list_by_keys_stays(front: Front, space: str) -> None:
-    front.api.apply(deployment(space), force=False, dry_run=False)
+@BY_KEYS
+def test_an_item_that_another_added_to_a_list_by_keys_stays(
+    made: Callable[[str], Object],
+    path: tuple[str | int, ...],
+    one: Any,
+    other: Any,
+    front: Front,
+    space: str,
+) -> None:
+    wanted = having(made(space), path, [one])
+    front.api.apply(wanted, force=False, dry_run=False)
+    added_by_somebody(front, wanted, path, other)
+    wanted["metadata"]["labels"] = {"later": "true"}
+    now = front.api.apply(wanted, force=False, dry_run=False)
+    assert now["metadata"]["labels"] == {"later": "true"}
+    assert found_in(now, path) == [one, other]
+    now = front.api.apply(having(wanted, path, []), force=False, dry_run=False)
+    assert found_in(now, path) == [other]
 
+
+def test_a_list_that_is_one_value_is_anothers_as_a_whole(front: Front, space: str) -> None:
+    """The list of the same name in a Pod's spec is one by keys."""
+    path, ours, theirs = ("imagePullSecrets",), {"name": "ours"}, {"name": "theirs"}
+    wanted = having(named("v1", "ServiceAccount", space), path, [ours])
+    front.api.apply(wanted, force=False, dry_run=False)
+    added_by_somebody(front, wanted, path, theirs)
+    with pytest.raises(Conflict) as caught:
+        front.api.apply(wanted, force=False, dry_run=False)
+    assert ".imagePullSecrets" in str(caught.value)
+    now = front.api.apply(wanted, force=True, dry_run=False)
+    assert found_in(now, path) == [ours]
+
+
+def added_by_somebody(front: Front, obj: Object, path: tuple[str | int, ...], item: Any) -> None:
     def add() -> bool:
-        found = json.loads(json.dumps(front.api.get(ref(deployment(space)))))
-        env = found["spec"]["template"]["spec"]["containers"][0]["env"]
-        env.append({"name": "THEIRS", "value": "1"})
-        return _written_by_somebody(front, found)
+        found = json.loads(json.dumps(front.api.get(ref(obj))))
+        return _written_by_somebody(front, having(found, path, [*found_in(found, path), item]))
 
     until(front, add)
-    now = front.api.apply(deployment(space, image="example.com/a:2"), force=False, dry_run=False)
-    env = now["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert {e["name"] for e in env} == {"X", "THEIRS"}
 
 
 def _scaled_by_somebody(front: Front, space: str, replicas: int) -> None:

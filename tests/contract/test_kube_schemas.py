@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.diff import list_key
+from reconciler.core.diff.list_keys import LIST_KEYS
 from reconciler.errors import NotServed, Refused
 from reconciler.model.objects import KubeObject
+from reconciler.simulated.kinds import BUILT_IN
 from tests.conftest import PLANES
 from tests.contract.kube_fronts import Front
 from tests.contract.kube_objects import (
@@ -22,7 +25,7 @@ from tests.contract.kube_objects import (
     until,
 )
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.fields import FILE, table
+from tests.controlplane.fields import FILE, lists, table
 
 Write = Callable[[KubeObject], KubeObject]
 
@@ -91,6 +94,19 @@ def test_the_fields_that_a_simulated_cluster_knows_are_those_of_a_real_one(
 ) -> None:
     planes: dict[str, ControlPlane] = request.getfixturevalue(PLANES)
     assert table(planes["dev-1"]) == FILE.read_text(), "run python -m tests.controlplane.fields"
+
+
+# Lists that are maps in disguise.
+
+
+def test_the_keys_of_lists_are_those_of_a_real_cluster(request: pytest.FixtureRequest) -> None:
+    planes: dict[str, ControlPlane] = request.getfixturevalue(PLANES)
+    published = lists(planes["dev-1"])
+    assert {(k.api_version, k.kind) for k in BUILT_IN} <= {place[:2] for place in published}
+    assert {place: list_key(*place) for place in published} == published
+    ends = [f".{kind}.{'.'.join(path)}" for _, kind, path in published]
+    idle = [key for key in LIST_KEYS if not any(end.endswith(f".{key}") for end in ends)]
+    assert idle == [], "no such list is published"
 
 
 # Bounds of a custom kind.

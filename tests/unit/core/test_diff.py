@@ -26,6 +26,10 @@ def service(*ports: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def account(**parts: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}, **parts}
+
+
 def secret(**parts: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, **parts}
 
@@ -66,6 +70,26 @@ def encoded(text: str) -> str:
             service({"port": 80, "protocol": "TCP", "targetPort": 80}),
         ),
         (
+            "ports of one number in another order",
+            deployment(ports=[{"containerPort": 53}, {"containerPort": 53, "protocol": "UDP"}]),
+            deployment(
+                ports=[
+                    {"containerPort": 53, "protocol": "UDP"},
+                    {"containerPort": 53, "protocol": "TCP"},
+                ]
+            ),
+        ),
+        (
+            "a claim that somebody else added",
+            deployment(resources={"claims": [{"name": "a"}]}),
+            deployment(resources={"claims": [{"name": "b"}, {"name": "a"}]}),
+        ),
+        (
+            "a finalizer that somebody else added",
+            account(metadata={"name": "a", "finalizers": ["a/a"]}),
+            account(metadata={"name": "a", "finalizers": ["b/b", "a/a"]}),
+        ),
+        (
             "a target port as text",
             service({"port": 80, "targetPort": "8080"}),
             service({"port": 80, "protocol": "TCP", "targetPort": 8080}),
@@ -101,6 +125,12 @@ def test_no_difference_is(case: str, mine: dict[str, Any], theirs: dict[str, Any
             deployment(args=["x"]),
             deployment(args=["x", "y"]),
             "spec.template.spec.containers[name=web].args",
+        ),
+        (
+            "a secret more in an account's list, which is one value",
+            account(imagePullSecrets=[{"name": "a"}]),
+            account(imagePullSecrets=[{"name": "a"}, {"name": "b"}]),
+            "imagePullSecrets",
         ),
         (
             "another quantity",

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.simulated.answers import bad_request, invalid, not_typed
 from reconciler.simulated.fields import METADATA, undeclared, within
 from reconciler.simulated.kinds import Kind
-from reconciler.simulated.schemas import faults, unknown
+from reconciler.simulated.schemas import faults, rule_faults, unknown
 from reconciler.simulated.trees import copied
 
 Object = dict[str, Any]
@@ -222,6 +222,10 @@ def _built_in(kind: Kind, new: Object, was: Object | None) -> Iterator[tuple[str
             yield "spec.template", "Required value"
             return
         yield from _containers(spec["template"].get("spec") or {})
+    if kind.kind == "CustomResourceDefinition":
+        for index, version in enumerate((spec or {}).get("versions") or ()):
+            schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+            yield from rule_faults(schema, f"spec.versions[{index}].schema.openAPIV3Schema")
     if was is not None:
         for field in _IMMUTABLE.get((kind.group, kind.kind), ()):
             if (was.get("spec") or {}).get(field) != (spec or {}).get(field):

@@ -1,4 +1,8 @@
-"""A custom object against the schema of its definition: types, bounds, pruning, and CEL rules."""
+"""A custom object against the schema of its definition: types, bounds, pruning, and CEL rules.
+
+A rule is compiled without the types of its schema, and with the functions that the library has: one that a real server
+refuses for its types or its cost is taken, and one that asks for a function of Kubernetes' own is refused.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,6 @@ from functools import cache
 from typing import Any
 
 from cel_expr_python import cel
-
-from reconciler.simulated.answers import bad_request
 
 Object = dict[str, Any]
 Cause = tuple[str, str]
@@ -46,7 +48,7 @@ def faults(schema: Object, value: Any, was: Any, path: str) -> Iterator[Cause]:
         yield from _members(schema, value, was if isinstance(was, dict) else {}, path)
     if isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
-            yield from faults(schema["items"], item, None, f"{path}[{index}]")
+            yield from faults(schema["items"], item, _former(schema, was, item), f"{path}[{index}]")
     for rule in schema.get("x-kubernetes-validations") or ():
         yield from _rule(rule, value, was, path)
 
@@ -67,6 +69,51 @@ def unknown(schema: Object, value: Any, path: str) -> Iterator[str]:
             yield from unknown(inner, item, at)
         elif properties and not inner:
             yield at
+
+
+def rule_faults(schema: Object, path: str, *, has_former: bool = True) -> Iterator[Cause]:
+    """Yields what is wrong with the rules of a schema themselves, whatever they will be asked about.
+
+    Args:
+        schema: Structural.
+        path: Of the schema in its definition, for people.
+        has_former: Whether its value is found again in a later object: an item of a list without keys is not.
+    """
+    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        text, at = str(rule.get("rule") or ""), f"{path}.x-kubernetes-validations[{index}].rule"
+        try:
+            _program(text)
+        except RuntimeError as error:
+            yield at, f"Invalid value: compilation failed: {error}"
+        if "oldSelf" in text and not has_former:
+            why = "oldSelf cannot be used on the uncorrelatable portion of the schema"
+            yield at, f"Invalid value: {why}"
+    below = {f".properties[{name}]": one for name, one in (schema.get("properties") or {}).items()}
+    below |= {f".{name}": schema.get(name) for name in ("additionalProperties", "items")}
+    for step, inner in below.items():
+        if isinstance(inner, dict):
+            is_found = has_former and (step != ".items" or _is_by_keys(schema))
+            yield from rule_faults(inner, f"{path}{step}", has_former=is_found)
+
+
+def _is_by_keys(schema: Object) -> bool:
+    return schema.get("x-kubernetes-list-type") == "map"
+
+
+def _former(schema: Object, was: Any, item: Any) -> Any:
+    """Returns the item of a former list that has the keys of one, or None."""
+    if not (_is_by_keys(schema) and isinstance(was, list)):
+        return None
+    key = _key(schema, item)
+    return next((one for one in was if _key(schema, one) == key), None)
+
+
+def _key(schema: Object, item: Any) -> list[Any]:
+    """Returns what an item's keys are, or will be once its defaults are written."""
+    fields: Object = schema["items"].get("properties") or {}
+    keys = schema.get("x-kubernetes-list-map-keys") or ()
+    given = item if isinstance(item, dict) else {}
+    return [given.get(key, (fields.get(key) or {}).get("default")) for key in keys]
 
 
 def _bounds(schema: Object, value: Any, path: str) -> Iterator[Cause]:
@@ -129,15 +176,11 @@ def _members(schema: Object, value: Object, was: Object, path: str) -> Iterator[
 
 
 def _rule(rule: Object, value: Any, was: Any, path: str) -> Iterator[Cause]:
-    """A rule that names oldSelf speaks of changes alone."""
+    """A rule that names oldSelf speaks of changes alone; one that cannot be answered does not hold."""
     if "oldSelf" in rule["rule"] and was is None:
         return
-    try:
-        answer = _program(rule["rule"]).eval(data={"self": value, "oldSelf": was})
-        held = answer.plain_value() is True
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise bad_request(f"the rule {rule['rule']!r} could not be evaluated: {error}") from error
-    if not held:
+    answer = _program(rule["rule"]).eval(data={"self": value, "oldSelf": was})
+    if answer.plain_value() is not True:
         yield path, f"Invalid value: {rule.get('message') or 'failed rule: ' + rule['rule']}"
 
 

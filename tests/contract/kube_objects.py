@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from reconciler.errors import NotServed
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.kube import Propagation
 from tests.contract.kube_fronts import Front
@@ -14,6 +18,7 @@ WAIT_S = 30.0
 """What a busy machine's controllers may take; they need a fraction of a second."""
 
 Object = dict[str, Any]
+Write = Callable[[KubeObject], KubeObject]
 
 
 def config_map(space: str, name: str = "one", **data: str) -> Object:
@@ -75,6 +80,31 @@ def definition(group: str, plural: str = "things", kind: str = "Thing") -> Objec
     }
 
 
+def define(front: Front, request: pytest.FixtureRequest, **spec: Any) -> str:
+    """Defines a kind with a spec of this schema until the test ends, and returns its group."""
+    crd = defining(**spec)
+    group = str(crd["spec"]["group"])
+    stored = front.api.create(crd)
+    request.addfinalizer(lambda: delete(front, stored))
+
+    def is_served() -> bool:
+        try:
+            front.api.list(f"{group}/v1", "Thing", namespace=None, label_selector="")
+        except NotServed:
+            return False
+        return True
+
+    until(front, is_served)
+    return group
+
+
+def defining(**spec: Any) -> Object:
+    crd = definition(f"g{uuid.uuid4().hex[:8]}.example.com")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"].update(spec)
+    return crd
+
+
 def thing(space: str, group: str, **spec: Any) -> Object:
     return {
         "apiVersion": f"{group}/v1",
@@ -105,3 +135,12 @@ def until(front: Front, holds: Callable[[], bool]) -> None:
         assert time.monotonic() < end, "it never came about"
         front.step()
         time.sleep(0.02)
+
+
+def ways(front: Front) -> dict[str, Write]:
+    """Returns the ways to give a new object to a cluster."""
+    return {
+        "create": front.api.create,
+        "apply": lambda obj: front.api.apply(obj, force=False, dry_run=False),
+        "dry run": lambda obj: front.api.apply(obj, force=False, dry_run=True),
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -10,34 +9,20 @@ import pytest
 
 from reconciler.core.diff import list_key
 from reconciler.core.diff.list_keys import LIST_KEYS
-from reconciler.errors import NotServed, Refused
-from reconciler.model.objects import KubeObject
+from reconciler.errors import Refused
 from reconciler.simulated.kinds import BUILT_IN
 from tests.conftest import PLANES
 from tests.contract.kube_fronts import Front
 from tests.contract.kube_objects import (
     Object,
     config_map,
-    definition,
-    delete,
+    define,
     deployment,
     thing,
-    until,
+    ways,
 )
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.fields import FILE, lists, table
-
-Write = Callable[[KubeObject], KubeObject]
-
-
-def ways(front: Front) -> dict[str, Write]:
-    """Returns the ways to give a new object to a cluster."""
-    return {
-        "create": front.api.create,
-        "apply": lambda obj: front.api.apply(obj, force=False, dry_run=False),
-        "dry run": lambda obj: front.api.apply(obj, force=False, dry_run=True),
-    }
-
 
 # Fields that a kind does not have.
 
@@ -145,22 +130,7 @@ SPEC: Object = {
 @pytest.fixture
 def defined(front: Front, request: pytest.FixtureRequest) -> str:
     """A group of the test's own with a kind that has every bound."""
-    group = f"g{uuid.uuid4().hex[:8]}.example.com"
-    crd = definition(group)
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    schema["properties"]["spec"]["properties"] = SPEC
-    stored = front.api.create(crd)
-    request.addfinalizer(lambda: delete(front, stored))
-
-    def is_served() -> bool:
-        try:
-            front.api.list(f"{group}/v1", "Thing", namespace=None, label_selector="")
-        except NotServed:
-            return False
-        return True
-
-    until(front, is_served)
-    return group
+    return define(front, request, properties=SPEC)
 
 
 TOO_MUCH_OR_TOO_LITTLE: tuple[tuple[str, Any, str], ...] = (

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from reconciler.model.fleet import Mode
+from reconciler.model.records import REJECTIONS_MAX
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -142,7 +143,12 @@ class LeaseSettings(_Frozen):
 class FuseSettings(_Frozen):
     """How many automatic rejections in an hour are believed before a person is asked."""
 
-    service_an_hour: int = Field(1, ge=1, description="Rejections of one service.")
+    service_an_hour: int = Field(
+        1,
+        ge=1,
+        description="Rejections of one service; of one environment the newest "
+        f"{REJECTIONS_MAX} are counted, so that {REJECTIONS_MAX} or more is no limit there.",
+    )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
 
 

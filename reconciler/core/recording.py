@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
+from reconciler.core.fuses import FUSE_WINDOW
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.records import (
     PASSED_MAX,
     PROOFS_MAX,
+    REJECTIONS_KEPT,
     REJECTIONS_MAX,
     PromotionRecord,
     Proof,
@@ -120,13 +122,19 @@ def _proven(record: PromotionRecord, proof: Proof) -> PromotionRecord:
 def _with_rejection(
     rejections: tuple[Rejection, ...], rejection: Rejection
 ) -> tuple[Rejection, ...]:
-    """Puts a rejection in its place, or first; what Git does not hold yet is forgotten last."""
+    """Puts a rejection in its place, or first, and forgets the oldest that are needed no more.
+
+    Those of the last hour are what fuses count. What Git does not hold yet is forgotten last.
+    """
     if any(_is_same(r, rejection) for r in rejections):
         return tuple(rejection if _is_same(r, rejection) else r for r in rejections)
     kept = (rejection, *rejections)
-    while len(kept) > REJECTIONS_MAX:
-        settled = [r for r in kept[1:] if r.revert.commit is not None]
-        forgotten = settled[-1] if settled else kept[-1]
+    while len(kept) > REJECTIONS_KEPT:
+        in_git = [r for r in kept[1:] if r.revert.commit is not None]
+        past = [r for r in in_git if rejection.rejected_at - r.rejected_at >= FUSE_WINDOW]
+        if not past and len(kept) <= REJECTIONS_MAX:
+            break
+        forgotten = (past or in_git or kept)[-1]
         kept = tuple(r for r in kept if r is not forgotten)
     return kept
 

@@ -147,9 +147,11 @@ class PromotionRecord:
 PROOFS_MAX = 5
 """Enough for two or three to go back to and the recent sources that a floating pin follows."""
 
-REJECTIONS_MAX = 5
-"""Older ones stand in quarantine/<svc>.yaml, in Git, which forgets nothing."""
+REJECTIONS_KEPT = 5
+"""Of those that no fuse counts any more and Git has: quarantine/<svc>.yaml forgets nothing."""
 
+REJECTIONS_MAX = 20
+"""However many fuses count or Git lacks: with the largest values, too, a record can be stored (ADR 9)."""
 
 PASSED_MAX = 50
 """Of 16 digits each: weeks of releases in less than a kilobyte."""

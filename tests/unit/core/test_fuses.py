@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from reconciler.core.fuses import plan_fleet
+from reconciler.core.recording import recorded
+from reconciler.model.actions import Reject
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
+from reconciler.model.records import PromotionRecord
 from tests.fakes.facts import (
     AWAY,
     CRASHING,
@@ -99,6 +102,16 @@ def test_a_blown_fuse_says_until_when(
     assert (found.fuses_blown, found.fleet_fuse_blown) == ({API: until}, until)
     healed = plan_fleet((facts,), until, service_an_hour=an_hour, fleet_an_hour=an_hour)
     assert healed == FleetSummary()
+
+
+@pytest.mark.parametrize(("made", "blown"), [(5, False), (6, True)])
+def test_a_higher_limit_is_reached_by_one_environment_alone(made: int, blown: bool) -> None:
+    known: PromotionRecord | None = None
+    for minutes in range(made, 0, -1):
+        bad = rejected(ago(minutes=9 * minutes))
+        known = recorded(known, Reject(API, DEV, bad, "", ""))
+    found = summary(in_line(API, (cell(DEV, known),)), service_an_hour=5, fleet_an_hour=9)
+    assert (API in found.fuses_blown) is blown
 
 
 def test_rejections_of_a_service_count_together_over_its_environments() -> None:

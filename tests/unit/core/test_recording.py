@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.fuses import FUSE_WINDOW
 from reconciler.core.recording import RecordAction, recorded, with_revert
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import CommitId, RenderDigest
 from reconciler.model.records import (
     PASSED_MAX,
     PROOFS_MAX,
+    REJECTIONS_KEPT,
     REJECTIONS_MAX,
     PromotionRecord,
     RevertProgress,
@@ -22,7 +24,8 @@ from reconciler.model.release import Revision
 from tests.fakes.facts import BEFORE, DEV, NOW, V1, V2, V3, WEB, proof, record, rejection, rollout
 from tests.fakes.records import revision
 
-MANY = tuple(revision(f"{n}") for n in range(10))
+MANY = tuple(revision(f"{n}") for n in range(REJECTIONS_MAX))
+LONG_AGO = BEFORE - FUSE_WINDOW
 COMMITTED = RevertProgress(CommitId("e" * 40), None, BEFORE)
 ROLLING = record(DEV, V2, rollout=rollout(V2))
 BAD = rejection(V2, rolled_back_at=None)
@@ -137,19 +140,31 @@ def kept(*made: Any) -> list[Revision]:
 
 
 def test_only_so_many_rejections_are_kept_and_the_oldest_that_git_has_goes() -> None:
-    in_git = [rejection(r, revert=COMMITTED) for r in MANY[:REJECTIONS_MAX]]
-    assert kept(*in_git) == [V2, *MANY[: REJECTIONS_MAX - 1]]
+    past = [rejection(r, rejected_at=LONG_AGO) for r in MANY[:REJECTIONS_KEPT]]
+    assert kept(*past) == [V2, *MANY[: REJECTIONS_KEPT - 1]]
 
 
-def test_what_git_does_not_have_yet_is_forgotten_last() -> None:
-    made = [rejection(r, revert=COMMITTED) for r in MANY[: REJECTIONS_MAX - 1]]
-    owed = rejection(MANY[9], revert=RevertProgress())
-    assert kept(*made, owed) == [V2, *MANY[: REJECTIONS_MAX - 2], MANY[9]]
+def test_all_that_fuses_count_are_kept() -> None:
+    past = rejection(MANY[-1], rejected_at=LONG_AGO)
+    young = [rejection(r) for r in MANY[: REJECTIONS_MAX - 1]]
+    assert kept(*young, past) == [V2, *MANY[:-1]]
+
+
+def test_all_that_git_does_not_have_yet_are_kept() -> None:
+    past = rejection(MANY[0], rejected_at=LONG_AGO)
+    owed = [replace(past, revision=r, revert=RevertProgress()) for r in MANY[1:]]
+    assert kept(past, *owed) == [V2, *MANY[1:]]
+
+
+def test_a_record_is_full_at_last_and_what_git_does_not_have_is_forgotten_last() -> None:
+    young = [rejection(r) for r in MANY[:-1]]
+    owed = rejection(MANY[-1], rejected_at=LONG_AGO, revert=RevertProgress())
+    assert kept(*young, owed) == [V2, *MANY[:-2], MANY[-1]]
 
 
 def test_when_git_has_none_the_oldest_goes() -> None:
-    owed = [rejection(r, revert=RevertProgress()) for r in MANY[:REJECTIONS_MAX]]
-    assert kept(*owed) == [V2, *MANY[: REJECTIONS_MAX - 1]]
+    owed = [rejection(r, revert=RevertProgress()) for r in MANY]
+    assert kept(*owed) == [V2, *MANY[:-1]]
 
 
 def test_news_of_a_commit_is_noted_in_its_rejection_alone() -> None:

@@ -18,6 +18,7 @@ from reconciler.model.records import (
     MESSAGE_MAX,
     PASSED_MAX,
     PROOFS_MAX,
+    REJECTIONS_KEPT,
     REJECTIONS_MAX,
     ApplyState,
     Origin,
@@ -116,7 +117,7 @@ def test_a_service_record_comes_back_with_its_status() -> None:
 
 
 def test_a_record_stays_small_however_much_it_remembers() -> None:
-    """See ADR 9: a usual record, and one that holds all that it may."""
+    """See ADR 9: a usual record, one that holds all that it may, and one of an hour full of failures."""
     usual = full_record()
     assert len(json.dumps(promotion_record_object(usual, namespace="n"))) < 8_000
     (proof,), (rejection,) = usual.proofs, usual.rejections
@@ -125,10 +126,12 @@ def test_a_record_stays_small_however_much_it_remembers() -> None:
     most = replace(
         usual,
         proofs=(proof,) * PROOFS_MAX,
-        rejections=(worst,) * REJECTIONS_MAX,
+        rejections=(worst,) * REJECTIONS_KEPT,
         passed=("0123456789abcdef",) * PASSED_MAX,
     )
     assert len(json.dumps(promotion_record_object(most, namespace="n"))) < 32_000
+    full = replace(most, rejections=(worst,) * REJECTIONS_MAX)
+    assert len(json.dumps(promotion_record_object(full, namespace="n"))) < 100_000
 
     service = ServiceRecord(WEB, DEV, revision(), "web", rejection=worst, message="m" * 1_000)
     stored = {

@@ -79,6 +79,7 @@ BROKEN: dict[str, Object] = {
 """The status of a workload whose one Pod was replaced by one that crashes."""
 
 NEW: dict[str, Object] = {
+    "Deployment": {},
     "StatefulSet": {"replicas": 0, "availableReplicas": 0},
     "DaemonSet": {
         "currentNumberScheduled": 0,
@@ -163,11 +164,22 @@ def comes_to_rest(front: Front, obj: Object) -> None:
 # Sets.
 
 
-@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Job"])
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Deployment", {"replicas": 2}),
+        ("Deployment", {"replicas": 0}),
+        ("StatefulSet", {"replicas": 2}),
+        ("StatefulSet", {"replicas": 0}),
+        ("DaemonSet", {}),
+        ("Job", {}),
+    ],
+    ids=str,
+)
 def test_a_new_workload_is_in_progress_before_any_controller_has_seen_it(
-    kind: str, front: Front, space: str
+    kind: str, spec: Object, front: Front, space: str
 ) -> None:
-    made = front.api.create(workload(space, kind))
+    made = front.api.create(workload(space, kind, **spec))
     assert (made.get("status") or {}) == NEW[kind]
     assert assess(made, ()).status is HealthStatus.IN_PROGRESS
 

@@ -20,6 +20,8 @@ _OWN_FAILURES = frozenset(
 )
 """Reasons of a failed Job that count exits of its containers; not DeadlineExceeded, which counts time."""
 
+_NOT_OBSERVED = progressing("NotObserved", "its controller has not seen it yet")
+
 _TAKEN = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"})
 """Reasons of a failed Pod that speak of its node."""
 
@@ -34,6 +36,8 @@ def deployment(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     if stuck.get("reason") == "ProgressDeadlineExceeded":
         # Whose fault it is only Pods can say; the deadline alone names nobody.
         return own or failed("ProgressDeadlineExceeded", str(stuck.get("message") or ""))
+    if not _is_observed(status):
+        return _NOT_OBSERVED
     short = _short(
         obj,
         f"{wanted} replicas",
@@ -58,6 +62,8 @@ def replica_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     own = _look_through([o for o in family if o.get("kind") == "Pod"])
     if own is not None and own.status is HealthStatus.FAILED:
         return own
+    if not _is_observed(status):
+        return _NOT_OBSERVED
     count = int(status.get("availableReplicas") or 0)
     if count < wanted:
         return own or progressing("RollingOut", f"{count} of {wanted} replicas are available")
@@ -71,6 +77,8 @@ def stateful_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     own = _look_through(_carrying(family, update))
     if own is not None and own.status is HealthStatus.FAILED:
         return own
+    if not _is_observed(status):
+        return _NOT_OBSERVED
     updated = int(status.get("updatedReplicas") or 0)
     if update and status.get("currentRevision") == update:
         # Older API servers counted Pods of a revision that is both as current alone (gitops-engine's testdata).
@@ -90,9 +98,8 @@ def daemon_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     own = _look_through(_of_generation(obj, family))
     if own is not None and own.status is HealthStatus.FAILED:
         return own
-    if not status.get("observedGeneration"):
-        # An API server writes zeros into a new one, and none is as many as none.
-        return progressing("NotObserved", "its controller has not seen it yet")
+    if not _is_observed(status):
+        return _NOT_OBSERVED
     wanted = int(status.get("desiredNumberScheduled") or 0)
     short = _short(
         obj,
@@ -237,6 +244,11 @@ def _is_going(pod_: KubeObject) -> bool:
 
 def _status(obj: KubeObject) -> dict[str, Any]:
     return dict(obj.get("status") or {})
+
+
+def _is_observed(status: dict[str, Any]) -> bool:
+    """Whether a controller wrote it: of one that is new an API server says none, which is as many as none."""
+    return bool(status.get("observedGeneration"))
 
 
 def _replicas(obj: KubeObject) -> int:

@@ -23,6 +23,11 @@ def deployment(**status: Any) -> dict[str, Any]:
     return obj("Deployment", metadata={"generation": 2}, spec={"replicas": 2}, status=status)
 
 
+def none(kind: str, **status: Any) -> dict[str, Any]:
+    """Returns a workload that is to have no replicas."""
+    return obj(kind, metadata={"generation": 1}, spec={"replicas": 0}, status=status)
+
+
 WELL = {
     "observedGeneration": 2,
     "replicas": 2,
@@ -118,28 +123,23 @@ BUSY = {**WELL, "updatedReplicas": 1}
             "it has no status yet",
             obj("Deployment", metadata={"generation": 1}, spec={"replicas": 2}),
             PROGRESS,
-            "RollingOut",
+            "NotObserved",
         ),
-        ("it is scaled to none", obj("Deployment", spec={"replicas": 0}, status={}), CURRENT, ""),
+        ("it is scaled to none", none("Deployment", observedGeneration=1), CURRENT, ""),
+        ("a new one of none has no status yet", none("Deployment"), PROGRESS, "NotObserved"),
+        ("nor has a new StatefulSet", none("StatefulSet", replicas=0), PROGRESS, "NotObserved"),
+        ("nor a new ReplicaSet", none("ReplicaSet", replicas=0), PROGRESS, "NotObserved"),
+        ("a ReplicaSet of none", none("ReplicaSet", observedGeneration=1), CURRENT, ""),
         (
             "it is being deleted",
             obj("Deployment", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}, spec={}),
             TERMINATING,
             "Terminating",
         ),
-        (
-            "a StatefulSet is there",
-            obj(
-                "StatefulSet",
-                spec={"replicas": 1},
-                status={"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1},
-            ),
-            CURRENT,
-            "",
-        ),
+        ("a StatefulSet", obj("StatefulSet", spec={"replicas": 2}, status=WELL), CURRENT, ""),
         (
             "a StatefulSet has an old Pod",
-            obj("StatefulSet", spec={"replicas": 1}, status={"replicas": 1, "readyReplicas": 1}),
+            obj("StatefulSet", spec={"replicas": 2}, status=BUSY),
             PROGRESS,
             "RollingOut",
         ),

@@ -21,7 +21,6 @@ ONE_OF_TWO: dict[str, dict[str, Any]] = {
         "currentRevision": "a",
     },
     "DaemonSet": {
-        "observedGeneration": 1,
         "desiredNumberScheduled": 2,
         "updatedNumberScheduled": 1,
         "numberAvailable": 2,
@@ -35,7 +34,8 @@ def partition(value: Any) -> dict[str, Any]:
 
 
 def given(kind: str, spec: dict[str, Any], **status: Any) -> dict[str, Any]:
-    return obj(kind, spec={"replicas": 2, **spec}, status={**ONE_OF_TWO[kind], **status})
+    seen = {"observedGeneration": 1, **ONE_OF_TWO[kind]}
+    return obj(kind, spec={"replicas": 2, **spec}, status={**seen, **status})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from reconciler.adapters.kube.wire import Wire
 from reconciler.errors import Expired
 from reconciler.ports.kube import Change
-from tests.contract.kube_fronts import Front
+from tests.contract.kube_fronts import CONNECTED, Front
 from tests.contract.kube_objects import config_map, delete, ref
 from tests.contract.test_kube_api import watched
 
@@ -43,12 +43,10 @@ def in_pages(
     return pages
 
 
+@CONNECTED
 def test_pages_are_all_of_one_moment_and_a_watch_tells_what_came_after_it(
     front: Front, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if front.kubeconfig is None:
-        return
-
     def write() -> None:
         front.api.create(config_map(space, "aaa"))
         last = front.api.get(ref(config_map(space, NAMES[-1])))
@@ -66,12 +64,10 @@ def test_pages_are_all_of_one_moment_and_a_watch_tells_what_came_after_it(
     ]
 
 
+@CONNECTED
 def test_a_list_that_has_become_too_old_on_its_way_is_no_list(
     front: Front, space: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if front.kubeconfig is None:
-        return
-
     def forget() -> None:
         front.api.create(config_map(space, "later"))
         front.forget_lists()

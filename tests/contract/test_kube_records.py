@@ -20,7 +20,7 @@ from reconciler.schema.records import (
     service_record_status,
 )
 from reconciler.shell.clusters import bootstrap
-from tests.contract.kube_fronts import Front, kubectl
+from tests.contract.kube_fronts import CONNECTED, Front, kubectl
 from tests.contract.kube_objects import Object, delete, deployment, ref, until
 from tests.fakes.facts import proof, rejection, rollout
 from tests.fakes.records import revision
@@ -155,9 +155,8 @@ def test_a_spec_cannot_change_a_status(write: Write, installed: Front, space: st
 # What people see with kubectl.
 
 
+@CONNECTED
 def test_kubectl_shows_where_each_promotion_stands(installed: Front, space: str) -> None:
-    if installed.kubeconfig is None:
-        return
     going = replace(
         empty(WEB, DEV),
         admitted=revision("4.0.0"),
@@ -179,9 +178,8 @@ def test_kubectl_shows_where_each_promotion_stands(installed: Front, space: str)
     ]
 
 
+@CONNECTED
 def test_kubectl_reads_records_and_applies(front: Front, space: str) -> None:
-    if front.kubeconfig is None:
-        return
     bootstrap(front.api, "reconciler-system")
     until(front, lambda: front.api.kind("reconciler.dev/v1alpha1", "ServiceRecord") is not None)
     made = front.api.create(record(space))

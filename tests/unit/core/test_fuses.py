@@ -153,7 +153,7 @@ def test_a_service_without_a_record_counts_for_nothing() -> None:
         pytest.param(
             (
                 service("api", failing_since=ago(seconds=9)),
-                service("db", failing_since=ago(seconds=100)),
+                service("db", failing_since=ago(seconds=9 + 119)),
             ),
             {API, DB},
             id="two within two minutes",
@@ -161,7 +161,7 @@ def test_a_service_without_a_record_counts_for_nothing() -> None:
         pytest.param(
             (
                 service("api", failing_since=ago(seconds=9)),
-                service("db", failing_since=ago(seconds=129)),
+                service("db", failing_since=ago(seconds=9 + 121)),
             ),
             set(),
             id="two further apart",

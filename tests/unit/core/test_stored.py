@@ -45,7 +45,7 @@ def test_much_is_split_into_chunks_that_a_secret_can_hold() -> None:
     objects = incompressible(4_000_000)
     chunks = stored.pack(objects)
     assert len(chunks) > 1
-    assert max(map(len, chunks)) <= stored.CHUNK_BYTES_MAX
+    assert max(map(len, chunks)) <= 900 * 1024
     assert list(stored.unpack(chunks)) == objects
     for damaged in (chunks[1:], chunks[:-1], chunks[::-1], (*chunks, b"x")):
         with pytest.raises(InvalidInput, match=r"digest does not fit|does not begin"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.output import output_option
+from reconciler.config.reading import variable
 
 
 @click.command(short_help="Watch a bad release come back out of Git.")
@@ -18,6 +19,7 @@ from reconciler.cli.output import output_option
 @click.option(
     "--listen",
     default="127.0.0.1:0",
+    envvar=variable("listen"),
     metavar="HOST:PORT",
     help="Address of the board; a free port of the loopback by default.",
 )

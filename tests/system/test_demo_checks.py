@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,44 @@ def test_a_step_that_does_not_happen_is_one(monkeypatch: pytest.MonkeyPatch) -> 
     (error,) = told.document["errors"]
     assert (row["name"], row["ok"]) == ("InTime", False)
     assert "the first releases are proven everywhere" in error["what"]
+
+
+def test_without_git_it_says_so_and_ends_with_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = cli("demo", "--once", "-o", "json")
+    check("demo", told.document)
+    assert (told.code, told.document["ok"]) == (3, False)
+    (error,) = told.document["errors"]
+    assert (error["object"], error["why"]) == ("git", "it is not installed")
+    assert told.err == "error: git: the demo cannot run: it is not installed\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "address"),
+    [
+        ((), {}, "127.0.0.1:0"),
+        ((), {"RECONCILER_LISTEN": "127.0.0.1:1"}, "127.0.0.1:1"),
+        (("--listen", "127.0.0.1:2"), {"RECONCILER_LISTEN": "127.0.0.1:1"}, "127.0.0.1:2"),
+    ],
+    ids=["a free port", "by a variable", "by a flag before a variable"],
+)
+def test_where_its_board_listens(
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def play(script: str, *, once: bool, listen: str, output: str) -> None:
+        del script, once, output
+        asked.append(listen)
+
+    monkeypatch.setattr(demo_show, "play", play)
+    assert cli("demo", *arguments, variables=variables).code == 0
+    assert asked == [address]
 
 
 OVERTAKES = """\

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from reconciler.adapters.git.demo_server import DemoGitServer
 from reconciler.errors import OperatorError
+from reconciler.model.objects import ObjectRef
 from reconciler.schema.shipped import shipped
 from reconciler.shell.runner import SystemClock
 from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
@@ -214,6 +215,15 @@ class DemoFleet:
         assert kind is not None
         logged, _ = store.since(kind, 0, SERVICE)
         return any(digest in json.dumps(one.obj.get("spec")) for one in logged)
+
+    def runs(self, cluster: str, digest: str) -> bool:
+        """Whether the demo's service on a cluster asks for an image of a digest."""
+        there = (
+            self.clusters[cluster]
+            .client()
+            .get(ObjectRef("apps/v1", "Deployment", SERVICE, SERVICE))
+        )
+        return there is not None and digest in json.dumps(there["spec"])
 
     def until(self, is_done: Any, limit_s: float) -> bool:
         """Waits until something holds; returns whether it did in time."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from reconciler.cli import demo_show
 from reconciler.cli.demo_fleet import DemoFleet
+from reconciler.cli.demo_world import DemoWorld
 from reconciler.cli.output import Document
+from reconciler.model.events import Event, EventKind
+from reconciler.simulated.behaviour import Fate, digest_for
+from reconciler.simulated.faults import WireFaults
 from tests.system.documents import check
 from tests.system.served import Told, cli
 
@@ -106,6 +112,87 @@ def test_where_its_board_listens(
     monkeypatch.setattr(demo_show, "play", play)
     assert cli("demo", *arguments, variables=variables).code == 0
     assert asked == [address]
+
+
+class _World:
+    """What the checks look at, as it should be at the end, until something is spoilt."""
+
+    def __init__(self) -> None:
+        self.running = {("staging-1", digest_for(Fate.READY, demo_show.GOOD))}
+        self.seen: set[tuple[str, str]] = set()
+        self.reverts = 1
+        self.faults = {"prod-2": WireFaults()}
+
+    def runs(self, cluster: str, digest: str) -> bool:
+        return (cluster, digest) in self.running
+
+    def saw(self, cluster: str, digest: str) -> bool:
+        return (cluster, digest) in self.seen
+
+    def log(self) -> list[dict[str, str]]:
+        return [{"body": "Reconciler-Action: revert"}] * self.reverts
+
+
+class _AtOnce(demo_show._Show):
+    """Every step comes about at once, the last of bad-release with something that should not be."""
+
+    def __init__(self, spoil: Callable[[_World], object], *, comes: bool = False) -> None:
+        self._world, self._spoil, self._comes = _World(), spoil, comes
+        super().__init__(cast(DemoWorld, self._world), lambda text: None, threading.Event())
+        self.watched_s: list[float] = []
+
+    def start(self) -> None: ...
+
+    def merge(self, version: str, fate: Fate, kind: str) -> None: ...
+
+    def wait(self, what: str, is_done: Callable[[], bool]) -> None:
+        del is_done
+        if what == "dev keeps what is healthy there":
+            self._spoil(self._world)
+
+    def comes(self, is_done: Callable[[], bool], limit_s: float) -> bool:
+        del is_done
+        self.watched_s.append(limit_s)
+        return self._comes
+
+    def proven(self, version: str, environment: str) -> bool:
+        del version, environment
+        return True
+
+    def events(self, kind: EventKind) -> list[Event]:
+        del kind
+        return []
+
+
+def rows(script: str, show: _AtOnce) -> dict[str, tuple[bool, str]]:
+    return {row["name"]: (row["ok"], row["message"]) for row in demo_show.SCRIPTS[script](show)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "message"),
+    [
+        (lambda world: world.running.clear(), "StagingIsBack", "staging-1"),
+        (
+            lambda world: world.seen.add(("prod-2", digest_for(Fate.CRASH, demo_show.BAD))),
+            "ProdNeverSawBadRelease",
+            "prod-2",
+        ),
+        (lambda world: setattr(world, "reverts", 2), "ExactlyOneRevert", "2 found"),
+    ],
+    ids=["staging runs another", "prod was given it", "it was reverted twice"],
+)
+def test_what_is_not_so_at_the_end_is_found(
+    spoil: Callable[[_World], object], name: str, message: str
+) -> None:
+    assert rows("bad-release", _AtOnce(lambda world: None))[name] == (True, "")
+    assert rows("bad-release", _AtOnce(spoil))[name] == (False, message)
+
+
+@pytest.mark.parametrize("too_early", [False, True])
+def test_a_proof_without_a_cluster_is_looked_for_as_long_as_it_would_take(too_early: bool) -> None:
+    show = _AtOnce(lambda world: None, comes=too_early)
+    assert rows("cluster-down", show)["HeldWithoutIt"] == (not too_early, "")
+    assert show.watched_s == [3.0], "three soaks"
 
 
 OVERTAKES = """\

@@ -49,6 +49,15 @@ SHOWN = (
 )
 """What it shows on the way, in this order."""
 
+WENT = (
+    ("dev", "Applied", "1.10.0"),
+    ("dev", "Proven", "1.10.0"),
+    ("staging", "Applied", "1.10.0"),
+    ("staging", "Failed", "1.10.0"),
+    ("staging", "RolledBack", "1.9.0"),
+)
+"""How the bad release went, in this order."""
+
 AGAIN_S = 0.2
 """By then it is clearing up."""
 
@@ -83,6 +92,23 @@ def test_a_bad_release_comes_back_out() -> None:
     assert incident["reverted_environments"] == ["prod", "staging"]
     assert incident["kept_environments"] == ["dev"]
     assert incident["revert_commit"] == report["commits"][-1]["commit"]
+    assert 0 < incident["failure_to_rollback_s"] <= incident["failure_to_revert_s"]
+    ends = {
+        **dict.fromkeys(("staging-1", "prod-1", "prod-2", "prod-3"), "1.9.0"),
+        "dev-1": "1.10.0",
+    }
+    assert {
+        row["cluster"]: (row["revision"]["version"], row["health"])
+        for row in report["final"]
+        if row["service"] == "web"
+    } == {cluster: (version, "Current") for cluster, version in ends.items()}
+    told = [
+        (row["environment"], row["event"], (row["revision"] or {}).get("version"))
+        for row in report["timeline"]
+        if row["service"] == "web"
+    ]
+    order = [told.index(row) for row in WENT]
+    assert order == sorted(order), told
     names = {check["name"] for check in report["checks"]}
     assert {"ProdNeverSawBadRelease", "ExactlyOneRevert", "InOrder"} <= names
 

@@ -43,7 +43,7 @@ def validate(what: str, output: str, **flags: Any) -> None:
     try:
         opened = _opened(what, flags)
         document["commit"] = None if opened.commit == WORKING_FOLDER else opened.commit
-        reading = read_all(opened.files, opened.commit, root=opened.root)
+        reading = read_all(opened.files, opened.commit, root=opened.root, named=opened.folder)
         faults = list(reading.faults)
         if reading.snapshot is not None:
             trial = Trial(opened.files, reading, ServiceBuilder(), SystemClock(), opened.root)
@@ -67,19 +67,22 @@ class _Opened:
     Attributes:
         base: The commit whose pins are not new, or None.
         root: The subfolder that is the env repo.
+        folder: What is not committed yet; empty for a commit.
     """
 
     files: Files
     commit: CommitId
     base: CommitId | None = None
     root: str = ""
+    folder: str = ""
 
 
 def _opened(what: str, flags: dict[str, Any]) -> _Opened:
     if _is_folder(what):
         # What a revert has pinned to a commit is looked for in the repository around the folder.
         files = FolderFiles(Path(what), folder_history(Path(what)))
-        return _Opened(files, WORKING_FOLDER, root=flags.get("path") or "")
+        root = flags.get("path") or ""
+        return _Opened(files, WORKING_FOLDER, root=root, folder=str(Path(what, root.strip("/"))))
     ranged = _RANGE.match(what)
     base, revision = (ranged["base"], ranged["revision"] or "HEAD") if ranged else (None, what)
     history, root, head = _history(flags)

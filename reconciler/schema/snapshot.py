@@ -159,12 +159,20 @@ def read_snapshot(
 
 
 def read_all(
-    files: Files, commit: CommitId, *, root: str = "", parsed: Parsed | None = None
+    files: Files,
+    commit: CommitId,
+    *,
+    root: str = "",
+    named: str = "",
+    parsed: Parsed | None = None,
 ) -> Reading:
-    """Reads a commit and every fault of it, broken or not; see `read_snapshot`."""
+    """Reads a commit and every fault of it, broken or not; see `read_snapshot`.
+
+    Where people call what is read by another name than the commit, `named` is that name.
+    """
     entries = files.tree(commit, root)
+    where = named or (f"{root} in {commit}" if root else commit)
     if not entries:
-        where = f"{root} in {commit}" if root else commit
         raise InvalidInput(
             where,
             "it is no env repo",
@@ -173,7 +181,7 @@ def read_all(
         )
     if len(entries) > FILES_MAX:
         why = f"it holds {len(entries)} files, and {FILES_MAX} are allowed"
-        raise InvalidInput(commit, "it cannot be read", why, "set `repo.path` to the env repo")
+        raise InvalidInput(where, "it cannot be read", why, "set `repo.path` to the env repo")
     return _Reader(files, commit, entries, parsed or Parsed()).read()
 
 

@@ -66,6 +66,22 @@ def test_a_subfolder_may_be_the_env_repo(repo: Path) -> None:
     assert validate(repo.parent).code == 1
 
 
+@pytest.mark.parametrize("path", ["", "x", "/x/"])
+def test_a_folder_without_files_is_named(path: str, tmp_path: Path) -> None:
+    folder, asked = tmp_path / path.strip("/"), ("--path", path) if path else ()
+    told = validate(tmp_path, *asked)
+    assert told.code == 2
+    assert [error["object"] for error in told.document["errors"]] == [str(folder)]
+    assert cli("validate", str(tmp_path), *asked).err.startswith(f"error: {folder}: ")
+
+
+def test_a_folder_with_too_many_files_is_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.schema.snapshot.FILES_MAX", 5)
+    told = validate(repo)
+    assert told.code == 2
+    assert [error["object"] for error in told.document["errors"]] == [str(repo)]
+
+
 def test_every_fault_is_told_errors_first_then_by_place(repo: Path) -> None:
     write(
         repo,

@@ -251,7 +251,7 @@ class EnvironmentPolicyFile(_File):
     watch_for_s: Seconds
     """Seconds after proof in which a failure is still rolled back by itself."""
     progress_deadline_s: Seconds
-    """Seconds a wave may take to become current; then it is taken back where its Pods say why, else a person is told."""
+    """Seconds a wave may take to become current; then it is taken back if its Pods say why, else a person is told."""
     waves: Waves
     """What changes together, in order: `all`, `each` after the other, or waves such as `[[prod-1], 10%, 50%, 100%]`."""
     drift: Literal["report", "correct"]

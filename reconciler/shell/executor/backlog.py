@@ -136,5 +136,7 @@ class Backlog:
     def _forget(self, key: CellKey) -> None:
         service, environment = key
         del self._waiting[key]
-        self._environments[service] -= {environment}
+        left = self._environments.pop(service) - {environment}
+        if left:
+            self._environments[service] = left
         self._retries.worked(key)

@@ -31,6 +31,8 @@ from tests.fakes.facts import (
     said,
 )
 
+LEAVING = [ClusterName("prod-9")]
+
 FIRST = record(PROD, V1, rollout=rollout(V1, PROD, restore_to=None), proofs=())
 """Nothing was ever proven here."""
 
@@ -134,9 +136,29 @@ def withdrawn(*cells: Cell) -> list[str]:
             id="it is a way back to a cluster that is being read",
         ),
         pytest.param(
-            (replace(cell(PROD, record(PROD, V1)), leaving=(ClusterName("prod-9"),)),),
-            ["prod-9"],
+            (first(wanted=ask(None, PROD, reason=Reason.RENDERING)),),
+            [],
+            id="what comes next is being rendered",
+        ),
+        pytest.param(
+            (first(wanted=ask(None, PROD, reason=Reason.RENDERING, paused=True)),),
+            ["prod-1"],
+            id="it is paused, and what comes next is being rendered",
+        ),
+        pytest.param(
+            (replace(cell(PROD, record(PROD, V1)), leaving=tuple(LEAVING)),),
+            LEAVING,
             id="it waits for a cluster that it is not meant for any more",
+        ),
+        pytest.param(
+            (replace(cell(PROD, record(PROD, V1)), leaving=tuple(LEAVING), record_known=False),),
+            LEAVING,
+            id="the same, and it is not known what else is wanted",
+        ),
+        pytest.param(
+            (replace(cell(DEV, record(DEV, V1), ask(V2, DEV)), leaving=tuple(LEAVING)),),
+            LEAVING,
+            id="the same, and another is admitted at this moment",
         ),
         pytest.param(
             (

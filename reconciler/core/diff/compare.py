@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from reconciler.core.diff.list_keys import AS_SET, item_key, list_key
@@ -172,7 +172,8 @@ def _quantity(value: str | float) -> Decimal | None:
         return None
     try:
         return Decimal(found[1]) * Decimal(_SUFFIXES[found[2] or ""])
-    except InvalidOperation:
+    except ArithmeticError:
+        # Larger or smaller than any number that we work with: equal to nothing, as what is no number.
         return None
 
 

@@ -139,6 +139,12 @@ def test_no_difference_is(case: str, mine: dict[str, Any], theirs: dict[str, Any
             "spec.template.spec.containers[name=web].resources.limits.cpu",
         ),
         (
+            "a quantity larger than any number",
+            deployment(resources={"limits": {"example.com/r": "1e5"}}),
+            deployment(resources={"limits": {"example.com/r": "1e9999999"}}),
+            "spec.template.spec.containers[name=web].resources.limits.example.com/r",
+        ),
+        (
             "an item that is gone",
             deployment(env=[{"name": "A", "value": "1"}]),
             deployment(env=[]),

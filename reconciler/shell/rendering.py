@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
-import structlog
-
 from reconciler.core.assembly import ASSEMBLY, Unrenderable, assemble, effective_values
 from reconciler.core.identity import is_rendered, overlay_digest, tree_digest
-from reconciler.errors import InvalidInput, ReconcilerError, TransientError
+from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Service, ServiceSource, SourceKind
 from reconciler.model.fleet import Allowed, Cluster
 from reconciler.model.names import BlobId, EnvironmentName, ServiceName
@@ -22,6 +20,7 @@ from reconciler.model.release import Revision, TreeEntry
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History
 from reconciler.ports.render import Builder
+from reconciler.shell.bugs import bug
 from reconciler.shell.building import BeingRendered, BuildQueue
 
 CACHE_BYTES_MAX = 32 * 1024 * 1024
@@ -36,9 +35,8 @@ _ERROR_WEIGHT = 1_000
 
 _LINK, _SUBMODULE = 0o120000, 0o160000
 
-_log = structlog.get_logger(__name__)
-
 Value = TypeVar("Value")
+Made = TypeVar("Made")
 _Objects = tuple[KubeObject, ...]
 _Build = Callable[[], _Objects]
 
@@ -140,7 +138,9 @@ class Renderer:
                     key=secret_key,
                 )
 
-            kept = self._rendered.make(rests_on, assembled)
+            # A bug is not kept: what it is met with may be memory that was short for a moment.
+            make = partial(self._rendered.make, rests_on, assembled)
+            kept = _guarded(_what(service, environment), make)()
         return kept.get()
 
     def _objects(
@@ -160,7 +160,9 @@ class Renderer:
             if waits:
                 kept = self._keep(key, build)
             else:
-                self.queue.put(service.name, key, partial(self._keep, key, _guarded(build)))
+                # Unkept, a bug would be met again as fast as a core can.
+                guarded = _guarded(_what(service, environment), build)
+                self.queue.put(service.name, key, partial(self._keep, key, guarded))
         if kept is None:
             raise BeingRendered(
                 f"service {service.name}", "it waits for a moment", "it is being rendered"
@@ -188,7 +190,7 @@ class Renderer:
             # The builder knows paths within the service alone.
             faults = error.faults if isinstance(error, Unrenderable) else (error,)
             raise Unrenderable(
-                f"service {service.name} in {environment}",
+                _what(service, environment),
                 [
                     InvalidInput(f"services/{service.name}/{f.object}", f.what, f.why, f.fix)
                     for f in faults
@@ -211,19 +213,20 @@ class Renderer:
             raise InvalidInput(path, error.what, error.why, error.fix) from error
 
 
-def _guarded(build: _Build) -> _Build:
-    """Makes a bug of ours an error like any other: unkept, it would be met again as fast as a core can."""
+def _what(service: Service, environment: EnvironmentName) -> str:
+    return f"service {service.name} in {environment}"
 
-    def guarded() -> _Objects:
+
+def _guarded(what: str, make: Callable[[], Made]) -> Callable[[], Made]:
+    """Makes a bug of ours an error like any other, which is that of one service and is tried again."""
+
+    def guarded() -> Made:
         try:
-            return build()
+            return make()
         except ReconcilerError:
             raise
         except Exception as error:
-            _log.exception("render-crashed")
-            raise TransientError(
-                "render", "it was ended", f"by a bug of ours: {type(error).__name__}", "report it"
-            ) from error
+            raise bug(what, error) from error
 
     return guarded
 

@@ -16,6 +16,7 @@ from reconciler.model.records import ApplyState, ServiceRecord, belongs_to
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.records import read_service_record
+from reconciler.shell.bugs import bug
 from reconciler.shell.executor.applying import CannotApply
 from reconciler.shell.executor.backlog import Backlog, Trouble
 from reconciler.shell.executor.cells import health_of
@@ -340,6 +341,9 @@ class ClusterExecutor:
             delivered = self._deliveries.carry_out(order, was, claimed, healthy_s=healthy_s)
         except (CannotApply, ReconcilerError) as error:
             self._failed(order, error)
+            return
+        except Exception as error:  # noqa: BLE001  # our bug must not stand before the orders of others
+            self._failed(order, bug(f"{order.key[0]} in {order.key[1]}", error))
             return
         self._backlog.done(order)
         if delivered.objects is not None:

@@ -12,6 +12,7 @@ from reconciler.model.facts import LiveState, MemberHealth
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeReader
+from reconciler.shell.bugs import bug
 from reconciler.shell.executor.cells import Examined, member_health
 from reconciler.shell.executor.foreign import fields_that_differ
 from reconciler.shell.executor.live import LOOKED_THROUGH, LiveObjects
@@ -78,28 +79,35 @@ def examine(
     api: KubeReader, examination: Examination, live: LiveObjects, *, now: datetime, now_s: float
 ) -> Examined:
     """Reads every object of a render from the server; any that cannot be read leaves it unknown."""
-
-    def answer(state: LiveState, health: MemberHealth | None = None) -> Examined:
-        return Examined(examination.revision, state, health or MemberHealth(), now_s)
-
     live.watch(LOOKED_THROUGH)
-    if not live.is_fresh(LOOKED_THROUGH):
-        return answer(LiveState.UNKNOWN)
-    found: list[tuple[KubeObject, KubeObject | None]] = []
-    for desired in examination.rendered.objects:
-        ref = ObjectRef.of(desired)
+    state, health = LiveState.UNKNOWN, MemberHealth()
+    if live.is_fresh(LOOKED_THROUGH):
         try:
-            served = api.kind(ref.api_version, ref.kind)
-            found.append((desired, api.get(ref) if served is not None else None))
+            state, health = _compared(api, examination.rendered.objects, live, now)
         except ReconcilerError as error:
-            return answer(LiveState.UNKNOWN, MemberHealth(reason="Unread", message=str(error)))
+            health = MemberHealth(reason="Unread", message=str(error))
+        except Exception as error:  # noqa: BLE001  # our bug must not stand before the orders of others
+            service, environment = examination.key
+            unread = bug(f"{service} in {environment}", error)
+            health = MemberHealth(reason="Unread", message=str(unread))
+    return Examined(examination.revision, state, health, now_s)
+
+
+def _compared(
+    api: KubeReader, objects: tuple[KubeObject, ...], live: LiveObjects, now: datetime
+) -> tuple[LiveState, MemberHealth]:
+    found: list[tuple[KubeObject, KubeObject | None]] = []
+    for desired in objects:
+        ref = ObjectRef.of(desired)
+        served = api.kind(ref.api_version, ref.kind)
+        found.append((desired, api.get(ref) if served is not None else None))
     there = [(desired, seen) for desired, seen in found if seen is not None]
     if not _own(there, found):
-        return answer(LiveState.ABSENT)
+        return LiveState.ABSENT, MemberHealth()
     if len(there) < len(found) or any(fields_that_differ(desired, seen) for desired, seen in there):
-        return answer(LiveState.DIFFERS)
+        return LiveState.DIFFERS, MemberHealth()
     healths = [assess(seen, live.family(seen)) for _, seen in there]
-    return answer(LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth()))
+    return LiveState.EQUAL, member_health(healths, now=now, former=MemberHealth())
 
 
 def _own(

@@ -14,6 +14,7 @@ from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
+from reconciler.shell.bugs import bug
 from reconciler.shell.executor.delivering import MESSAGE_MAX
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.known import KnownRecords
@@ -149,6 +150,9 @@ class Keeper:
                 again_s = do(key, record)
             except ReconcilerError as error:
                 self._failed(name, record, error)
+                return 0.0
+            except Exception as error:  # noqa: BLE001  # our bug must not end the work on others
+                self._failed(name, record, bug(f"{key[0]} in {key[1]}", error))
                 return 0.0
             self._refused.pop((name, key), None)
             if again_s is not None:

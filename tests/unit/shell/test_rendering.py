@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from reconciler.core.assembly import ASSEMBLY, Unrenderable
 from reconciler.core.identity import revision_of
@@ -322,6 +323,19 @@ def test_a_bug_in_a_build_is_an_error_that_is_kept_for_who_does_not_wait() -> No
     # Whoever waits meets the bug itself.
     with pytest.raises(ZeroDivisionError):
         world.render()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_bug_in_an_assembly_is_an_error_that_is_met_anew(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.render()
+    with monkeypatch.context() as patched, capture_logs():
+        patched.setattr("reconciler.shell.rendering.assemble", lambda *_, **__: 1 / 0)
+        with pytest.raises(TransientError, match=r"a bug of ours: ZeroDivisionError; report it"):
+            world.render(tag="2.0", waits=waits)
+    assert world.render(tag="2.0", waits=waits).objects
 
 
 def test_what_is_larger_than_the_cache_is_there_all_the_same_for_who_does_not_wait() -> None:

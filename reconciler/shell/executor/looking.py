@@ -12,6 +12,7 @@ from reconciler.model.names import RevisionId
 from reconciler.model.objects import KubeObject
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.clock import Clock
+from reconciler.shell.bugs import bug
 from reconciler.shell.executor.applying import Applied
 from reconciler.shell.executor.cells import CellState, Objects, look
 from reconciler.shell.executor.known import KnownRecords
@@ -26,6 +27,7 @@ from reconciler.shell.executor.unsticking import stuck_below
 
 STORED_DAMAGED = "StoredObjectsDamaged"
 STORED_UNREAD = "StoredObjectsUnread"
+LOOK_FAILED = "LookFailed"
 
 
 class Looks:
@@ -127,7 +129,10 @@ class Looks:
             dirty, self._dirty = self._dirty, set()
             due = {key for key in self._unread if self._retries.due_s(key) <= now_s}
         for key in sorted(dirty | due):
-            self._look(key)
+            try:
+                self._look(key)
+            except Exception as error:  # noqa: BLE001  # our bug must not keep the others from being looked at
+                self._failed(key, LOOK_FAILED, bug(f"{key[0]} in {key[1]}", error))
         _, retry_s = self._retries.first_due(self._unread)
         with self.lock:
             if self._dirty:
@@ -197,6 +202,7 @@ class Looks:
         if not self._live.is_fresh(objects.kinds):
             with self.lock:
                 self._waiting.add(key)
+                self._unread.discard(key)
             return
         was = state.seen.health if state.seen is not None else MemberHealth()
         seen = look(
@@ -205,12 +211,14 @@ class Looks:
         now_s = self._clock.monotonic_s()
         with self.lock:
             self._waiting.discard(key)
+            self._unread.discard(key)
             if seen.health.status is HealthStatus.CURRENT:
                 state.soak.healthy(now_s)
             else:
                 state.soak.stop(now_s)
             changed = seen != state.seen or not state.is_fresh
-            state.seen, state.is_fresh = seen, True
+            state.seen, state.is_fresh, state.trouble = seen, True, None
+        self._retries.worked(key)
         self._sort(key, record, state, objects)
         if changed:
             self._teller.of_health(record, was, seen.health)
@@ -234,14 +242,12 @@ class Looks:
             return state.objects
         try:
             stored = self._read(key, record.revision.id)
+        except InvalidInput as error:
+            self._failed(key, STORED_DAMAGED, error)
+            self.unstored.add(key)
+            return None
         except ReconcilerError as error:
-            self._unread.add(key)
-            self._retries.failed(key, error, self._clock.monotonic_s())
-            is_damaged = isinstance(error, InvalidInput)
-            reason = STORED_DAMAGED if is_damaged else STORED_UNREAD
-            self._in_trouble(key, state, MemberHealth(reason=reason, message=str(error)))
-            if is_damaged:
-                self.unstored.add(key)
+            self._failed(key, STORED_UNREAD, error)
             return None
         with self.lock:
             state.objects = Objects(record.revision.id, stored)
@@ -259,9 +265,15 @@ class Looks:
             raise InvalidInput(why, what, "somebody deleted them", "they are delivered again")
         return stored.objects
 
-    def _in_trouble(self, key: CellKey, state: CellState, trouble: MemberHealth) -> None:
+    def _failed(self, key: CellKey, reason: str, error: ReconcilerError) -> None:
+        """What cannot be looked at is not known, says why, and is looked at again before long."""
+        state, now_s = self.state(key), self._clock.monotonic_s()
+        trouble = MemberHealth(reason=reason, message=str(error))
+        self._retries.failed(key, error, now_s)
         with self.lock:
-            is_news = state.trouble != trouble
-            state.trouble = trouble
+            self._unread.add(key)
+            is_news = state.is_fresh or state.trouble != trouble
+            state.soak.stop(now_s)
+            state.seen, state.is_fresh, state.trouble = None, False, trouble
         if is_news:
             self._on_change(key)

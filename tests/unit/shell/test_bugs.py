@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from reconciler.model.facts import LiveState
+from reconciler.model.health import HealthStatus
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.policy import DriftMode
 from reconciler.shell.executor.live import LiveObjects
@@ -68,6 +69,30 @@ def test_the_order_of_one_cell_is_put_off_and_those_of_others_are_carried_out(
     assert [one["exc_info"] for one in told if one["event"] == "bug-met"], "with its traceback"
     work.mend()
     assert work.until(lambda: work.member().is_on(revision("1").id), 60)
+
+
+def test_a_cell_that_cannot_be_looked_at_is_unknown_and_others_are_looked_at(
+    work: AtWork, monkeypatch: pytest.MonkeyPatch, told: list[EventDict]
+) -> None:
+    work.delivered("1", workload())
+    work.delivered("1", other_workload(), key=OTHER)
+    work.pass_(20)
+    assert work.member().known and work.member().health.status is HealthStatus.CURRENT
+    with monkeypatch.context() as patched:
+        meets_a_bug(work, patched)
+        at_s = work.member().healthy_s
+        work.edit(other_workload(), spec={**other_workload()["spec"], "replicas": 9})
+        work.told.clear()
+        work.pass_(60)
+        assert work.member(OTHER).drift == 1 and OTHER in work.told
+        found = work.member()
+        assert not found.known and found.healthy_s == at_s, "nobody has looked"
+        assert found.health.status is HealthStatus.UNKNOWN
+        assert "a bug of ours: ZeroDivisionError" in found.health.message
+        assert 4 < len([one for one in told if one["event"] == "bug-met"]) < 12, "ever later"
+    work.told.clear()
+    assert work.until(lambda: work.member().known, 31), "and it is tried again"
+    assert work.member().health.status is HealthStatus.CURRENT and KEY in work.told
 
 
 def test_a_comparison_that_meets_a_bug_says_so_and_stands_before_no_order(

@@ -106,6 +106,11 @@ class CellState:
         """How many fields differ; an object that is gone counts as one."""
         return sum(max(1, len(d.fields)) for d in self.drifted)
 
+    def clear(self) -> None:
+        """Forgets what was applied and seen: from here on it proves nothing."""
+        self.objects, self.seen, self.is_fresh, self.trouble = None, None, False, None
+        self.soak = Soak()
+
     def waiting_s(self, revision: RevisionId, now_s: float) -> float:
         """Returns the seconds since a revision was asked for; what was asked for before says nothing of it."""
         return now_s - self.asked_s if self.asked_for == revision else 0.0

@@ -150,8 +150,7 @@ class Looks:
         state = self.state(key)
         with self.lock:
             state.asked_for, state.asked_s = record.revision.id, since_s
-            state.objects, state.seen, state.is_fresh, state.trouble = None, None, False, None
-            state.soak = Soak()
+            state.clear()
         self._forget(key)
 
     def applied(
@@ -193,6 +192,11 @@ class Looks:
     def _look(self, key: CellKey) -> None:
         record, state = self._records.get(key), self.state(key)
         if record is None or not is_applied(record):
+            with self.lock:
+                if record is None or not state.speaks_of(record.revision.id):
+                    # Another coordinator has begun something else: part of what was seen may be gone since.
+                    state.clear()
+                state.soak.stop(self._clock.monotonic_s())
             self._forget(key)
             return
         objects = self._loaded(key, record, state)

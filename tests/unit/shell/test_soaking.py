@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from reconciler.errors import Unreachable
 from reconciler.model.names import RenderDigest
+from reconciler.model.objects import ObjectRef
+from reconciler.ports.kube import Propagation
 from reconciler.schema.records import service_record_object, service_record_status
+from reconciler.shell.executor.records import current
 from reconciler.shell.executor.soaking import Soak
 from tests.fakes.at_work import KEY, NAMESPACE, AtWork, config_map, workload
 from tests.fakes.records import revision
+
+RECORD = ObjectRef("reconciler.dev/v1alpha1", "ServiceRecord", NAMESPACE, f"{KEY[0]}.{KEY[1]}")
 
 
 @pytest.fixture
 def work() -> AtWork:
     return AtWork()
+
+
+def by_another(work: AtWork, subresource: str | None, **changes: Any) -> None:
+    """Writes the record as the daemon that leads does: what is asked for, or then what came of it."""
+    found = work.record()
+    assert found is not None
+    given = replace(found, **changes)
+    if subresource is not None:
+        given = current(given)
+    obj = service_record_object(given, namespace=NAMESPACE)
+    work.kube.replace({**obj, "status": service_record_status(given)}, subresource=subresource)
 
 
 def test_time_on_another_revision_is_no_time_of_the_one_before(work: AtWork) -> None:
@@ -40,22 +57,52 @@ def test_time_on_what_another_daemon_replaced_is_no_time_of_what_it_applied(work
     order = work.deliver("3", workload())
     work.executor.forget(order.key)
     assert order.rendered is not None
-    record = work.record()
-    assert record is not None
     two, digest = revision("2"), RenderDigest(order.rendered.digest)
-    given = replace(record, revision=two, applied=two.id, render_digest=digest)
     work.refuse(Unreachable("x", "y", "z"), ["get"], "Secret")
-    for subresource in (None, "status"):
-        found = work.record()
-        assert found is not None
-        obj = service_record_object(replace(given, version=found.version), namespace=NAMESPACE)
-        status = replace(given, observed_generation=found.generation)
-        obj = {**obj, "status": service_record_status(status)}
-        work.kube.replace(obj, subresource=subresource)
+    by_another(work, None, revision=two)
+    by_another(work, "status", applied=two.id, render_digest=digest)
     work.pass_(5)
     work.mend()
     work.delivered("3", workload())
     assert work.member().healthy_s < 1
+
+
+def test_time_on_what_another_daemon_began_is_no_time_of_what_it_went_back_to(work: AtWork) -> None:
+    """It has applied half of the next one, and then all of the former again."""
+    one = work.delivered("1", config_map(x="1"))
+    assert work.until(lambda: work.member().healthy_s > 5)
+    by_another(work, None, revision=revision("2"))
+    work.pass_(20)
+    by_another(work, None, revision=one)
+    work.pass_(1)
+    by_another(work, "status")
+    assert work.until(lambda: work.member().known and work.member().is_on(one.id), 10)
+    assert work.member().healthy_s < 1
+
+
+def test_a_record_that_was_lost_takes_the_time_with_it(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"))
+    assert work.until(lambda: work.member().healthy_s > 5)
+    record = work.record()
+    work.kube.delete(RECORD, uid="", resource_version="", propagation=Propagation.BACKGROUND)
+    work.pass_(20)
+    assert record is not None
+    work.kube.create(service_record_object(replace(record, version=""), namespace=NAMESPACE))
+    by_another(work, "status", state=record.state, applied=record.applied)
+    assert work.until(lambda: work.member().is_on(revision("1").id), 10)
+    assert work.member().healthy_s < 1
+
+
+def test_another_word_on_what_is_there_only_halts_its_time(work: AtWork) -> None:
+    work.delivered("1", config_map(x="1"))
+    assert work.until(lambda: work.member().healthy_s > 5)
+    by_another(work, None, proven=True)
+    work.pass_(20)
+    halted_s = work.member().healthy_s
+    assert 5 < halted_s < 7
+    by_another(work, "status")
+    work.pass_(10)
+    assert halted_s + 8 < work.member().healthy_s <= halted_s + 10
 
 
 def test_what_is_written_begins_its_soak_anew_though_it_renders_to_the_same(work: AtWork) -> None:

@@ -6,8 +6,9 @@ from reconciler.core import gates, rolling
 from reconciler.core.holding import hold
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, Adopt, Examine
+from reconciler.model.actions import Action, Adopt, Examine, Hold
 from reconciler.model.facts import LiveState, Member
+from reconciler.model.fleet import Mode
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
@@ -57,13 +58,16 @@ def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]
 
 
 def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
-    """Compares first, and again for as long as the answer holds anything up: people edit by hand."""
+    """Compares first, again for as long as the answer holds anything up, and again before it is acted on.
+
+    People edit by hand, and an answer may have waited long for a gate, the lease or `mode: enforce`.
+    """
     members = view.cell.members
     unknown = [m for m in members if m.live is LiveState.UNKNOWN]
     if unknown:
         return _examinations(view, wanted, unknown)
     if all(m.live is LiveState.ABSENT for m in members):
-        return _admit(view, wanted)
+        return _if_still_so(view, wanted, _admit(view, wanted))
     differing = [m for m in members if m.live is LiveState.DIFFERS]
     if differing:
         if view.cell.ask.adopt_overwrite:
@@ -86,7 +90,16 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
         message = f"what is live on {ill[0].cluster} equals the pin but is not healthy: {what}"
         held = hold(view, Reason.ADOPTION_PENDING, message, due_in_s=_again_in_s(ill))
         return (*_examinations(view, wanted, ill), held)
-    return (_adopt(view, wanted, "what is live equals the pin"),)
+    return _if_still_so(view, wanted, (_adopt(view, wanted, "what is live equals the pin"),))
+
+
+def _if_still_so(view: CellView, wanted: Revision, moves: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Whoever does nothing says what it would do by what was compared once: that is not worth a read each time."""
+    acts = view.fleet.keeps_time and view.facts.mode is Mode.ENFORCE
+    if not acts or any(isinstance(move, Hold) for move in moves):
+        return moves
+    old = [m for m in view.cell.members if m.live_for_s <= 0.0]
+    return _examinations(view, wanted, old) or moves
 
 
 def _examinations(view: CellView, wanted: Revision, members: list[Member]) -> tuple[Examine, ...]:

@@ -128,6 +128,7 @@ class Toy:
             health=health,
             healthy_s=self.healthy_s.get(name, 0.0),
             live=live,
+            live_for_s=9.0,
         )
 
     def settle(self) -> tuple[Action, ...]:

@@ -183,6 +183,7 @@ def members(draw: st.DrawFn, of: Cell, cluster: Any) -> Member:
         healthy_s=draw(st.sampled_from([0.0, 100_000.0])),
         waiting_s=draw(st.sampled_from([0.0, 10_000.0])),
         live=draw(st.sampled_from(LiveState)),
+        live_for_s=draw(st.sampled_from([9.0, 9.0, 0.0])),
         order=draw(st.none() | st.none() | orders),
         suspended=None if draw(flags) else SUSPENDED,
     )

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.plan import plan_service
 from reconciler.core.renders import applied_everywhere
 from reconciler.model.actions import Admit, Adopt, Examine, Hold
 from reconciler.model.facts import Ask, Cell, FleetSummary, LiveState
+from reconciler.model.fleet import Mode
 from reconciler.model.names import RenderDigest
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
@@ -22,16 +24,19 @@ from tests.fakes.facts import (
     UNREAD,
     V1,
     V2,
+    WEB,
     ask,
     cell,
+    in_line,
     planned,
     record,
     said,
 )
 
 DEV_HAS_1 = cell(DEV, record(DEV))
-NOWHERE: dict[str, Any] = {"live": LiveState.ABSENT}
-SAME: dict[str, Any] = {"live": LiveState.EQUAL}
+NOWHERE: dict[str, Any] = {"live": LiveState.ABSENT, "live_for_s": 9.0}
+SAME: dict[str, Any] = {"live": LiveState.EQUAL, "live_for_s": 9.0}
+OLD = {"live_for_s": 0.0}
 OTHER: dict[str, Any] = {"live": LiveState.DIFFERS}
 
 
@@ -152,6 +157,33 @@ def test_what_holds_an_adoption_says_when_it_is_compared_again(
     *_, hold = planned(DEV_HAS_1, here, fleet=FleetSummary(**fleet))
     assert isinstance(hold, Hold)
     assert hold.due_in_s == due_in_s
+
+
+@pytest.mark.parametrize("found", [NOWHERE, SAME], ids=["nothing", "the same"])
+def test_what_was_compared_too_long_ago_is_compared_again_before_it_is_acted_on(
+    found: dict[str, Any],
+) -> None:
+    """It waited for the lease, or for `mode: enforce`; somebody may have made or changed it since."""
+    given = new({**everywhere(**found), "prod-2": found | OLD})
+    (again,) = planned(DEV_HAS_1, given)
+    assert isinstance(again, Examine) and again.cluster == "prod-2"
+
+
+def test_what_waits_for_its_gates_is_compared_again_only_once_they_are_open() -> None:
+    given = new(everywhere(**(NOWHERE | OLD)), ask(V2, PROD))
+    assert said(planned(DEV_HAS_1, given)) == ["Hold WaitingForProof"]
+
+
+@pytest.mark.parametrize(
+    ("fleet", "mode"),
+    [({"keeps_time": False}, Mode.ENFORCE), ({}, Mode.OBSERVE)],
+    ids=["a command", "observed"],
+)
+def test_who_does_nothing_says_what_it_would_by_what_was_compared_once(
+    fleet: dict[str, Any], mode: Mode
+) -> None:
+    facts = replace(in_line(WEB, (new(everywhere(**(SAME | OLD))),)), mode=mode)
+    assert said(plan_service(facts, FleetSummary(**fleet), NOW)) == ["Adopt Adopted"]
 
 
 def test_a_first_install_waits_for_the_environments_before() -> None:

@@ -22,6 +22,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
+from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import CellKey, Leadership
 from reconciler.shell.gathering import Gatherer
 
@@ -223,11 +224,31 @@ class Coordinator:
             self._sweep_due_s = float("-inf")
 
     def _turn(self, service: ServiceName) -> None:
+        """Takes a service's turn; a bug of ours that this meets holds that service, and no other."""
+        try:
+            self._take_turn(service)
+        except ReconcilerError as error:
+            self._hold(service, error)
+        except Exception as error:  # noqa: BLE001  # see above
+            self._hold(service, bug(f"service {service}", error))
+
+    def _hold(self, service: ServiceName, error: ReconcilerError) -> None:
+        """Holds a whole service, which a person must hear of; it is planned again with all others."""
+        facts, why, page = self._gather.facts[service], str(error), self._leadership().leads
+        holds = (
+            Hold(service, cell.environment, Reason.ACTION_FAILED, why, page=page)
+            for cell in facts.cells
+        )
+        self._planned[service] = planned = Planned(facts, tuple(holds), self._clock.now())
+        self._carry_out(planned)
+        self._note_due(service)
+
+    def _take_turn(self, service: ServiceName) -> None:
         """Plans a service and acts, again as long as that changes its records."""
         changed, before = False, self._planned.get(service)
         for _ in range(TURNS_AT_ONCE_MAX):
             self._note_halt()
-            facts = self._gather.facts[service]
+            facts = self._gather.seen(service)
             actions = plan_service(facts, self._summary, self._clock.now())
             planned = Planned(facts, actions, self._clock.now())
             self._planned[service] = planned

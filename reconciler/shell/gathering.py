@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
@@ -14,6 +15,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
 from reconciler.shell.asking import Asker
+from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import CellKey
 
 
@@ -92,6 +94,7 @@ class Gatherer:
         self._executors = executors
         self._asker: Asker | None = None
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
 
     def use(self, asker: Asker | None) -> None:
@@ -106,12 +109,23 @@ class Gatherer:
         asked = set(self._asker.services()) if self._asker is not None else set()
         return recorded | seen | asked
 
+    def seen(self, service: ServiceName) -> ServiceFacts:
+        """Returns what was gathered of a service last.
+
+        Raises:
+            TransientError: That met a bug of ours: what `facts` says of it is that it is not known.
+        """
+        error = self._unseen.get(service)
+        if error is not None:
+            raise error.with_traceback(None)
+        return self.facts[service]
+
     def gather(self, services: Iterable[ServiceName]) -> None:
         """Sees some services anew, and last what they depend on, whatever the order."""
         recorded: dict[ServiceName, set[EnvironmentName]] = {}
         for service, environment in self._records.cells():
             recorded.setdefault(service, set()).add(environment)
-        seen = {name: self._seen(name, recorded.get(name, set())) for name in services}
+        seen = {name: self._try(name, recorded.get(name, set())) for name in services}
         self.facts.update(seen)
         self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
 
@@ -119,6 +133,40 @@ class Gatherer:
         """Returns the services that depend on one, as HEAD says."""
         declared = self._asker.snapshot.services.values() if self._asker is not None else ()
         return {service.name for service in declared if of in service.depends_on}
+
+    def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
+        """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""
+        try:
+            facts = self._seen(service, recorded)
+        except Exception as error:  # noqa: BLE001  # see above
+            self._unseen[service] = bug(f"service {service}", error)
+            return self._unknown(service, recorded)
+        self._unseen.pop(service, None)
+        return facts
+
+    def _unknown(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
+        """Returns what is left of a service: its rejections, which the fuses count, and nothing to rely upon."""
+        former = self.facts.get(service) or self._blank(service, recorded)
+        cells = tuple(
+            replace(
+                cell,
+                record_known=False,
+                members=tuple(replace(member, synced=False) for member in cell.members),
+            )
+            for cell in former.cells
+        )
+        return replace(former, cells=cells)
+
+    def _blank(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
+        """Returns a service of which nothing was seen yet, wherever Git or the home names it."""
+        pins = self._asker.snapshot.pins if self._asker is not None else ()
+        names = sorted(recorded | {environment for environment, name in pins if name == service})
+        ask = Ask(None, None, None, reason=Reason.ACTION_FAILED, message="it was not seen yet")
+        cells = tuple(
+            Cell(name, ask, self._records.get((service, name)), record_known=False, members=())
+            for name in names
+        )
+        return ServiceFacts(service, self._daemon_mode(), Path.line(names), cells)
 
     def _seen(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         executors = self._executors().values()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from reconciler.core.phase import Phase, phase_of
+from reconciler.core.plan import plan_service
 from reconciler.core.reporting import status
-from reconciler.errors import Denied, ReconcilerError, Unreachable
+from reconciler.errors import Denied, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import Action, Admit, Deliver, Hold
+from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, View
 from reconciler.shell.asking import Asker
-from reconciler.shell.coordinator import AGAIN_S, Coordinator
+from reconciler.shell.coordinator import AGAIN_S, SWEEP_S, Coordinator
 from reconciler.shell.executor.orders import Claim, Leadership
 from reconciler.shell.runner import VirtualClock
 from tests.fakes.facts import (
@@ -40,6 +44,9 @@ from tests.fakes.facts import (
 
 DEADLINE_S = 10.0
 
+LAST = ServiceName("worker")
+"""Has its turn after the other service."""
+
 CELLS = (
     cell(DEV, record(DEV, V2), ask(V3)),
     cell(STAGING, record(STAGING, V2)),
@@ -57,6 +64,7 @@ class Gathered:
 
     def __init__(self, mode: Mode) -> None:
         self.facts = {WEB: replace(in_line(WEB, CELLS), mode=mode)}
+        self.unseen: set[ServiceName] = set()
 
     def use(self, asker: Asker | None) -> None:
         del asker
@@ -66,6 +74,11 @@ class Gathered:
 
     def gather(self, services: Iterable[ServiceName]) -> None:
         del services
+
+    def seen(self, service: ServiceName) -> ServiceFacts:
+        if service in self.unseen:
+            raise TransientError(f"service {service}", "it cannot be gathered", "a bug of ours")
+        return self.facts[service]
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
         del of
@@ -96,6 +109,7 @@ class Turning:
         self.clock = VirtualClock()
         self.acted: list[Action] = []
         self.views: list[View] = []
+        self.gathered = Gathered(mode)
         self._answers_in_s = answers_in_s
         self.refuses = refuses
         self.leads_for_s = DEADLINE_S
@@ -105,7 +119,7 @@ class Turning:
             head=Head,
             asker=lambda head: None,
             records=Saved(is_saved),
-            gather=Gathered(mode),  # type: ignore[arg-type]
+            gather=self.gathered,  # type: ignore[arg-type]
             leadership=self._leadership,
             fuses=lambda: (100, 100),
             act=self._act,
@@ -258,3 +272,37 @@ def test_what_the_home_has_not_taken_is_not_left_until_something_else_happens(
 ) -> None:
     turning = Turning(answers_in_s=0.0, is_saved=is_saved)
     assert (turning.coordinator.step() <= AGAIN_S) == (not is_saved)
+
+
+@pytest.mark.parametrize("met_in", ["gathering", "planning"])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_bug_met_at_one_service_holds_and_tells_it_and_the_others_move(
+    met_in: str, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turning = Turning(answers_in_s=0.0, mode=mode)
+    turning.gathered.facts[LAST] = replace(in_line(LAST, CELLS), mode=mode)
+
+    def plan(facts: ServiceFacts, *rest: Any) -> tuple[Action, ...]:
+        if facts.service == WEB:
+            raise ZeroDivisionError("division by zero")
+        return plan_service(facts, *rest)
+
+    with monkeypatch.context() as patched, capture_logs():
+        if met_in == "gathering":
+            turning.gathered.unseen.add(WEB)
+        else:
+            patched.setattr("reconciler.shell.coordinator.plan_service", plan)
+        turning.coordinator.step()
+    assert {a.service for a in turning.acted if not isinstance(a, Hold)} == {LAST}
+    found = [a for a in turning.acted if isinstance(a, Hold) and a.service == WEB]
+    assert {(a.environment, a.reason, a.page) for a in found} == {
+        (name, Reason.ACTION_FAILED, True) for name in (DEV, STAGING, PROD)
+    }
+    assert turning.views[-1].services[WEB].actions == tuple(found)
+    assert "a bug of ours" in found[0].message
+    turning.gathered.unseen.clear()
+    turning.clock.advance(SWEEP_S)
+    turning.coordinator.step()
+    assert not {
+        h.reason for h in turning.views[-1].services[WEB].of(DEV) if isinstance(h, Hold)
+    } & {Reason.ACTION_FAILED}

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from reconciler.errors import TransientError
 from reconciler.model.env_repo import Service, SourceKind
 from reconciler.model.facts import Ask, Member, Suspension
 from reconciler.model.fleet import Allowed, Cluster, ClusterState, Environment, Fleet, Mode
@@ -104,6 +106,7 @@ class Executor:
 class Snapshot:
     services: dict[ServiceName, Service]
     fleet: Fleet = FLEET
+    pins: dict[tuple[EnvironmentName, ServiceName], Any] = field(default_factory=dict)
 
 
 class Asker:
@@ -174,6 +177,11 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def depending() -> World:
+    return World(Asker(api=("web",)))
 
 
 def test_a_pin_is_resolved_once_while_nothing_that_it_rests_on_changes(world: World) -> None:
@@ -282,12 +290,49 @@ def test_what_was_proven_there_long_ago_leaves_nothing_over(world: World) -> Non
     assert world.cell(DEV).orphans == ()
 
 
+# What meets a bug of ours.
+
+
+def meets_a_bug(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: ServiceName, *rest: Any) -> Path:
+        if name == WEB:
+            raise ZeroDivisionError("division by zero")
+        return Path.line((DEV, STAGING, PROD))
+
+    monkeypatch.setattr(world.asker, "path", fail)
+
+
+def test_a_bug_met_at_one_service_leaves_it_unknown_and_no_other(
+    depending: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    depending.memory.records[(WEB, DEV)] = record(DEV, V2, proofs=(proof(V1),))
+    assert depending.cell(DEV, API).depends == ((WEB, True),)
+    with monkeypatch.context() as patched, capture_logs():
+        meets_a_bug(depending, patched)
+        assert depending.cell(DEV, API).depends == ((WEB, None),), (
+            "no answer, and not the former one"
+        )
+        left = depending.cell(DEV)
+        assert left.record is not None and not left.record_known, "fuses count its rejections still"
+        assert [m.known for m in left.members] == [False]
+        with pytest.raises(TransientError, match="a bug of ours: ZeroDivisionError"):
+            depending.gatherer.seen(WEB)
+    assert depending.cell(DEV, API).depends == ((WEB, True),)
+    assert depending.gatherer.seen(WEB) == depending.gatherer.facts[WEB]
+
+
+def test_a_bug_met_at_the_first_look_leaves_the_environments_that_are_known_to_be_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.memory.records[(WEB, DEV)] = record(DEV)
+    world.asker.snapshot.pins[(PROD, WEB)] = None
+    meets_a_bug(world, monkeypatch)
+    with capture_logs():
+        assert not world.cell(DEV).record_known
+        assert not world.cell(PROD).record_known
+
+
 # What a service depends on.
-
-
-@pytest.fixture
-def depending() -> World:
-    return World(Asker(api=("web",)))
 
 
 def test_a_dependency_is_met_by_its_release_whatever_its_values(depending: World) -> None:

@@ -75,7 +75,7 @@ class Examined:
 
 @dataclass(slots=True)
 class CellState:
-    """One cell, as last looked at; only the executor's own task changes it, under its lock.
+    """One cell, as last looked at; only `Looks` changes it, under its lock.
 
     Attributes:
         objects: What is applied, as far as this process knows; None while that is being changed.

@@ -244,7 +244,7 @@ class ClusterExecutor:
     def _note_record(self, event: WatchEvent) -> None:
         key = self._records.note(event)
         if key is not None:
-            self._looks.note_asked(key, self._records.get(key))
+            self._looks.note_asked(key)
             self._looks.touch(key)
             self._on_change(key)
             self._wake()
@@ -303,9 +303,7 @@ class ClusterExecutor:
             now=self._clock.now(),
             now_s=self._clock.monotonic_s(),
         )
-        state = self._looks.state(examination.key)
-        with self._looks.lock:
-            state.examined = found
+        self._looks.examined(examination.key, found)
         self._examinations.note(found, examination.key)
         self._on_change(examination.key)
         return True

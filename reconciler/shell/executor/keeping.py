@@ -97,7 +97,7 @@ class Keeper:
         self._has_order = has_order
         self._on_change = on_change
         self._teller = teller
-        self._repairs = Repairs(api, live, clock=clock, teller=teller)
+        self._repairs = Repairs(api, live, clock=clock, teller=teller, settled=looks.settled)
         self._prunes = Prunes(
             api, live, stored, inventories, clock=clock, may_go_on=lambda: rights.leadership().leads
         )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.facts import MemberHealth
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import RevisionId
-from reconciler.model.objects import KubeObject
+from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.applying import Applied
-from reconciler.shell.executor.cells import CellState, Objects, look
+from reconciler.shell.executor.cells import CellState, Examined, Objects, look
 from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import Kind, LiveObjects
 from reconciler.shell.executor.orders import CellKey
@@ -33,8 +34,8 @@ LOOK_FAILED = "LookFailed"
 class Looks:
     """The cells of one cluster as last looked at.
 
-    `touch`, `is_fresh_again` and reads under `lock` are for any thread; all else is for the
-    executor's own task.
+    What stands first, and reads under `lock`, are for any thread; all else is for the executor's own
+    task. Nobody else changes what is known of a cell.
 
     Args:
         live: What is live.
@@ -97,11 +98,13 @@ class Looks:
         with self.lock:
             return self._cells.setdefault(key, CellState())
 
-    def note_asked(self, key: CellKey, record: ServiceRecord | None) -> None:
+    def note_asked(self, key: CellKey) -> None:
         """Takes what a cell is asked for, by whichever coordinator or process: that begins to be waited for."""
         state = self.state(key)
-        asked_for = record.revision.id if record is not None else None
         with self.lock:
+            # Read in here: what was read before may be older than what the executor has just begun.
+            record = self._records.get(key)
+            asked_for = record.revision.id if record is not None else None
             if state.asked_for != asked_for:
                 state.asked_for, state.asked_s = asked_for, self._clock.monotonic_s()
 
@@ -168,6 +171,21 @@ class Looks:
             state.soak = Soak(record.healthy_s)
             state.seen, state.is_fresh, state.trouble = None, False, None
         self._forget(key)
+
+    def settled(self, key: CellKey, ref: ObjectRef, version: str) -> None:
+        """Takes from the server that an object of some resourceVersion does not differ after all."""
+        state = self.state(key)
+        with self.lock:
+            state.drift_settled[ref] = version
+            if state.seen is not None:
+                left = tuple(one for one in state.seen.drift if one.ref != ref)
+                state.seen = replace(state.seen, drift=left)
+
+    def examined(self, key: CellKey, found: Examined) -> None:
+        """Takes what a comparison before an adoption has found."""
+        state = self.state(key)
+        with self.lock:
+            state.examined = found
 
     def _forget(self, key: CellKey) -> None:
         for known in (self.drifting, self.stuck, self.unstored, self._unread, self._waiting):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from reconciler.core.handing_over import keeping_replicas
 from reconciler.core.suspending import suspended
@@ -17,6 +16,7 @@ from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import CannotApply, apply_one
 from reconciler.shell.executor.cells import CellState, Drifted
 from reconciler.shell.executor.live import LiveObjects
+from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.executor.telling import Teller
 
 CORRECTIONS_MAX, CORRECTIONS_WINDOW_S = 5, 60.0
@@ -35,13 +35,23 @@ class Repairs:
         live: What is live there.
         clock: Time.
         teller: Tells once of each difference, and of each correction.
+        settled: Told of each object of some resourceVersion of which the server says that it does not differ.
     """
 
-    def __init__(self, api: KubeApi, live: LiveObjects, *, clock: Clock, teller: Teller) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        live: LiveObjects,
+        *,
+        clock: Clock,
+        teller: Teller,
+        settled: Callable[[CellKey, ObjectRef, str], None],
+    ) -> None:
         self._api = api
         self._live = live
         self._clock = clock
         self._teller = teller
+        self._settled = settled
         self._told: dict[ObjectRef, Drifted] = {}
         self._corrected_s: dict[ObjectRef, list[float]] = {}
 
@@ -77,7 +87,7 @@ class Repairs:
         for drifted in state.seen.drift if state.seen is not None else ():
             seen = self._live.get(drifted.ref)
             desired = state.objects.get(drifted.ref) if state.objects is not None else None
-            if desired is None or not self._is_told(desired, seen, drifted, record, state, may_ask):
+            if desired is None or not self._is_told(desired, seen, drifted, record, may_ask):
                 continue
             if not correct or suspended(seen, self._clock.now()):
                 continue
@@ -102,20 +112,20 @@ class Repairs:
         seen: KubeObject | None,
         drifted: Drifted,
         record: ServiceRecord,
-        state: CellState,
         may_ask: bool,  # noqa: FBT001  # one of the words of `step`
     ) -> bool:
         """Tells a difference once; returns False where the server says that there is none."""
         # A status that moves on makes a new version of the object, and no new difference.
         if self._told.get(drifted.ref) == drifted:
             return True
-        if seen is not None and may_ask and self._is_none(desired, seen, state):
+        key = (record.service, record.environment)
+        if seen is not None and may_ask and self._is_none(desired, seen, key):
             return False
         self._tell(EventKind.DRIFT_SEEN, record, drifted)
         self._told[drifted.ref] = drifted
         return True
 
-    def _is_none(self, desired: KubeObject, seen: KubeObject, state: CellState) -> bool:
+    def _is_none(self, desired: KubeObject, seen: KubeObject, key: CellKey) -> bool:
         """Asks the server what an apply would change: defaults we do not know are no drift."""
         try:
             would_be = self._api.apply(keeping_replicas(desired, seen), force=True, dry_run=True)
@@ -123,11 +133,7 @@ class Repairs:
             return False
         if _content(would_be) != _content(seen):
             return False
-        ref = ObjectRef.of(desired)
-        state.drift_settled[ref] = str(seen["metadata"].get("resourceVersion", ""))
-        if state.seen is not None:
-            left = tuple(d for d in state.seen.drift if d.ref != ref)
-            state.seen = replace(state.seen, drift=left)
+        self._settled(key, ObjectRef.of(desired), str(seen["metadata"].get("resourceVersion", "")))
         return True
 
     def _is_fight(self, ref: ObjectRef) -> bool:

@@ -147,7 +147,10 @@ class Member:
         return is_first and self.is_held_by_others
 
     def waited_s(self, revision: RevisionId) -> float | None:
-        """Returns the seconds since a revision was asked for here, by its record or an order; None: it was not."""
+        """Returns the seconds since a revision was asked for here, by its record or an order; None: it was not.
+
+        However often it is ordered: only once it was applied whole does another delivery of it begin anew.
+        """
         times = []
         if self.order is not None and self.order.revision == revision:
             times.append(self.order.waiting_s)

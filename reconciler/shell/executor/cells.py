@@ -83,6 +83,7 @@ class CellState:
         soak: How long that was seen healthy.
         asked_for: The revision that the record asks for; None before one was seen.
         asked_s: Monotonic time since which it does, as this process saw it.
+        is_met: Whether it was applied whole since; what is then begun once more is asked for anew.
         drift_settled: Objects whose difference the server itself called none, by resourceVersion.
     """
 
@@ -93,6 +94,7 @@ class CellState:
     drift_settled: dict[ObjectRef, str] = field(default_factory=dict)
     asked_for: RevisionId | None = None
     asked_s: float = 0.0
+    is_met: bool = False
     examined: Examined | None = None
     trouble: MemberHealth | None = None
 
@@ -105,6 +107,10 @@ class CellState:
     def drift(self) -> int:
         """How many fields differ; an object that is gone counts as one."""
         return sum(max(1, len(d.fields)) for d in self.drifted)
+
+    def ask(self, revision: RevisionId | None, since_s: float) -> None:
+        """Begins to wait for a revision."""
+        self.asked_for, self.asked_s, self.is_met = revision, since_s, False
 
     def clear(self) -> None:
         """Forgets what was applied and seen: from here on it proves nothing."""

@@ -106,7 +106,7 @@ class Looks:
             record = self._records.get(key)
             asked_for = record.revision.id if record is not None else None
             if state.asked_for != asked_for:
-                state.asked_for, state.asked_s = asked_for, self._clock.monotonic_s()
+                state.ask(asked_for, self._clock.monotonic_s())
 
     def is_fresh(self, key: CellKey) -> bool:
         """Whether a cell has been looked at, and nothing that it rests on has grown old."""
@@ -147,12 +147,14 @@ class Looks:
 
         Args:
             record: It was claimed, and nothing was applied yet.
-            since_s: Monotonic time since which that is waited for.
+            since_s: Monotonic time since which its order is waited for. What was begun before, and never
+                applied since, is waited for since then: each return of a cluster brings a new order.
         """
         key = (record.service, record.environment)
         state = self.state(key)
         with self.lock:
-            state.asked_for, state.asked_s = record.revision.id, since_s
+            if state.asked_for != record.revision.id or state.is_met:
+                state.ask(record.revision.id, since_s)
             state.clear()
         self._forget(key)
 
@@ -217,6 +219,8 @@ class Looks:
                 state.soak.stop(self._clock.monotonic_s())
             self._forget(key)
             return
+        with self.lock:
+            state.is_met = state.asked_for == record.revision.id
         objects = self._loaded(key, record, state)
         if objects is None:
             return

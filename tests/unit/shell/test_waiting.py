@@ -17,6 +17,7 @@ from reconciler.shell.executor.cells import CellState
 from reconciler.shell.executor.records import current
 from tests.fakes.at_work import KEY, NAMESPACE, AtWork, config_map
 from tests.fakes.records import revision
+from tests.unit.shell.test_executor import stored_secret
 
 LONG_S = 500.0
 UNREADABLE = Denied("Secret", "it cannot be read", "forbidden")
@@ -50,17 +51,43 @@ def test_an_order_that_cannot_be_claimed_is_waited_for_and_what_runs_is_seen_as_
     assert work.member().order is None and waited_s(work, "1") is None
 
 
-def test_what_is_delivered_once_more_is_waited_for_from_then_on(work: AtWork) -> None:
+@pytest.mark.parametrize("comes_back", ["process", "cluster"])
+def test_what_was_begun_and_never_applied_is_waited_for_however_often_it_is_ordered(
+    work: AtWork, comes_back: str
+) -> None:
+    """Whoever comes back oftener than its deadline would page nobody."""
     work.delivered("1", config_map(x="1"))
     work.refuse(Denied("ConfigMap", "it cannot be applied", "forbidden"), ["apply"], "ConfigMap")
     work.deliver("2", config_map(x="2"))
     work.pass_(2)
-    work.start()
-    work.mend()
-    work.pass_(LONG_S)
+    if comes_back == "process":
+        work.start()
+    for _ in range(5):
+        if comes_back == "cluster":
+            work.cluster.faults.is_down = True
+            work.pass_(20)
+            work.cluster.faults.is_down = False
+        work.pass_(LONG_S / 5)
+        work.deliver("2", config_map(x="2"))
+    assert work.until(lambda: work.member().retried(revision("2").id) is not None)
     assert (waited_s(work, "2") or 0) >= LONG_S
+    work.mend()
     work.delivered("2", config_map(x="2"))
-    assert waited_s(work, "2") == pytest.approx(0.0, abs=5)
+    assert (waited_s(work, "2") or 0) >= LONG_S
+
+
+def test_what_was_applied_and_is_delivered_once_more_is_waited_for_from_then_on(
+    work: AtWork,
+) -> None:
+    """What is stored of it was damaged, and the next process asks for it anew."""
+    work.delivered("1", config_map(x="1"))
+    work.edit(stored_secret(work, "1"), data={"objects": "bm9uc2Vuc2U="}, annotations={})
+    work.start()
+    work.pass_(LONG_S)
+    assert not work.member().is_on(revision("1").id)
+    assert (waited_s(work, "1") or 0) >= LONG_S
+    work.delivered("1", config_map(x="1"))
+    assert waited_s(work, "1") == pytest.approx(0.0, abs=5)
 
 
 def test_another_order_for_what_is_there_does_not_begin_the_wait_anew(work: AtWork) -> None:

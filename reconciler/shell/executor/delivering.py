@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.core.suspending import suspended
 from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError
@@ -134,7 +135,21 @@ class Deliveries:
                 self._stored.save(order.key, order.deliver.revision.id, rendered)
             if found and order.adopted is not None:
                 self._stored.save(order.key, order.adopted.revision, order.adopted.rendered)
-            applied = self._apply(order, rendered.objects, claimed, found) if found else ()
+            applied: tuple[Applied, ...] = ()
+            if found is not None:
+                there = self._write_ahead(order, rendered.objects, found)
+                if found.adopted and claimed.state is ApplyState.PENDING:
+                    claimed = self._begun(claimed)
+                self._take_over(order, rendered.objects, found.adopted, there)
+                claimed = self._begun(claimed)
+                applied = apply_all(
+                    self._api,
+                    rendered.objects,
+                    key=order.key,
+                    forced=found.forced,
+                    known=there.get,
+                    on_stored=partial(self._note, there),
+                )
         except CannotApply as refusal:
             self._note_refusal(order, claimed, refusal)
             raise
@@ -189,40 +204,47 @@ class Deliveries:
         refuse_foreign(objects, there, owned.union(map(ObjectRef.of, adopted)))
         return _Found(inventory, there, forced, adopted)
 
-    def _apply(
-        self,
-        order: Order,
-        objects: tuple[KubeObject, ...],
-        claimed: ServiceRecord,
-        found: _Found,
-    ) -> tuple[Applied, ...]:
+    def _write_ahead(
+        self, order: Order, objects: tuple[KubeObject, ...], found: _Found
+    ) -> dict[ObjectRef, KubeObject | None]:
+        """Writes down what may be there from now on; returns what is, for what is written to be noted in."""
         refs = {ObjectRef.of(obj) for obj in (*found.adopted, *objects)}
         wanted = replace(found.inventory, refs=found.inventory.refs | refs)
         self._inventories.save(order.key, wanted, found.inventory)
         self._live.watch(sorted({(ref.api_version, ref.kind) for ref in refs}))
-        there = dict(found.there)
+        return dict(found.there)
 
-        def note(stored: KubeObject) -> None:
-            # What we wrote is known at once: the watch that tells of it comes later.
-            there[ObjectRef.of(stored)] = stored
-            self._live.note_written(stored)
-
+    def _take_over(
+        self,
+        order: Order,
+        objects: tuple[KubeObject, ...],
+        adopted: tuple[KubeObject, ...],
+        there: dict[ObjectRef, KubeObject | None],
+    ) -> None:
+        """Makes ours what stands as it was adopted; refuses what that cannot be done for and that differs."""
         refused: dict[ObjectRef, ReconcilerError] = {}
-        for obj in found.adopted:
+        for obj in adopted:
             try:
-                note(apply_one(self._api, obj, key=order.key, force=False, known=there.get))
+                stored = apply_one(self._api, obj, key=order.key, force=False, known=there.get)
             except CannotApply as refusal:
                 # This helps the release and is no part of it: such an object stays as it is, and nobody's.
                 refused[ObjectRef.of(obj)] = refusal.error
+            else:
+                self._note(there, stored)
         left = tuple(obj for obj in objects if ObjectRef.of(obj) in refused)
         refuse_foreign(left, there, frozenset(), refused)
-        if claimed.reason == Reason.ADOPTION_DIFFERS:
-            # From here on something of what is asked for may be there.
-            begun = replace(current(claimed), state=ApplyState.APPLYING, reason="", message="")
-            self._records.report(begun)
-        return apply_all(
-            self._api, objects, key=order.key, forced=found.forced, known=there.get, on_stored=note
-        )
+
+    def _note(self, there: dict[ObjectRef, KubeObject | None], stored: KubeObject) -> None:
+        """What we wrote is known at once: the watch that tells of it comes later."""
+        there[ObjectRef.of(stored)] = stored
+        self._live.note_written(stored)
+
+    def _begun(self, claimed: ServiceRecord) -> ServiceRecord:
+        """Takes back that a cluster is left as it is: from here on something of ours may be there."""
+        if claimed.reason != Reason.ADOPTION_DIFFERS:
+            return claimed
+        begun = replace(current(claimed), state=ApplyState.APPLYING, reason="", message="")
+        return self._records.report(begun)
 
     def _note_refusal(self, order: Order, claimed: ServiceRecord, refusal: CannotApply) -> None:
         """Writes down why; a record that waits for others still is one of a cluster that we never wrote to."""

@@ -243,3 +243,23 @@ def test_an_order_without_what_was_adopted_gives_way_to_one_with_it(work: AtWork
     assert record is not None and record.reason == "AdoptionDiffers"
     work.executor.order(order)
     assert work.until(lambda: data(work) == {"x": "2"})
+
+
+def test_a_cluster_is_untouched_only_until_something_of_what_was_adopted_is_ours(
+    work: AtWork,
+) -> None:
+    for obj in ADOPTED:
+        by_kubectl(work, obj)
+    order = work.deliver("2", *NEXT, adopted=("1", ADOPTED))
+    work.executor.forget(order.key)
+    work.executor.order(replace(order, adopted=None))
+    work.pass_(5)
+    assert work.member().is_untouched
+    work.refuse(Unreachable("x", "y", "z"), ["apply"], "Deployment")
+    work.executor.order(order)
+    assert work.until(lambda: "reconciler.dev/service" in str(work.get(config_map())))
+    work.pass_(5)
+    assert not work.member().is_untouched
+    work.start()
+    assert work.until(lambda: work.member().record is not None)
+    assert not work.member().is_untouched

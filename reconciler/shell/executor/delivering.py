@@ -189,10 +189,12 @@ class Deliveries:
         refs = frozenset(map(ObjectRef.of, objects))
         asked = refs.union(map(ObjectRef.of, former))
         there = {ref: self._seen(ref, is_ours=ref in ours) for ref in sorted(asked)}
-        self._refuse_suspended(there)
         owned = frozenset(ref for ref in asked if ref in ours or has_owner(there[ref]))
         deliver = order.deliver
         takes_all = deliver.overwrite if is_adoption else deliver.returning
+        # What is written over anyway needs not be taken over first.
+        adopted = () if takes_all or deliver.overwrite else standing(former, there, owned)
+        self._refuse_suspended(there, refs.union(map(ObjectRef.of, adopted)))
         if takes_all:
             return _Found(inventory, there, refs)
         # What an earlier try has made ours may have fields of others, which the next may not take either.
@@ -200,7 +202,6 @@ class Deliveries:
         forced = owned if takes_fields else frozenset()
         if deliver.overwrite:
             return _Found(inventory, there, forced | (refs - owned))
-        adopted = standing(former, there, owned)
         refuse_foreign(objects, there, owned.union(map(ObjectRef.of, adopted)))
         return _Found(inventory, there, forced, adopted)
 
@@ -269,10 +270,12 @@ class Deliveries:
         except Denied:
             return found
 
-    def _refuse_suspended(self, there: Mapping[ObjectRef, KubeObject | None]) -> None:
-        """A revision is applied whole or not at all: one suspended object holds all of it."""
-        for ref, seen in there.items():
-            stopped = suspended(seen, self._clock.now())
+    def _refuse_suspended(
+        self, there: Mapping[ObjectRef, KubeObject | None], written: frozenset[ObjectRef]
+    ) -> None:
+        """A revision is applied whole or not at all: one suspended object of those to be written holds all of it."""
+        for ref in sorted(written):
+            stopped = suspended(there[ref], self._clock.now())
             if stopped is not None:
                 why, fix = stopped.why, "wait, or end that"
                 error = OperatorError(str(ref), "it may not be written", why, fix)

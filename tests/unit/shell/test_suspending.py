@@ -59,6 +59,22 @@ def test_a_suspended_object_is_not_delivered_to_nor_anything_beside_it(work: AtW
     assert work.until(lambda: work.member().is_on(revision("2").id), 60)
 
 
+@pytest.mark.parametrize("stands", [True, False])
+def test_what_was_adopted_and_is_suspended_holds_a_release_that_leaves_it_out_only_if_it_is_taken_over(
+    work: AtWork, stands: bool
+) -> None:
+    adopted = (config_map(x="1"), config_map("more", x="1"))
+    for obj in adopted:
+        meta = {"name": obj["metadata"]["name"], "namespace": "web"}
+        work.cluster.store.create({**obj, "metadata": meta}, "kubectl-client-side-apply")
+    suspend(work, adopted[1], 3600)
+    if not stands:
+        work.edit(adopted[1], data={"x": "by hand"})
+    work.deliver("2", config_map(x="2"), adopted=("1", adopted))
+    work.pass_(10)
+    assert work.member().is_on(revision("2").id) != stands
+
+
 def pod(image: str) -> dict[str, Any]:
     """Returns a Pod that the service renders itself, without a workload above it."""
     metadata = {"name": "web", "namespace": "web"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -159,8 +160,8 @@ def _take_over(
         if found is None or managers is None:
             return found
         try:
-            return api.reassign(found, managers)
-        except Conflict:
+            with suppress(Conflict):
+                return api.reassign(found, managers)
             found = again()
         except OperatorError:
             # Nothing that a release could help: it is told as a conflict by the first that changes such a field.

@@ -108,6 +108,23 @@ def test_where_it_is_refused_the_release_is_not_to_blame(
     assert record is not None and record.reason == "FieldConflict"
 
 
+def test_what_may_not_be_read_again_is_left_as_it_was_found(work: AtWork) -> None:
+    """It is known from a watch, and asked for only after a conflict."""
+    by_kubectl(work, workload())
+    work.refuse(Conflict("x", "y", "z"), ["reassign"])
+    work.delivered("1", workload())
+
+    def before(verb: str, kind: str) -> None:
+        if verb == "reassign":
+            raise Conflict("x", "y", "z")
+        if (verb, kind) == ("get", "Deployment"):
+            raise Denied("x", "y", "z")
+
+    work.cluster.faults.before = before
+    work.delivered("2", workload(replicas=3), drift=DriftMode.CORRECT)
+    assert not work.told_of(EventKind.APPLY_FAILED)
+
+
 def test_what_stands_as_it_was_adopted_is_kept_to_go_back_to(work: AtWork) -> None:
     adopted = (config_map(x="1"), config_map("more", x="1"))
     for obj in adopted:

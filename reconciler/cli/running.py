@@ -152,14 +152,16 @@ class Daemon:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        late = self.runner.stop(self.settings.stop_timeout_s)
+        late = self.runner.stop(self.settings.stop_timeout_s, self._save)
         if late:
             _log.warning("stop-incomplete", tasks=late)
+        self._stack.close()
+
+    def _save(self) -> None:
         try:
             self.engine.stop()
         except ReconcilerError as error:
             _log.warning("stop-unsaved", error=str(error))
-        self._stack.close()
 
     def wait(self, settled_within_s: float | None) -> bool:
         """Waits for a stop, or until nothing is on its way; returns whether that was in time."""

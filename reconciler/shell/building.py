@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from reconciler.errors import TransientError
 from reconciler.model.names import ServiceName
 from reconciler.ports.clock import Clock
-from reconciler.shell.runner import IDLE_MAX_S, Runner, Wake
+from reconciler.shell.runner import IDLE_MAX_S, AtStop, Runner, Wake
 
 BUILDERS = 2
 """Builds that may run at once: each may take a core and a gigabyte."""
@@ -43,9 +43,14 @@ class BuildQueue:
         self._wakes: list[Wake] = []
 
     def start(self, runner: Runner) -> None:
-        """Hands the builders to a runner, which waits for what is being built: it has files and a process."""
+        """Hands the builders to a runner, which waits last for what is being built: it has files and a process."""
         for number in range(BUILDERS):
-            runner.spawn(f"build {number}", self.step, on_wake=self._wakes.append)
+            runner.spawn(
+                f"build {number}",
+                self.step,
+                at_stop=AtStop.WAIT_LAST,
+                on_wake=self._wakes.append,
+            )
 
     def put(self, service: ServiceName, key: Hashable, build: Build) -> None:
         """Has something built soon, once for each key however often it is asked for meanwhile."""

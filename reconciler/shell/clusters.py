@@ -23,7 +23,7 @@ from reconciler.shell.executor.live import Kind, Watched
 from reconciler.shell.executor.orders import CellKey, Rights
 from reconciler.shell.executor.pulse import NOT_ASKED, Pulse
 from reconciler.shell.pinning import ClusterPins
-from reconciler.shell.runner import Runner, Wake
+from reconciler.shell.runner import AtStop, Runner, Wake
 from reconciler.shell.watching import KindWatch
 
 ASLEEP_S = 600.0
@@ -221,7 +221,7 @@ class Clusters:
         self._runner.spawn(
             f"watch {cluster} {kind[1]}",
             step,
-            is_waited_for=False,
+            at_stop=AtStop.LEAVE,
             on_wake=lambda wake: self._watches.setdefault(cluster, []).append((watch, wake)),
         )
         return watch

@@ -33,7 +33,7 @@ from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
-from reconciler.shell.runner import Wake
+from reconciler.shell.runner import AtStop, Wake
 from reconciler.shell.vouching import Vouching
 from reconciler.shell.world import Ports
 
@@ -208,11 +208,11 @@ class Engine:
         assert self._coordinator is not None
         self._could_write = self._may_write()
         runner.spawn("lease", self._lease_step)
-        runner.spawn("digest key", self._digest_key_step, is_waited_for=False)
+        runner.spawn("digest key", self._digest_key_step, at_stop=AtStop.LEAVE)
         wake_fetch = runner.spawn("fetch", self.heads.step)
         runner.spawn("revert", self.reverter.step, on_wake=self.reverter.on_wake)
         announcer = self.announcer
-        runner.spawn("events", announcer.step, is_waited_for=False, on_wake=announcer.on_wake)
+        runner.spawn("events", announcer.step, at_stop=AtStop.LEAVE, on_wake=announcer.on_wake)
         self.clusters.start()
         self._renderer.queue.start(runner)
         runner.spawn("coordinator", self._coordinator.step, on_wake=self._coordinator.on_wake)

@@ -6,8 +6,9 @@ import heapq
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Protocol
 
 import structlog
@@ -35,6 +36,17 @@ STEPS_AT_ONCE_MAX = 5_000
 _log = structlog.get_logger(__name__)
 
 
+class AtStop(Enum):
+    """What a stop does about a task that is in the middle of a step."""
+
+    WAIT = "wait"
+    """It is waited for: what it has begun is done before what is known is saved."""
+    WAIT_LAST = "wait last"
+    """It is waited for after that: it has files and processes to clear away, and nothing to say."""
+    LEAVE = "leave"
+    """It is left: it may hang in a read for long, and has nothing to lose."""
+
+
 class Runner(Protocol):
     """Runs tasks until it is stopped."""
 
@@ -43,7 +55,7 @@ class Runner(Protocol):
         name: str,
         step: Step,
         *,
-        is_waited_for: bool = True,
+        at_stop: AtStop = AtStop.WAIT,
         on_wake: Callable[[Wake], None] = lambda wake: None,
     ) -> Wake:
         """Adds a task, which may be done while others run; its first step is due at once.
@@ -51,7 +63,7 @@ class Runner(Protocol):
         Args:
             name: For logs.
             step: The task.
-            is_waited_for: False for one that may hang in a read for long and has nothing to lose.
+            at_stop: What a stop does about it.
             on_wake: Given what wakes it, before it runs: whoever learned of that later could not wake
                 it in time from the sleep that its first step ends in.
         """
@@ -97,7 +109,7 @@ class ThreadRunner:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
-        self._threads: list[tuple[threading.Thread, threading.Event, bool]] = []
+        self._threads: list[tuple[threading.Thread, threading.Event, AtStop]] = []
         self._lock = threading.Lock()
 
     def spawn(
@@ -105,7 +117,7 @@ class ThreadRunner:
         name: str,
         step: Step,
         *,
-        is_waited_for: bool = True,
+        at_stop: AtStop = AtStop.WAIT,
         on_wake: Callable[[Wake], None] = lambda wake: None,
     ) -> Wake:
         """Starts a task; after `stop` it is never run."""
@@ -116,7 +128,7 @@ class ThreadRunner:
         )
         with self._lock:
             if not self._stopping.is_set():
-                self._threads.append((thread, woken, is_waited_for))
+                self._threads.append((thread, woken, at_stop))
                 thread.start()
         return woken.set
 
@@ -128,19 +140,31 @@ class ThreadRunner:
             if wait_s > 0:
                 woken.wait(wait_s)
 
-    def stop(self, timeout_s: float) -> tuple[str, ...]:
-        """Asks every task to end after its step; returns the names of those that did not in time."""
+    def stop(self, timeout_s: float, save: Callable[[], None] = lambda: None) -> tuple[str, ...]:
+        """Asks every task to end after its step; returns the names of those that did not in time.
+
+        Args:
+            timeout_s: Seconds that all of them together are waited for.
+            save: Called once, when no task does anything any more that is worth saving, or is late.
+        """
         self._stopping.set()
         with self._lock:
             threads = list(self._threads)
         for _, woken, _ in threads:
             woken.set()
         until_s = time.monotonic() + timeout_s
-        waited_for = [thread for thread, _, is_waited_for in threads if is_waited_for]
-        for thread in waited_for:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, until_s - time.monotonic()))
-        return tuple(thread.name for thread in waited_for if thread.is_alive())
+        first = [thread for thread, _, at_stop in threads if at_stop is AtStop.WAIT]
+        last = [thread for thread, _, at_stop in threads if at_stop is AtStop.WAIT_LAST]
+        _join(first, until_s)
+        save()
+        _join(last, until_s)
+        return tuple(thread.name for thread in (*first, *last) if thread.is_alive())
+
+
+def _join(threads: Iterable[threading.Thread], until_s: float) -> None:
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, until_s - time.monotonic()))
 
 
 class VirtualClock:
@@ -183,11 +207,11 @@ class SeededRunner:
         name: str,
         step: Step,
         *,
-        is_waited_for: bool = True,
+        at_stop: AtStop = AtStop.WAIT,
         on_wake: Callable[[Wake], None] = lambda wake: None,
     ) -> Wake:
         """Adds a task."""
-        del is_waited_for
+        del at_stop
         number = len(self._tasks)
         self._tasks.append((step, _Failures(name)))
 

@@ -20,7 +20,7 @@ from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
 from reconciler.shell.engine import Engine
-from reconciler.shell.runner import IDLE_MAX_S, SeededRunner, Step, VirtualClock, Wake
+from reconciler.shell.runner import IDLE_MAX_S, AtStop, SeededRunner, Step, VirtualClock, Wake
 from reconciler.shell.world import Ports
 from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
 from reconciler.simulated.cluster import SimulatedCluster, Written
@@ -321,10 +321,10 @@ class _Process:
         name: str,
         step: Step,
         *,
-        is_waited_for: bool = True,
+        at_stop: AtStop = AtStop.WAIT,
         on_wake: Callable[[Wake], None] = lambda wake: None,
     ) -> Wake:
-        del is_waited_for
+        del at_stop
         is_busy = was_woken = False
 
         def guarded() -> float:

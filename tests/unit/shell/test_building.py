@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from reconciler.model.names import ServiceName
 from reconciler.shell.building import BUILDERS, BuildQueue
-from reconciler.shell.runner import IDLE_MAX_S, SeededRunner, VirtualClock
+from reconciler.shell.runner import IDLE_MAX_S, SeededRunner, ThreadRunner, VirtualClock
+
+WATCHDOG_S = 5.0
+"""A test that has failed ends after this."""
 
 A, B, C = ServiceName("a"), ServiceName("b"), ServiceName("c")
 
@@ -131,3 +135,23 @@ def test_builders_sleep_until_something_is_put_in(site: Site) -> None:
         site.put(service, "x")
     assert runner.run_until(lambda: len(site.built) == BUILDERS + 1, limit_s=1.0)
     assert site.clock.monotonic_s() == began_s
+
+
+def test_a_stop_saves_what_is_known_before_it_waits_for_a_build(site: Site) -> None:
+    runner, began, may_end = ThreadRunner(), threading.Event(), threading.Event()
+    built_at_save: list[ServiceName] = []
+
+    def build() -> None:
+        began.set()
+        may_end.wait(WATCHDOG_S)
+
+    def save() -> None:
+        built_at_save.extend(site.told)
+        may_end.set()
+
+    site.queue.start(runner)
+    site.put(A, "x", meanwhile=build)
+    assert began.wait(WATCHDOG_S)
+    late = runner.stop(2 * WATCHDOG_S, save)
+    assert built_at_save == []
+    assert (late, site.told) == ((), [A]), "it is waited for all the same"

@@ -304,13 +304,24 @@ class Coordinator:
                 environment=action.environment,
                 error=str(error),
             )
-            where, reason = (action.service, action.environment), Reason.ACTION_FAILED
-            hold = Hold(
-                *where, reason, str(error), page=self._pages(where, error), due_in_s=AGAIN_S
-            )
-            planned = self._planned[action.service]
-            self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
-            return False
+            where = (action.service, action.environment)
+            self._not_done(action, error, page=self._pages(where, error))
+        except Exception as error:  # noqa: BLE001  # our bug must not end what is done elsewhere
+            met = bug(f"service {action.service} in {action.environment}", error)
+            self._not_done(action, met, page=self._leadership().leads)
+        return False
+
+    def _not_done(self, action: Action, error: ReconcilerError, *, page: bool) -> None:
+        hold = Hold(
+            action.service,
+            action.environment,
+            Reason.ACTION_FAILED,
+            str(error),
+            page=page,
+            due_in_s=AGAIN_S,
+        )
+        planned = self._planned[action.service]
+        self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
 
     def _pages(self, where: CellKey, error: ReconcilerError) -> bool:
         """Whether a person must hear of what could not be done; of a daemon that leads no more, nobody."""

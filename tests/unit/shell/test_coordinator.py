@@ -101,7 +101,7 @@ class Turning:
     def __init__(
         self,
         answers_in_s: float,
-        refuses: ReconcilerError | None = None,
+        refuses: Exception | None = None,
         *,
         is_saved: bool = True,
         mode: Mode = Mode.ENFORCE,
@@ -272,6 +272,17 @@ def test_what_the_home_has_not_taken_is_not_left_until_something_else_happens(
 ) -> None:
     turning = Turning(answers_in_s=0.0, is_saved=is_saved)
     assert (turning.coordinator.step() <= AGAIN_S) == (not is_saved)
+
+
+def test_a_bug_met_at_one_action_holds_its_cell_and_the_rest_is_done() -> None:
+    turning = Turning(answers_in_s=0.0, refuses=ZeroDivisionError("division by zero"))
+    with capture_logs():
+        assert turning.coordinator.step() <= AGAIN_S, "and tried again"
+    assert turning.forward() == ["Admit GatesOpen", "Deliver prod-2 2.0.0", "Deliver prod-3 2.0.0"]
+    found = turning.views[-1].services[WEB]
+    (hold,) = (a for a in found.of(DEV) if isinstance(a, Hold))
+    assert (hold.reason, hold.page) == (Reason.ACTION_FAILED, True)
+    assert "a bug of ours: ZeroDivisionError" in hold.message
 
 
 @pytest.mark.parametrize("met_in", ["gathering", "planning"])

@@ -30,7 +30,7 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
         if member.other:
             return (rolling.others(view, member),)
         if not member.synced:
-            return (hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read"),)
+            return (rolling.unread(view, member),)
     recorded = [m for m in view.cell.members if m.record is not None and not m.is_untouched]
     if recorded:
         return _from_clusters(view, recorded)

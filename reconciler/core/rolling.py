@@ -13,9 +13,10 @@ from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member, Suspension
+from reconciler.model.health import HealthStatus
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Origin, Proof, Rollout, belongs_to
+from reconciler.model.records import ApplyState, Origin, Proof, Rollout, belongs_to
 from reconciler.model.release import Part, Revision
 
 PAGED = frozenset(
@@ -255,7 +256,7 @@ def waiting_for(
         left_s = None if skip_s is None or member.away_s >= skip_s else skip_s - member.away_s
         return hold(view, Reason.CLUSTER_UNREACHABLE, message, due_in_s=left_s)
     if not member.synced:
-        return hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read")
+        return unread(view, member)
     if is_healthy(member, revision, for_s=0.0):
         left_s = max(0.0, soak_s - member.healthy_s)
         left = f"{left_s:.0f} s of its soak are left"
@@ -300,6 +301,14 @@ def _is_late(view: CellView, member: Member, revision: Revision, deadline_s: flo
         message = f"{version} is not current on {member.cluster} in time: {what}"
         return hold(view, Reason.PROGRESS_DEADLINE, message, page=True)
     return None
+
+
+def unread(view: CellView, member: Member) -> Hold:
+    """Returns the Hold of a cluster that answers and was not looked at yet, or cannot be: then it says why."""
+    applied = member.record is not None and member.record.state is ApplyState.APPLIED
+    is_unknown = applied and member.health.status is HealthStatus.UNKNOWN
+    why = f": {member.health.message}" if is_unknown and member.health.message else ""
+    return hold(view, Reason.CLUSTER_UNKNOWN, f"{member.cluster} is being read{why}")
 
 
 def others(view: CellView, member: Member) -> Hold:

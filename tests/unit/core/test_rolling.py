@@ -12,7 +12,7 @@ from reconciler.core.judging import APPLY_REFUSED
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.rolling import admit
 from reconciler.model.actions import Admit, Hold, Prove, Reject
-from reconciler.model.facts import Ask, Cell, FleetSummary
+from reconciler.model.facts import Ask, Cell, FleetSummary, MemberHealth
 from reconciler.model.health import Cause
 from reconciler.model.names import ClusterName, RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
@@ -481,3 +481,17 @@ def test_another_release_by_another_renderer_is_another_release() -> None:
     (action,) = planned(dev_wanting(other))
     assert isinstance(action, Admit)
     assert action.reason == "GatesOpen"
+
+
+@pytest.mark.parametrize(
+    ("health", "message"),
+    [
+        (MemberHealth(), "prod-3 is being read"),
+        (CRASHING, "prod-3 is being read"),
+        (MemberHealth(message="a bug of ours"), "prod-3 is being read: a bug of ours"),
+    ],
+    ids=["not looked at yet", "seen before", "it cannot be looked at"],
+)
+def test_what_cannot_be_looked_at_says_why(health: MemberHealth, message: str) -> None:
+    (hold,) = planned(*BEFORE_PROD, prod(members={"prod-3": {**UNREAD, "health": health}}))
+    assert isinstance(hold, Hold) and hold.message == message

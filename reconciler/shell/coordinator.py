@@ -17,13 +17,13 @@ from reconciler.model.actions import Action, Hold
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import ClusterName, ServiceName
+from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, Planned, View
 from reconciler.ports.clock import Clock
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
-from reconciler.shell.executor.orders import CellKey, Leadership
+from reconciler.shell.executor.orders import Leadership
 from reconciler.shell.gathering import Gatherer
 
 SWEEP_S = 30.0
@@ -125,7 +125,7 @@ class Coordinator:
         self._asked_of: Snapshot | None = None
         self._planned: dict[ServiceName, Planned] = {}
         self._due_s: dict[ServiceName, float] = {}
-        self._failing_since_s: dict[CellKey, float] = {}
+        self._failing_since_s: dict[ServiceName, dict[EnvironmentName, float]] = {}
         self._summary = FleetSummary()
         self._sweep_due_s = float("-inf")
 
@@ -268,9 +268,11 @@ class Coordinator:
             for action in planned.actions:
                 if not isinstance(action, Hold):
                     self._observe(action, asker)
+            self._note_worked(planned.facts.service)
             self._tell_holds(planned.facts, lambda hold: self._observe(hold, asker))
             return False
         if leadership.claim is None:
+            self._note_worked(planned.facts.service)
             return False
         changed = False
         for action in planned.actions:
@@ -304,8 +306,7 @@ class Coordinator:
                 environment=action.environment,
                 error=str(error),
             )
-            where = (action.service, action.environment)
-            self._not_done(action, error, page=self._pages(where, error))
+            self._not_done(action, error, page=self._pages(action, error))
         except Exception as error:  # noqa: BLE001  # our bug must not end what is done elsewhere
             met = bug(f"service {action.service} in {action.environment}", error)
             self._not_done(action, met, page=self._leadership().leads)
@@ -323,20 +324,23 @@ class Coordinator:
         planned = self._planned[action.service]
         self._planned[action.service] = replace(planned, actions=(hold, *planned.actions))
 
-    def _pages(self, where: CellKey, error: ReconcilerError) -> bool:
+    def _pages(self, action: Action, error: ReconcilerError) -> bool:
         """Whether a person must hear of what could not be done; of a daemon that leads no more, nobody."""
         now_s = self._clock.monotonic_s()
-        failing_s = now_s - self._failing_since_s.setdefault(where, now_s)
-        is_lasting = isinstance(error, OperatorError) or failing_s >= PATIENCE_S
-        return is_lasting and self._leadership().leads
+        since = self._failing_since_s.setdefault(action.service, {})
+        failing_s = now_s - since.setdefault(action.environment, now_s)
+        # A home that has just come back may forbid for a moment what it allows.
+        patience_s = AGAIN_S if isinstance(error, OperatorError) else PATIENCE_S
+        return failing_s >= patience_s and self._leadership().leads
 
     def _note_worked(self, service: ServiceName) -> None:
         """Forgets since when a cell's actions fail, once none of them does."""
-        planned = self._planned[service]
-        for cell in planned.facts.cells:
-            actions = planned.of(cell.environment)
-            if not any(a.reason is Reason.ACTION_FAILED for a in actions if isinstance(a, Hold)):
-                self._failing_since_s.pop((service, cell.environment), None)
+        actions = self._planned[service].actions
+        holds = (action for action in actions if isinstance(action, Hold))
+        failing = {hold.environment for hold in holds if hold.reason is Reason.ACTION_FAILED}
+        since = self._failing_since_s.pop(service, {})
+        if left := {environment: s for environment, s in since.items() if environment in failing}:
+            self._failing_since_s[service] = left
 
     def _note_due(self, service: ServiceName) -> None:
         holds = (a for a in self._planned[service].actions if isinstance(a, Hold))

@@ -104,7 +104,7 @@ class Keeper:
         self._unpruned: set[CellKey] = set()
         self._uncollected: set[CellKey] = set()
         self._retries: Retries[tuple[str, CellKey]] = Retries()
-        self._refused: dict[tuple[str, CellKey], str] = {}
+        self._refused: dict[tuple[str, CellKey], tuple[str, str]] = {}
 
     def delivered(self, record: ServiceRecord) -> None:
         """Takes note of a proven delivery: what it does not hold may go now."""
@@ -113,6 +113,7 @@ class Keeper:
             self._unpruned.add(key)
             self._uncollected.add(key)
             self._retries.worked(("prune", key))
+            self._refused.pop(("prune", key), None)
 
     def step(self) -> float:
         """Does what is due of each kind of work; returns seconds until more is."""
@@ -127,6 +128,10 @@ class Keeper:
             ("mend", looks.unstored, self._mend),
             ("prune", self._unpruned, self._prune),
         )
+        if self._refused:
+            # What is not to be done any more is told anew when it is to be done once more.
+            left = {(name, key) for name, keys, _ in work for key in keys}
+            self._refused = {w: why for w, why in self._refused.items() if w in left}
         return min(self._do(name, sorted(keys), do) for name, keys, do in work)
 
     def _do(
@@ -154,8 +159,8 @@ class Keeper:
             except Exception as error:  # noqa: BLE001  # our bug must not end the work on others
                 self._failed(name, record, bug(f"{key[0]} in {key[1]}", error))
                 return 0.0
-            self._refused.pop((name, key), None)
             if again_s is not None:
+                self._refused.pop((name, key), None)
                 self._retries.later((name, key), now_s + again_s)
                 return 0.0
             self._retries.worked((name, key))
@@ -165,11 +170,12 @@ class Keeper:
         """One cell's trouble is its own: the others go on."""
         work, reason = (name, (record.service, record.environment)), type(error).__name__
         self._retries.failed(work, error, self._clock.monotonic_s())
-        if self._refused.get(work) == reason or isinstance(error, Fenced):
+        if self._refused.get(work) == (reason, error.object) or isinstance(error, Fenced):
             return
         # Whoever hears of drift that stays, or finds what should be gone, must read why.
-        self._refused[work] = reason
-        self._teller.of_record(EventKind.APPLY_FAILED, record, reason, str(error))
+        self._refused[work] = (reason, error.object)
+        detail = (("work", name), ("object", error.object))
+        self._teller.of_record(EventKind.APPLY_FAILED, record, reason, str(error), detail)
 
     def _hold(self, record: ServiceRecord) -> ServiceRecord:
         return self._records.hold(record, self._rights.leadership())

@@ -18,14 +18,13 @@ class Retries(Generic[Key]):
     def __init__(self) -> None:
         self._failed: dict[Key, tuple[int, float]] = {}
 
-    def failed(self, key: Key, error: Exception, now_s: float) -> int:
-        """Notes a failure; returns how many there were in a row."""
+    def failed(self, key: Key, error: Exception, now_s: float) -> None:
+        """Notes a failure."""
         tries = self._failed.get(key, (0, 0.0))[0] + 1
         wait_s = min(LONGEST_S, FIRST_S * 2 ** min(tries - 1, 10))
         if isinstance(error, TransientError) and error.retry_after_s is not None:
             wait_s = max(wait_s, min(error.retry_after_s, LONGEST_S))
         self._failed[key] = (tries, now_s + wait_s)
-        return tries
 
     def later(self, key: Key, due_s: float) -> None:
         """Notes that it went well, and is to be done again from some moment on."""

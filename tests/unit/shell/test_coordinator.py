@@ -20,7 +20,7 @@ from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Head, View
 from reconciler.shell.asking import Asker
-from reconciler.shell.coordinator import AGAIN_S, SWEEP_S, Coordinator
+from reconciler.shell.coordinator import AGAIN_S, PATIENCE_S, SWEEP_S, Coordinator
 from reconciler.shell.executor.orders import Claim, Leadership
 from reconciler.shell.runner import VirtualClock
 from tests.fakes.facts import (
@@ -63,8 +63,11 @@ class Gathered:
     """What is seen, which an action does not change."""
 
     def __init__(self, mode: Mode) -> None:
-        self.facts = {WEB: replace(in_line(WEB, CELLS), mode=mode)}
         self.unseen: set[ServiceName] = set()
+        self.follow(mode)
+
+    def follow(self, mode: Mode) -> None:
+        self.facts = {WEB: replace(in_line(WEB, CELLS), mode=mode)}
 
     def use(self, asker: Asker | None) -> None:
         del asker
@@ -189,8 +192,9 @@ BROKEN = Unreachable("PromotionRecord", "cannot be replaced", "HTTP 500")
 @pytest.mark.parametrize(
     ("error", "after_s", "leads", "page"),
     [
-        (FORBIDDEN, 0.0, True, True),
-        (FORBIDDEN, 0.0, False, False),
+        (FORBIDDEN, 0.0, True, False),
+        (FORBIDDEN, AGAIN_S, True, True),
+        (FORBIDDEN, AGAIN_S, False, False),
         (BROKEN, 0.0, True, False),
         (BROKEN, 599.0, True, False),
         (BROKEN, 600.0, True, True),
@@ -221,6 +225,11 @@ def test_what_only_a_person_can_help_with_pages_at_once_and_the_rest_in_time(
     assert paged() == []
     turning.refuses = BROKEN
     assert paged() == [False], "its time begins anew once it has worked"
+    turning.gathered.follow(Mode.OBSERVE)
+    assert paged() == []
+    turning.clock.advance(2 * PATIENCE_S)
+    turning.gathered.follow(Mode.ENFORCE)
+    assert paged() == [False], "and once it was only looked on at"
 
 
 @pytest.mark.parametrize(

@@ -139,9 +139,21 @@ def test_drift_that_may_not_be_put_right_is_told_with_why_and_once(work: AtWork)
     work.edit(config_map(), data={"x": "by hand"})
     work.pass_(60)
     assert [event.reason for event in work.told_of(EventKind.APPLY_FAILED)] == ["Denied"]
-    answers[0] = Unreachable("ServiceRecord", "it cannot be replaced", "HTTP 500")
+    answers[0] = Denied("ServiceRecord/web", "it cannot be replaced", "HTTP 403")
     work.pass_(60)
-    assert [e.reason for e in work.told_of(EventKind.APPLY_FAILED)] == ["Denied", "Unreachable"]
+    answers[0] = Unreachable("ServiceRecord/web", "it cannot be replaced", "HTTP 500")
+    work.pass_(60)
+    told = [(e.reason, dict(e.detail)["object"]) for e in work.told_of(EventKind.APPLY_FAILED)]
+    assert told == [
+        ("Denied", "ServiceRecord"),
+        ("Denied", "ServiceRecord/web"),
+        ("Unreachable", "ServiceRecord/web"),
+    ]
+    work.edit(config_map(), data={"x": "1"})
+    work.pass_(60)
+    work.edit(config_map(), data={"x": "by hand, once more"})
+    work.pass_(60)
+    assert len(work.told_of(EventKind.APPLY_FAILED)) == 4, "another drift is told with why, too"
     answers.clear()
     assert work.until(lambda: data(work) == {"x": "1"}, 60)
 

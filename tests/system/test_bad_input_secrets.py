@@ -96,12 +96,12 @@ class Watched:
         for command in ("explain web", "explain api", "diff web", "validate HEAD"):
             told = self.fleet.cli(*command.split(), "-o", "json")
             self.said[f"{when}: {command} json"] = told.out + told.err
-        told = self.fleet.cli("validate", "HEAD")
-        self.said[f"{when}: validate HEAD text"] = told.out + told.err
 
     def listen_closely(self, when: str) -> None:
         """Collects what the rest of the commands say, too, and what people read of them."""
         self.listen(when)
+        told = self.fleet.cli("validate", "HEAD")
+        self.said[f"{when}: validate HEAD text"] = told.out + told.err
         looks: list[Look] = []
 
         def look_once(settings: Settings, **options: Any) -> Look:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.system.apt import require
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 LIMIT_S = 600.0
 """Two minutes are promised of a machine with nothing else to do."""

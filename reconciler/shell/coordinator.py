@@ -256,6 +256,7 @@ class Coordinator:
                 break
             changed = True
             self._gather.gather([service])
+        self._note_worked(service)
         self._note_due(service)
         if changed or (before and before.wanted != self._planned[service].wanted):
             with self._lock:
@@ -268,11 +269,9 @@ class Coordinator:
             for action in planned.actions:
                 if not isinstance(action, Hold):
                     self._observe(action, asker)
-            self._note_worked(planned.facts.service)
             self._tell_holds(planned.facts, lambda hold: self._observe(hold, asker))
             return False
         if leadership.claim is None:
-            self._note_worked(planned.facts.service)
             return False
         changed = False
         for action in planned.actions:
@@ -282,7 +281,6 @@ class Coordinator:
             if leadership.leads and not self._leadership().leads:
                 # What else was planned while we led is planned again.
                 return True
-        self._note_worked(planned.facts.service)
         self._tell_holds(planned.facts, lambda hold: self._act(hold, asker))
         return changed
 

@@ -52,6 +52,13 @@ def first(**changes: Any) -> Cell:
     return waits(cell(PROD, FIRST, wanted, on=nowhere, **changes), V1)
 
 
+def going_back(prod_2: Revision, order: Revision) -> Cell:
+    """Returns a cell that goes back from V2, whose second cluster is being read and has an order waiting."""
+    on: dict[str, Revision | None] = {"prod-1": V2, "prod-2": prod_2, "prod-3": V1}
+    rejected = record(PROD, V1, rejections=(BACK,))
+    return waits(cell(PROD, rejected, on=on, members={"prod-2": UNREAD}), order, "prod-2")
+
+
 def withdrawn(*cells: Cell) -> list[str]:
     return [a.cluster for a in planned(*cells) if isinstance(a, Withdraw)]
 
@@ -104,34 +111,12 @@ def withdrawn(*cells: Cell) -> list[str]:
             id="it is wanted, and the cluster is being read, as while it carries something out",
         ),
         pytest.param(
-            (
-                waits(
-                    cell(
-                        PROD,
-                        record(PROD, V1, rejections=(BACK,)),
-                        on={"prod-1": V2, "prod-2": V1, "prod-3": V1},
-                        members={"prod-2": UNREAD},
-                    ),
-                    V2,
-                    "prod-2",
-                ),
-            ),
+            (going_back(prod_2=V1, order=V2),),
             ["prod-2"],
             id="it was rejected, and the cluster is being read",
         ),
         pytest.param(
-            (
-                waits(
-                    cell(
-                        PROD,
-                        record(PROD, V1, rejections=(BACK,)),
-                        on={"prod-1": V2, "prod-2": V2, "prod-3": V1},
-                        members={"prod-2": UNREAD},
-                    ),
-                    V1,
-                    "prod-2",
-                ),
-            ),
+            (going_back(prod_2=V2, order=V1),),
             [],
             id="it is a way back to a cluster that is being read",
         ),

@@ -11,6 +11,7 @@ from reconciler.errors import AdmissionDenied, Conflict, Denied, Refused, Unreac
 from reconciler.model.events import EventKind
 from reconciler.model.objects import KubeObject
 from reconciler.model.policy import DriftMode
+from reconciler.shell.executor.orders import Order
 from tests.fakes.at_work import AtWork, config_map, workload
 
 KUBECTL = "kubectl-client-side-apply"
@@ -248,14 +249,20 @@ def test_what_the_release_leaves_as_it_is_or_out_needs_not_be_taken_over(work: A
     assert "reconciler" not in managers(work, workload()), "what is nobody's is not pruned"
 
 
-def test_an_order_without_what_was_adopted_gives_way_to_one_with_it(work: AtWork) -> None:
-    """It could not be rendered for a moment."""
+def held_for_what_was_adopted(work: AtWork) -> Order:
+    """Has an order wait that came without what was adopted; returns the whole one, to come in its place."""
     for obj in ADOPTED:
         by_kubectl(work, obj)
     order = work.deliver("2", *NEXT, adopted=("1", ADOPTED))
     work.executor.forget(order.key)
     work.executor.order(replace(order, adopted=None))
     work.pass_(5)
+    return order
+
+
+def test_an_order_without_what_was_adopted_gives_way_to_one_with_it(work: AtWork) -> None:
+    """It could not be rendered for a moment."""
+    order = held_for_what_was_adopted(work)
     record = work.record()
     assert record is not None and record.reason == "AdoptionDiffers"
     work.executor.order(order)
@@ -265,12 +272,7 @@ def test_an_order_without_what_was_adopted_gives_way_to_one_with_it(work: AtWork
 def test_a_cluster_is_untouched_only_until_something_of_what_was_adopted_is_ours(
     work: AtWork,
 ) -> None:
-    for obj in ADOPTED:
-        by_kubectl(work, obj)
-    order = work.deliver("2", *NEXT, adopted=("1", ADOPTED))
-    work.executor.forget(order.key)
-    work.executor.order(replace(order, adopted=None))
-    work.pass_(5)
+    order = held_for_what_was_adopted(work)
     assert work.member().is_untouched
     work.refuse(Unreachable("x", "y", "z"), ["apply"], "Deployment")
     work.executor.order(order)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from reconciler.__main__ import reconciler
+from reconciler.cli.root import reconciler
 from reconciler.config.reading import PLACES, variable
 from reconciler.config.settings import RELOADABLE, Settings
 from reconciler.core.reporting import blank

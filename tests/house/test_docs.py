@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from reconciler.__main__ import reconciler
 from reconciler.cli.output import Exit
+from reconciler.cli.root import reconciler
 from reconciler.config.reading import PLACES, read_settings, variable
 from reconciler.core.gates import FORWARD
 from reconciler.core.phase import Phase

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.__main__ import reconciler
+from reconciler.cli.root import reconciler
 
 ROOT = Path(__file__).resolve().parents[2]
 

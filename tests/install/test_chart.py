@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.__main__ import reconciler
+from reconciler.cli.root import reconciler
 from reconciler.config.reading import read_settings
 from reconciler.config.settings import RepoSettings, Settings
 from reconciler.schema.crds import crds

@@ -13,8 +13,8 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from reconciler.__main__ import reconciler
 from reconciler.cli.demo_fleet import CLUSTERS, DemoFleet
+from reconciler.cli.root import reconciler
 
 SETTLE_S = 120
 """It takes some seconds; a machine that runs other tests may take many times as long."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from reconciler.__main__ import reconciler
+from reconciler.cli.root import reconciler
 from reconciler.model.objects import ObjectRef
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.system.documents import DOCUMENTS, check

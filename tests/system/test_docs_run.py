@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.__main__ import reconciler
+from reconciler.cli.root import reconciler
 from reconciler.simulated.behaviour import Fate
 from tests.contract.test_break_glass import BREAK_GLASS
 from tests.house.generated import MARK

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reconciler.__main__ import main
+from reconciler.cli.root import main
 from tests.system.documents import check
 from tests.system.served import process
 

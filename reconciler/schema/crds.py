@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,8 +18,9 @@ EPOCH_RULE = (
 """A coordinator that has been replaced may write nothing any more, whatever it believes."""
 
 
+@cache
 def crds() -> tuple[dict[str, Any], ...]:
-    """Returns both definitions, in apply order."""
+    """Returns both definitions, in apply order; everyone is handed the same ones, to be left as they are."""
     promotion = _properties(TypeAdapter(PromotionRecord).json_schema())
     service = _properties(TypeAdapter(ServiceRecord).json_schema())
     spec = {k: v for k, v in service.items() if k not in {camel_key(f) for f in STATUS}}

@@ -159,7 +159,8 @@ def _context(configuration: client.Configuration) -> ssl.SSLContext:
         context.load_verify_locations(
             cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
         )
-    else:
+    elif configuration.host.startswith("https:"):
+        # Where nothing is encrypted nobody asks for them, and it takes as long as a dozen requests.
         context.load_default_certs()
     if configuration.cert_file:
         # Without a password, OpenSSL would ask the terminal for that of an encrypted key.

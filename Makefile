@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 # Where a shell forbids to keep what Python compiles, each of hundreds of processes compiles all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt check test tools cluster-test races recordings sim bench docs demo chart lock
+.PHONY: setup fmt check test parts tools cluster-test races recordings sim bench docs demo chart lock
 
 setup: $(STAMP)
 
-$(STAMP): locks/dev.txt locks/build.txt pyproject.toml
+# The pip that comes with a Python may need twice as long for the rest. Nothing is compiled that is never imported.
+$(STAMP): locks/pip.txt locks/dev.txt locks/build.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/build.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(INSTALL) --require-hashes -r locks/pip.txt
+	$(INSTALL) --require-hashes -r locks/dev.txt -r locks/build.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	$(BIN)/reconciler --version
 	touch $@
 
 fmt: setup
@@ -30,16 +33,20 @@ check: setup
 	$(BIN)/pytest -q -n 2 tests/unit tests/property tests/house -m "not slow"
 
 # Most tests wait more than they compute, so that two cores do for six at a time. They begin in the order of tests/conftest.py.
-test: tools
+test: parts
 	$(BIN)/pytest -q -n 6 --dist loadgroup --no-loadscope-reorder tests
 
+# All that tests need: packages are mostly waited for, and meanwhile real parts are built.
+parts:
+	$(MAKE) --no-print-directory -j2 setup tools
+
 # The real control plane and other real parts, built from their Go modules once and kept outside the clone; that takes
-# both cores for eight minutes, in which no test is slowed down by it.
-tools: setup
-	$(BIN)/python -m tests.controlplane.building
+# both cores for seven minutes, in which no test is slowed down by it.
+tools:
+	$(PYTHON) -m tests.controlplane.building
 
 # The tests that need the real control plane.
-cluster-test: tools
+cluster-test: parts
 	$(BIN)/pytest -q -n 0 -m cluster tests
 
 # What is made from the code: schemas, and tables in the pages.
@@ -47,7 +54,7 @@ docs: setup
 	$(BIN)/python -m tests.house.generated
 
 # The races of a push with a daemon that is killed, ten times each over http and over ssh: half an hour.
-races: tools
+races: parts
 	RECONCILER_TEST_ROUNDS=5 $(BIN)/pytest -q -n 0 tests/cluster/test_races.py
 
 # What the kubelet's own code writes of Pods, made anew; what differs from what is kept is shown, and fails. It compiles
@@ -65,7 +72,7 @@ sim: setup
 	SIM_SEEDS=20 $(BIN)/pytest -q -n 2 tests/simulation
 
 # How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
-bench: tools
+bench: parts
 	$(BIN)/python -m benchmarks.main_job --out docs/benchmarks.md
 
 # What the chart holds of the code and the policies; a test sees that it was run.
@@ -77,4 +84,5 @@ lock:
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
 	.cache/lock/bin/uv pip compile -q pyproject.toml --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o locks/run.txt
 	.cache/lock/bin/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o locks/dev.txt
+	.cache/lock/bin/uv pip compile -q --group pip --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o locks/pip.txt
 	.cache/lock/bin/uv pip compile -q --group build --universal --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock" -o locks/build.txt

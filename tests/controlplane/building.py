@@ -1,6 +1,7 @@
 """Builds the real parts from their Go modules, once: a tool's folder of go.mod and go.sum names what it is.
 
-A build is kept by everything it depends on, outside the checkout, so that a fresh clone finds it.
+A build is kept by everything it depends on, outside the checkout, so that a fresh clone finds it. Nothing but Python
+is needed to begin one: it goes on while the packages of the tests are installed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
 
 HERE = Path(__file__).parent
 BUILD_TIMEOUT_S = 2400
@@ -43,28 +41,6 @@ ASSETS = "KUBEBUILDER_ASSETS"
 
 class NoGo(Exception):
     """There is no Go toolchain, so that nothing can be built here."""
-
-
-def require_tool(folder: str, program: str) -> Path:
-    """Returns a program's path, built if need be; without Go it skips, and in CI it fails."""
-    try:
-        return tool(folder, program)
-    except NoGo:
-        _miss(f"{program} cannot be built: install Go, or set {ASSETS}")
-
-
-def require_module(folder: str, module: str) -> Path:
-    """Returns where a module's files are, fetched if need be; without Go it skips, and in CI it fails."""
-    try:
-        return module_dir(folder, module)
-    except NoGo:
-        _miss(f"the files of {module} cannot be fetched: install Go")
-
-
-def _miss(what: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def tool(folder: str, program: str) -> Path:

@@ -20,8 +20,8 @@ from typing import Any, Self
 import yaml
 
 from reconciler.simulated.behaviour import Fate
-from tests.controlplane.building import require_tool
 from tests.controlplane.process import Process
+from tests.controlplane.requiring import require_tool
 from tests.controlplane.stages import stages
 from tests.ports import free_port
 from tests.system.apt import require

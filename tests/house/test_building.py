@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane import building
+from tests.controlplane import building, requiring
 
 MODULE = "sigs.k8s.io/kwok"
 
@@ -101,16 +101,16 @@ def test_a_program_that_is_not_given_is_built_once(
 ) -> None:
     give(tmp_path, monkeypatch, "kwok")
     calls = install_go(tmp_path)
-    found = building.require_tool("etcd", "etcd")
+    found = requiring.require_tool("etcd", "etcd")
     assert found.read_text() == "program\n"
     assert found.is_relative_to(tmp_path / "cache")
-    assert building.require_tool("etcd", "etcd") == found
+    assert requiring.require_tool("etcd", "etcd") == found
     assert sum(line.startswith("build") for line in calls.read_text().splitlines()) == 1
 
 
 def test_a_modules_files_are_fetched(tmp_path: Path) -> None:
     install_go(tmp_path)
-    assert building.require_module("kwok", MODULE) == Path("/modules/kwok")
+    assert requiring.require_module("kwok", MODULE) == Path("/modules/kwok")
 
 
 @pytest.mark.parametrize("ci", ["", "true"], ids=["it skips", "in CI it fails"])
@@ -120,9 +120,9 @@ def test_without_go_a_test_says_what_it_misses(ci: str, monkeypatch: pytest.Monk
     either = (pytest.skip.Exception, pytest.fail.Exception)
     ended = either[1] if ci else either[0]
     with pytest.raises(either, match=r"etcd cannot be built: install Go, or set KUBE") as tool:
-        building.require_tool("etcd", "etcd")
+        requiring.require_tool("etcd", "etcd")
     with pytest.raises(
         either, match=rf"the files of {MODULE} cannot be fetched: install"
     ) as module:
-        building.require_module("kwok", MODULE)
+        requiring.require_module("kwok", MODULE)
     assert (tool.type, module.type) == (ended, ended)

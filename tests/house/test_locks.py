@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-LOCKS = ("run", "dev", "build")
+LOCKS = ("run", "dev", "pip", "build")
 
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
@@ -52,6 +52,7 @@ RUN: list[str] = PROJECT["project"]["dependencies"]
 ASKED = {
     "run": RUN,
     "dev": [*RUN, *group("dev")],
+    "pip": group("pip"),
     "build": [*PROJECT["build-system"]["requires"], *group("build")],
 }
 """What each lock is for."""

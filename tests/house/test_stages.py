@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from reconciler.simulated.behaviour import FATES
-from tests.controlplane.building import require_module
+from tests.controlplane.requiring import require_module
 from tests.controlplane.stages import KWOKS_OWN, stages
 
 FOLDERS = ("node/fast", "pod/fast")

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.controlplane.building import require_tool
+from tests.controlplane.requiring import require_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "reconciler"

@@ -17,8 +17,8 @@ import yaml
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig
 from reconciler.adapters.render.kustomize import find_kubectl
 from reconciler.config.reading import read_settings
-from tests.controlplane.building import require_tool
 from tests.controlplane.cluster import ControlPlane, control_planes
+from tests.controlplane.requiring import require_tool
 from tests.install.conftest import Installed
 from tests.install.helm import CHART, ROOT
 from tests.install.page import blocks, parses

@@ -1,0 +1,33 @@
+"""What a test asks for of the real parts: without Go it skips, and in CI it fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.controlplane.building import ASSETS, NoGo, module_dir, tool
+
+
+def require_tool(folder: str, program: str) -> Path:
+    """Returns a program's path, built if need be; without Go it skips, and in CI it fails."""
+    try:
+        return tool(folder, program)
+    except NoGo:
+        _miss(f"{program} cannot be built: install Go, or set {ASSETS}")
+
+
+def require_module(folder: str, module: str) -> Path:
+    """Returns where a module's files are, fetched if need be; without Go it skips, and in CI it fails."""
+    try:
+        return module_dir(folder, module)
+    except NoGo:
+        _miss(f"the files of {module} cannot be fetched: install Go")
+
+
+def _miss(what: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)

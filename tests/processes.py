@@ -16,9 +16,16 @@ LISTENS = "0A"
 
 
 def children(pid: int) -> list[int]:
-    """Returns the children of all threads of a process."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    """Returns the children of all threads of a process; a thread that has just ended has none.
+
+    Raises:
+        FileNotFoundError: There is no such process.
+    """
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 SAMPLE_S = 0.05

@@ -6,6 +6,7 @@ import base64
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,22 @@ ADDRESSES = sorted(
 """Everything that the board answers to: its pages, the parts that it loads again, and what tells it when."""
 
 
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Lets commands share what the first of them sees: that is five clusters asked for everything."""
+    looks: list[Look] = []
+
+    def look_once(settings: Settings, **options: Any) -> Look:
+        if not looks:
+            looks.append(look(settings, **options))
+        return looks[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (asking, comparing):
+            patch.setattr(module, "look", look_once)
+        yield
+
+
 class Watched:
     """A daemon, and everything that it or a command ever said."""
 
@@ -93,37 +110,23 @@ class Watched:
         for path in ADDRESSES:
             self.said[f"{when}: page {path}"] = _get(f"{self.daemon.page_url}{path}")
         self.said[f"{when}: metrics"] = self.daemon.metrics()
-        for command in ("explain web", "explain api", "diff web", "validate HEAD"):
-            told = self.fleet.cli(*command.split(), "-o", "json")
-            self.said[f"{when}: {command} json"] = told.out + told.err
+        self._ask(when, ("validate HEAD",), "json")
+        with one_look():
+            self._ask(when, ("explain web", "explain api", "diff web"), "json")
 
     def listen_closely(self, when: str) -> None:
         """Collects what the rest of the commands say, too, and what people read of them."""
         self.listen(when)
-        told = self.fleet.cli("validate", "HEAD")
-        self.said[f"{when}: validate HEAD text"] = told.out + told.err
-        looks: list[Look] = []
+        self._ask(when, ("validate HEAD",), "text")
+        rest = ("status", "plan", "history", "render web dev", "render api dev", "diff web")
+        with one_look():
+            self._ask(when, rest, "text", "json")
 
-        def look_once(settings: Settings, **options: Any) -> Look:
-            if not looks:
-                looks.append(look(settings, **options))
-            return looks[0]
-
-        with pytest.MonkeyPatch.context() as patch:
-            # A look asks five clusters everything; what these say differs only in how they tell of it.
-            for module in (asking, comparing):
-                patch.setattr(module, "look", look_once)
-            for command in (
-                "status",
-                "plan",
-                "history",
-                "render web dev",
-                "render api dev",
-                "diff web",
-            ):
-                for form in ("text", "json"):
-                    told = self.fleet.cli(*command.split(), "-o", form)
-                    self.said[f"{when}: {command} {form}"] = told.out + told.err
+    def _ask(self, when: str, commands: tuple[str, ...], *forms: str) -> None:
+        for command in commands:
+            for form in forms:
+                told = self.fleet.cli(*command.split(), "-o", form)
+                self.said[f"{when}: {command} {form}"] = told.out + told.err
 
     def listen_at_the_end(self) -> None:
         """Collects what grows all the time: the log, the records, and what was committed."""

@@ -261,9 +261,8 @@ def _as_a_service_manager(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.xdist_group("demo")
-@pytest.mark.parametrize("end", [_as_ctrl_c, _as_a_service_manager])
 def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
-    end: Callable[[subprocess.Popen[str]], None], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     with demo(tmp_path) as process:
         for line in SHOWN:
@@ -285,7 +284,7 @@ def test_make_demo_stays_up_with_its_page_until_it_is_ended_and_leaves_nothing(
         assert {at.partition(":")[0] for at in listens_at(process.pid)} == {"127.0.0.1"}
         plays_with(ready[1], ready[2], tmp_path / "clone")
         shutil.rmtree(tmp_path / "clone")
-        end(process)
+        _as_ctrl_c(process)
         leaves_nothing(process, tmp_path, 0)
 
 
@@ -299,7 +298,7 @@ def test_for_scripts_it_writes_its_report_and_stays_up_too(tmp_path: Path) -> No
         check("demo", json.loads(path.read_text()))
         assert json.loads(path.read_text())["repo"] == ready[1]
         assert _admitted(ready[2])["version"] == "1.9.0"
-        _as_ctrl_c(process)
+        _as_a_service_manager(process)
         leaves_nothing(process, folder, 0)
     assert json.loads(path.read_text())["ok"], "and it is the one document still"
 

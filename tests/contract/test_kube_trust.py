@@ -122,6 +122,15 @@ def test_a_server_that_is_trusted_is_told_the_token(tmp_path: Path) -> None:
         assert f"authorization: Bearer {TOKEN}".encode() in bytes(front.heard)
 
 
+def test_where_none_is_named_the_machines_own_authorities_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path, of_an_authority_that_nobody_named) as (front, kubeconfig, _):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca" / "ca.pem"))
+        assert listing(opened(kubeconfig))
+        assert f"authorization: Bearer {TOKEN}".encode() in bytes(front.heard)
+
+
 def test_what_is_named_is_trusted_though_another_has_signed_it_as_kubectl_has_it(
     tmp_path: Path,
 ) -> None:

@@ -159,7 +159,7 @@ def _context(configuration: client.Configuration) -> ssl.SSLContext:
         context.load_verify_locations(
             cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
         )
-    elif configuration.host.startswith("https:"):
+    elif not configuration.host.startswith("http:"):
         # Where nothing is encrypted nobody asks for them, and it takes as long as a dozen requests.
         context.load_default_certs()
     if configuration.cert_file:

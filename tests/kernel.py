@@ -6,8 +6,7 @@ import os
 import shutil
 import subprocess
 
-import pytest
-
+from tests.lacking import lacks
 from tests.system.apt import SYSTEM_PATH
 
 
@@ -16,23 +15,23 @@ def require_containers() -> None:
     programs = ("unshare", "setpriv", "chroot", "mount")
     missing = [name for name in programs if shutil.which(name, path=SYSTEM_PATH) is None]
     if missing:
-        _lacks(f"{', '.join(missing)} is missing")
+        lacks(f"{', '.join(missing)} is missing")
     elif os.geteuid() != 0:
-        _lacks("a container can be made by root alone")
+        lacks("a container can be made by root alone")
     elif not _unshares("--mount"):
-        _lacks("the kernel makes no mount namespace")
+        lacks("the kernel makes no mount namespace")
 
 
 def require_mounts() -> None:
     """Skips where no file system can be mounted; in CI it fails."""
     if not _unshares("--mount", "mount", "-t", "tmpfs", "none", "/mnt"):
-        _lacks("only root may mount a disk, to fill it")
+        lacks("only root may mount a disk, to fill it")
 
 
 def require_network_namespaces() -> None:
     """Skips where a program cannot be kept off the network; in CI it fails."""
     if not (_unshares("--net") or _unshares("--user", "--net")):
-        _lacks("the kernel makes no network namespace")
+        lacks("the kernel makes no network namespace")
 
 
 def _unshares(*words: str) -> bool:
@@ -43,9 +42,3 @@ def _unshares(*words: str) -> bool:
         return False
     done = subprocess.run([found, *options, "--", *command], capture_output=True, check=False)
     return done.returncode == 0
-
-
-def _lacks(why: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)

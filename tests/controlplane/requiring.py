@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
 
 from tests.controlplane.building import ASSETS, NoGo, module_dir, tool
+from tests.lacking import lacks
 
 
 def require_tool(folder: str, program: str) -> Path:
@@ -16,7 +13,7 @@ def require_tool(folder: str, program: str) -> Path:
     try:
         return tool(folder, program)
     except NoGo:
-        _miss(f"{program} cannot be built: install Go, or set {ASSETS}")
+        lacks(f"{program} cannot be built: install Go, or set {ASSETS}")
 
 
 def require_module(folder: str, module: str) -> Path:
@@ -24,10 +21,4 @@ def require_module(folder: str, module: str) -> Path:
     try:
         return module_dir(folder, module)
     except NoGo:
-        _miss(f"the files of {module} cannot be fetched: install Go")
-
-
-def _miss(what: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
+        lacks(f"the files of {module} cannot be fetched: install Go")

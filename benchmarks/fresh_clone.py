@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ LIMIT_S = 600.0
 END_S = 40.0
 """A stop waits for work under way."""
 
-READY = re.compile(r"ready: repo=\S+ page=http://127\.0\.0\.1:\d+$")
+READY = re.compile(r"ready: repo=(\S+) page=(http://127\.0\.0\.1:\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,20 @@ def _until_ready(process: subprocess.Popen[str], began_s: float) -> tuple[list[s
     said: list[str] = []
     for line in process.stdout:
         said.append(line.rstrip())
-        if READY.search(said[-1]):
+        ready = READY.search(said[-1])
+        if ready is not None:
+            _see(*ready.groups())
             return said, time.monotonic() - began_s
     raise AssertionError("\n".join(said[-40:]))
+
+
+def _see(repo: str, page: str) -> None:
+    """Sees for itself that the revert is on the remote's branch, and that the board answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = ["git", "clone", "--quiet", "--bare", repo, folder]
+        subprocess.run(clone, timeout=60, check=True)
+        log = ["git", "-C", folder, "log", "-1", "--format=%B", "main"]
+        told = subprocess.run(log, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "\nReconciler-Action: revert\n" in told, told
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        assert answer.status == 200

@@ -23,7 +23,7 @@ from reconciler.errors import InvalidInput, TransientError
 from reconciler.model.env_repo import SourceKind
 from reconciler.model.names import EnvironmentName
 from tests.kernel import require_network_namespaces
-from tests.processes import child_peaks
+from tests.processes import child_peaks, children
 
 K = "kustomization.yaml"
 CONFIG_MAP = (
@@ -234,10 +234,11 @@ def growing(levels: int) -> dict[str, str]:
 
 
 def test_one_that_grows_without_end_is_killed_at_its_time_limit() -> None:
-    started = time.monotonic()
+    started, before = time.monotonic(), set(children(os.getpid()))
     with pytest.raises(TransientError, match="longer than 1 s"):
         build(growing(16), limits=replace(LIMITS, timeout_s=1))
     assert time.monotonic() - started < 5
+    assert set(children(os.getpid())) <= before
 
 
 def test_one_that_needs_too_much_memory_is_ended() -> None:
@@ -304,6 +305,21 @@ def test_the_tool_reaches_no_network_even_when_it_is_told_to(
     outcome = run_confined(command, folder=tree, home=home, limits=LIMITS, subject="test")
     assert outcome.returncode != 0
     assert asked == []
+
+
+def test_where_it_shares_our_network_it_is_sent_to_a_proxy_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The look-through and the namespace are left out: the last wall must hold by itself.
+    monkeypatch.setattr(confined, "without_network", tuple)
+    tree, home = tmp_path / "tree", tmp_path / "home"
+    tree.mkdir()
+    home.mkdir()
+    (tree / K).write_text("resources: ['http://example.com/a.yaml']\n")
+    command = [str(find_kubectl()), "kustomize", "."]
+    outcome = run_confined(command, folder=tree, home=home, limits=LIMITS, subject="test")
+    assert outcome.returncode != 0
+    assert "proxyconnect tcp: dial tcp 127.0.0.1:9" in outcome.stderr
 
 
 def test_a_child_sees_nothing_of_our_environment(

@@ -22,6 +22,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "check": (*CHECKS, "tests/unit tests/property tests/house"),
     "test": ("-n 6 --dist loadgroup --no-loadscope-reorder tests",),
     "cluster-test": ("-m cluster tests",),
+    "races": ("RECONCILER_TEST_ROUNDS=5", "tests/cluster/test_races.py"),
     "sim": ("tests/simulation",),
     "demo": ("reconciler demo",),
     "bench": ("benchmarks.main_job --out docs/benchmarks.md",),
@@ -35,7 +36,7 @@ RUNS: dict[str, tuple[str, ...]] = {
 
 INSTALLS = ("locks/dev.txt", "locks/build.txt", "-e .")
 BUILDS = "tests.controlplane.building"
-BUILDING = {"test", "cluster-test", "bench"}
+BUILDING = {"test", "cluster-test", "races", "bench"}
 
 
 VENV = "/nowhere/.venv"

@@ -52,13 +52,15 @@ def _install(package: str) -> None:
 
 def _apt_get(package: str, environment: dict[str, str]) -> None:
     for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-        subprocess.run(
-            ["apt-get", "-qq", *command],
-            env=environment,
-            timeout=APT_TIMEOUT_S,
-            check=False,
-            capture_output=True,
-        )
+        # What is missing after it is told as that, however it ended.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                ["apt-get", "-qq", *command],
+                env=environment,
+                timeout=APT_TIMEOUT_S,
+                check=False,
+                capture_output=True,
+            )
 
 
 @contextlib.contextmanager

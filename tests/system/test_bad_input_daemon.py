@@ -51,6 +51,7 @@ CHOSEN = (
     *("dots as an environment of the fleet", "4 KiB as a cluster of the fleet"),
     *("percent dots as a step of a policy", "a helper as an environment of a policy"),
     *("an option as a wave", "Unicode dots in a quarantine"),
+    *("dots as a builtin policy", "an absolute path as what an environment is after"),
     *("a pin named %2e%2e", "a service named -x", "a service named WEB"),
     *(f"a link to a system file as {path}" for path in (PIN, "services/web/web.yaml")),
     *("a link to itself as services/web/service.yaml", "a link to another environment as " + PIN),

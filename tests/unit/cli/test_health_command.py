@@ -71,6 +71,18 @@ def test_a_line_is_status_reason_and_message_between_tabs() -> None:
     assert told.code == 1 and told.err == ""
 
 
+def test_a_file_is_read_as_what_is_piped_in_is(tmp_path: Path) -> None:
+    file = tmp_path / "live.yaml"
+    file.write_text(yaml.safe_dump_all([CONFIG, LOST, CRASHING]))
+    told = cli("health", "-f", str(file), "--now", NOW)
+    assert told == health(CONFIG, LOST, CRASHING)
+    assert [line.split("\t")[0] for line in told.out.splitlines()] == [
+        "Current",
+        "Failed",
+        "Failed",
+    ]
+
+
 def test_all_current_ends_with_zero_and_nothing_at_all_does_not() -> None:
     assert health(CONFIG).code == 0
     assert health(text="").code == 1

@@ -14,6 +14,7 @@ from tests.fakes.world import FLEET, POLICY, SERVICE, env_repo, pins
 PIN = "environments/dev/web.yaml"
 SERVICE_PATH = "services/web/service.yaml"
 LINE = "policies/line.yaml"
+QUARANTINE = "quarantine/web.yaml"
 RULES = POLICY.replace("DRIFT", "report")
 PROD_WAVES = "waves: [[prod-1], [prod-2, prod-3]]"
 RELEASE = 'release: {version: "1"}\n'
@@ -90,6 +91,23 @@ CASES: dict[str, tuple[str, str, Told]] = {
             ("fleet.yaml", "Invalid", "environments[2].clusters[2].labels"),
             ("fleet.yaml", "NotSupported", "freezes"),
             ("fleet.yaml", "DuplicateKey", "mode"),
+        ],
+    ),
+    "a quarantine": (
+        QUARANTINE,
+        "entries:\n- {revision: x, part: none, environments: [], colour: red, rejected_at: now}\n"
+        "- 7\nlifted: because\n",
+        [
+            *(
+                (QUARANTINE, "MissingField", f"entries[0].{field}")
+                for field in ("commit", "identity", "part_digest", "reason", "version")
+            ),
+            (QUARANTINE, "BadFormat", "entries[0].revision"),
+            (QUARANTINE, "UnknownValue", "entries[0].part"),
+            (QUARANTINE, "Invalid", "entries[0].environments"),
+            (QUARANTINE, "UnknownField", "entries[0].colour"),
+            (QUARANTINE, "Invalid", "entries[1]"),
+            (QUARANTINE, "UnknownField", "lifted"),
         ],
     ),
     "a policy": (

@@ -82,6 +82,19 @@ def test_root_installs_what_is_not_there(folder: Path, monkeypatch: pytest.Monke
 
 
 @ENDS
+def test_an_apt_that_hangs_is_given_up_and_what_is_missing_is_named(
+    ci: str, ended: type[BaseException], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(apt, "APT_TIMEOUT_S", 0.1)
+    be(monkeypatch, 0)
+    put(folder, "apt-get", "#!/bin/sh\nexec /bin/sleep 60\n")
+    with pytest.raises(ENDED, match=r"^nginx is missing: install the package nginx-light$") as told:
+        apt.require("nginx-light", "nginx")
+    assert told.type is ended
+
+
+@ENDS
 @pytest.mark.parametrize(
     ("uid", "has_apt"),
     [

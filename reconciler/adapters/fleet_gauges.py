@@ -68,10 +68,14 @@ class FleetGauges(Collector):
 
 def _reachable(view: View | None, clusters: Collection[str]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
-        "reconciler_cluster_reachable", "1 while a cluster answers.", labels=["cluster"]
+        "reconciler_cluster_reachable",
+        "1 while a cluster answers; no sample of one that drains or has left.",
+        labels=["cluster"],
     )
     if view is not None:
-        for cluster in sorted({*clusters, *view.unreachable}):
+        # One that drains may be switched off; the home may not.
+        unmissed = view.head.unmissed - {view.home}
+        for cluster in sorted({*clusters, *view.unreachable} - unmissed):
             family.add_metric([cluster], 0 if cluster in view.unreachable else 1)
     return family
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -17,7 +17,8 @@ from reconciler.core.pruning import plan_prune
 from reconciler.core.reporting import blank, by_object, unseen
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.env_repo import Snapshot
-from reconciler.model.facts import Cell
+from reconciler.model.facts import Cell, Member
+from reconciler.model.fleet import ClusterState
 from reconciler.model.names import ClusterName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef, Rendered
 from reconciler.model.release import Revision
@@ -65,6 +66,17 @@ def _cells(
     yield from found
 
 
+def _kept(revision: Revision) -> Callable[[Member], Revision | None]:
+    """Returns what each cluster is compared with: one that drains, with what it was given."""
+
+    def kept(member: Member) -> Revision | None:
+        if member.state is not ClusterState.DRAINING:
+            return revision
+        return member.record.revision if member.record is not None else None
+
+    return kept
+
+
 class _Comparing:
     """Collects objects and errors: what cannot be read of one cluster hides nothing of the others."""
 
@@ -89,7 +101,7 @@ class _Comparing:
             )
             return
         try:
-            for cluster, found in rendered(self._seen, service, cell, revision):
+            for cluster, found in rendered(self._seen, service, cell, _kept(revision)):
                 if cluster not in self._seen.view.unreachable:
                     self._cluster(service, cell, cluster, found.objects)
         except ReconcilerError as error:
@@ -167,9 +179,9 @@ def _order(obj: Document) -> tuple[str, ...]:
 
 
 def rendered(
-    seen: Look, service: ServiceName, cell: Cell, revision: Revision
+    seen: Look, service: ServiceName, cell: Cell, of: Callable[[Member], Revision | None]
 ) -> Iterator[tuple[ClusterName, Rendered]]:
-    """Yields what a revision renders to on each cluster of a cell.
+    """Yields what a revision renders to on each cluster of a cell, as `of` says which.
 
     What another version rendered cannot be rendered again; it is stored where it was applied.
 
@@ -180,8 +192,10 @@ def rendered(
     snapshot = _followed(seen)
     asker = seen.engine.asker_of(snapshot)
     # Where it is meant to be, as the turn has seen it: a broken service.yaml hides none of them.
-    meant = (snapshot.fleet.cluster(member.cluster) for member in cell.members)
-    for cluster in (named for named in meant if named is not None):
+    for member in cell.members:
+        cluster, revision = snapshot.fleet.cluster(member.cluster), of(member)
+        if cluster is None or revision is None:
+            continue
         found = asker.rendered(service, cell.environment, cluster, revision)
         if found is None and cluster.name in seen.view.unreachable:
             continue
@@ -216,7 +230,8 @@ def render(service: str, environment: str, output: str, **flags: Any) -> None:
         seen = look(settings_from(flags))
         name, cell = next(iter(_cells(seen, service, environment)))
         _followed(seen)
-        if cell.ask.wanted is None:
+        wanted = cell.ask.wanted
+        if wanted is None:
             where = f"service {service} in {environment}"
             raise InvalidInput(where, "it does not render", cell.ask.message)
         items = [
@@ -225,7 +240,7 @@ def render(service: str, environment: str, output: str, **flags: Any) -> None:
                 "render_digest": found.digest,
                 "objects": [masked(obj) for obj in found.objects],
             }
-            for cluster, found in rendered(seen, name, cell, cell.ask.wanted)
+            for cluster, found in rendered(seen, name, cell, lambda member: wanted)
         ]
     except ReconcilerError as error:
         fail(error, document, output)

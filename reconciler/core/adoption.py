@@ -24,14 +24,14 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
     """
     if view.fleet.halted:
         return (hold(view, view.fleet.halted_reason or Reason.NOT_LEADING, view.fleet.halted),)
-    for member in view.cell.members:
+    for member in view.cell.counted:
         if not member.reachable:
             return (hold(view, Reason.CLUSTER_UNREACHABLE, f"{member.cluster} does not answer"),)
         if member.other:
             return (rolling.others(view, member),)
         if not member.synced:
             return (rolling.unread(view, member),)
-    recorded = [m for m in view.cell.members if m.record is not None and not m.is_untouched]
+    recorded = [m for m in view.cell.counted if m.record is not None and not m.is_untouched]
     if recorded:
         return _from_clusters(view, recorded)
     wanted = view.cell.ask.wanted
@@ -44,7 +44,7 @@ def plan_adoption(view: CellView) -> tuple[Action, ...]:
 def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]:
     """The home lost its record: the clusters' own records say what they run."""
     revisions = {m.record.revision.id: m.record.revision for m in recorded if m.record}
-    everywhere = len(recorded) == sum(not m.is_untouched for m in view.cell.members)
+    everywhere = len(recorded) == sum(not m.is_untouched for m in view.cell.counted)
     applied = all(m.record and m.record.applied == m.record.revision.id for m in recorded)
     if len(revisions) == 1 and applied:
         (revision,) = revisions.values()
@@ -62,7 +62,7 @@ def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:
 
     People edit by hand, and an answer may have waited long for a gate, the lease or `mode: enforce`.
     """
-    members = view.cell.members
+    members = view.cell.counted
     unknown = [m for m in members if m.live is LiveState.UNKNOWN]
     if unknown:
         return _examinations(view, wanted, unknown)
@@ -98,7 +98,7 @@ def _if_still_so(view: CellView, wanted: Revision, moves: tuple[Action, ...]) ->
     acts = view.fleet.keeps_time and view.facts.mode is Mode.ENFORCE
     if not acts or any(isinstance(move, Hold) for move in moves):
         return moves
-    old = [m for m in view.cell.members if m.live_for_s <= 0.0]
+    old = [m for m in view.cell.counted if m.live_for_s <= 0.0]
     return _examinations(view, wanted, old) or moves
 
 
@@ -127,7 +127,7 @@ def _adopt(view: CellView, revision: Revision, why: str) -> Adopt:
     proof = Proof(
         revision=revision,
         origin=Origin.ADOPTED,
-        members=tuple(m.cluster for m in view.cell.members),
+        members=tuple(m.cluster for m in view.cell.counted),
         opens_gates=False,
         policy_digest=view.cell.ask.policy_digest,
         proven_at=view.now,
@@ -142,4 +142,4 @@ def _renders(view: CellView, revision: Revision) -> RenderDigest | None:
     ask = view.cell.ask
     if ask.wanted is not None and ask.wanted.id == revision.id:
         return ask.renders
-    return applied_everywhere(view.cell.members)
+    return applied_everywhere(view.cell.counted)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.core.gates import is_returning, proof_of
-from reconciler.core.judging import is_refused
-from reconciler.core.rejections import ways_back
+from reconciler.core.judging import is_healthy, is_refused
+from reconciler.core.rejections import against, ways_back
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Deliver, Hold, Withdraw
 from reconciler.model.facts import Member, Ordered
+from reconciler.model.fleet import ClusterState
 from reconciler.model.names import ClusterName, RevisionId
 from reconciler.model.policy import DriftMode
 from reconciler.model.reasons import Reason
@@ -100,7 +101,7 @@ def _is_tried_on(view: CellView, member: Member, order: Ordered) -> bool:
 
 def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
     record = view.cell.record
-    returning, overwrite = is_returning(view.cell), view.cell.ask.adopt_overwrite
+    returning, overwrite = _returns(view, revision, member), view.cell.ask.adopt_overwrite
     rejection = record.rejections[0] if record is not None and record.rejections else None
     return Deliver(
         service=view.service,
@@ -109,7 +110,7 @@ def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
         revision=revision,
         returning=returning,
         proven=proof_of(view.cell, revision) is not None and not returning,
-        drift=_drift_mode(view, member),
+        drift=drift_mode(view, member),
         keep=_kept(view, revision),
         reason="RollingBack" if returning else "Deliver",
         message=f"{revision.release.version} to {member.cluster}",
@@ -128,7 +129,17 @@ def _adopted(view: CellView, revision: Revision, member: Member) -> Revision | N
     return next((p.revision for p in adopted if p.revision.id != revision.id), None)
 
 
-def _drift_mode(view: CellView, member: Member) -> DriftMode:
+def _returns(view: CellView, revision: Revision, member: Member) -> bool:
+    """Tells whether a cluster is put back, as one that nobody waits for still is after its environment is back."""
+    record = member.record
+    if is_returning(view.cell) or record is None or member.state is ClusterState.ACTIVE:
+        return is_returning(view.cell)
+    if record.revision.id != revision.id:
+        return against(view, record.revision) is not None
+    return record.returning and not is_healthy(member, revision, for_s=0.0)
+
+
+def drift_mode(view: CellView, member: Member) -> DriftMode:
     """Returns the policy's mode; while the policy cannot be read, the one the cluster has."""
     if view.cell.ask.policy is not None:
         return view.cell.ask.policy.drift

@@ -83,7 +83,7 @@ def _failing_since(cell: Cell, now: datetime) -> datetime | None:
     admitted = cell.record.admitted if cell.record else None
     if admitted is None:
         return None
-    bad = badness(cell.members, admitted)
+    bad = badness(cell.counted, admitted)
     if bad is None:
         return None
     return bad.member.health.first_failure_at or now

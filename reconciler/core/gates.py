@@ -195,7 +195,7 @@ def _failing(cell: Cell, wanted: Revision) -> Member | None:
     return next(
         (
             m
-            for m in cell.members
+            for m in cell.counted
             if m.known
             and m.record is not None
             and m.record.revision.identity == wanted.identity

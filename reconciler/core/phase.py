@@ -43,6 +43,7 @@ UNKNOWN_REASONS = frozenset(
     }
 )
 REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
+PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING})
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
@@ -69,7 +70,7 @@ def phase_of(cell: Cell, actions: tuple[Action, ...]) -> Phase:
     """Returns a cell's phase from its facts and from what was planned for it."""
     holds = [action for action in actions if isinstance(action, Hold)]
     reasons = {hold.reason for hold in holds} | {gate.reason for h in holds for gate in h.gates}
-    if cell.suspended or any(m.suspended for m in cell.members):
+    if cell.suspended or any(m.suspended for m in cell.counted):
         return Phase.SUSPENDED
     if is_returning(cell):
         return Phase.ROLLING_BACK
@@ -103,7 +104,7 @@ def _held(reason: Reason) -> Phase:
         return Phase.SOAKING
     if reason in WAITING_REASONS:
         return Phase.WAITING
-    return Phase.PROVEN if reason is Reason.SETTLED else Phase.HELD
+    return Phase.PROVEN if reason in PROVEN_REASONS else Phase.HELD
 
 
 def _moving(cell: Cell) -> Phase:
@@ -112,6 +113,6 @@ def _moving(cell: Cell) -> Phase:
     if record is None or record.admitted is None:
         return Phase.WAITING
     is_proven = record.rollout is None and proof_of(cell, record.admitted) is not None
-    if is_proven and all(has_arrived(m, record.admitted) for m in cell.members):
+    if is_proven and all(has_arrived(m, record.admitted) for m in cell.counted):
         return Phase.PROVEN
     return Phase.ROLLING_OUT

@@ -7,7 +7,7 @@ from datetime import datetime
 from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
 from reconciler.core.delivering import of_those_that_left, withdrawals
-from reconciler.core.judging import to_go_back
+from reconciler.core.membership import to_return
 from reconciler.core.recording import RecordAction
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
@@ -74,7 +74,7 @@ def _moves(view: CellView) -> tuple[Action, ...]:
 
 def _beside(view: CellView, moves: tuple[Action, ...]) -> tuple[Hold, ...]:
     """A cluster that is another's is told whatever else holds its cell: only a person can settle it."""
-    others = next((m for m in view.cell.members if m.other), None)
+    others = next((m for m in view.cell.counted if m.other), None)
     holds = [action for action in moves if isinstance(action, Hold)]
     if others is None or not holds or any(hold.page for hold in holds):
         return ()
@@ -139,7 +139,7 @@ def _is_back(view: CellView, rejection: Rejection) -> bool:
     """
     if rejection.restore_to is None or rejection.rolled_back_at is not None:
         return True
-    asked = to_go_back(view.cell.members)
+    asked = to_return(view, rejection.restore_to)
     return bool(asked) and all(m.is_on(rejection.restore_to.id) for m in asked)
 
 

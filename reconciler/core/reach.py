@@ -18,7 +18,7 @@ class Reach:
 
     Attributes:
         wave: The number of the first wave that is not done, from 1; of the last one where all are.
-        members: Of every wave up to the first that is not done, and any that has it already.
+        members: Active ones of every wave up to the first that is not done, and any that has it already.
         left_out: Those of them that the quorum does without, since they are not known to be well in time.
         gone: A cluster of those waves that HEAD no longer means it for, or None.
         is_last: Every wave is done, so that only the proof is waited for.
@@ -62,13 +62,13 @@ def in_force(cell: Cell, rollout: Rollout) -> Rollout:
 def reach(cell: Cell, rollout: Rollout) -> Reach:
     """Returns how far a roll-out may come now, under the rules that it carries (`in_force`)."""
     policy, revision = rollout.policy, rollout.revision
-    spare = _spare(policy)
+    spare = _spare(cell, policy)
     reached: list[Member] = []
     left_out: list[Member] = []
     gone: ClusterName | None = None
     is_last, number = True, 0
     for number, wave in enumerate(policy.waves, start=1):
-        members = [m for m in cell.members if m.cluster in wave]
+        members = [m for m in cell.active if m.cluster in wave]
         reached.extend(members)
         gone = next((c for c in wave if cell.member(c) is None), None)
         late = [m for m in members if not is_healthy(m, revision, for_s=policy.between_s)]
@@ -79,7 +79,7 @@ def reach(cell: Cell, rollout: Rollout) -> Reach:
         if gone is not None or late:
             is_last = False
             break
-    begun = [m for m in cell.members if m not in reached and has_begun(m, revision)]
+    begun = [m for m in cell.active if m not in reached and has_begun(m, revision)]
     return Reach(number, (*reached, *begun), tuple(left_out), gone, is_last)
 
 
@@ -111,9 +111,10 @@ def has_begun(member: Member, revision: Revision) -> bool:
     return member.record is not None and member.record.revision.id == revision.id
 
 
-def _spare(policy: EnvironmentPolicy) -> int:
-    """Returns how many clusters a proof can do without."""
-    return len(policy.clusters()) * (100 - policy.quorum) // 100
+def _spare(cell: Cell, policy: EnvironmentPolicy) -> int:
+    """Returns how many clusters a proof can do without, of those that it would need."""
+    needed = sum(member.cluster in policy.clusters() for member in cell.active)
+    return needed * (100 - policy.quorum) // 100
 
 
 def _is_missing(member: Member, rollout: Rollout) -> bool:

@@ -8,11 +8,13 @@ from reconciler.core import gates, rejections
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy, why_not
+from reconciler.core.membership import put_right
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member, Suspension
+from reconciler.model.fleet import ClusterState
 from reconciler.model.health import HealthStatus
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
@@ -37,7 +39,7 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     """
     rollout = in_force(view.cell, rollout)
     deadline_s = rollout.policy.progress_deadline_s
-    failed = reject_if_bad(view, rollout.revision, view.cell.members, deadline_s=deadline_s)
+    failed = reject_if_bad(view, rollout.revision, view.cell.counted, deadline_s=deadline_s)
     if isinstance(failed, Reject):
         return (failed,)
     next_step = (
@@ -127,6 +129,8 @@ def _advance(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     revision = rollout.revision
     how_far = reach(view.cell, rollout)
     strays = _strays(view, rollout, how_far)
+    if not how_far.members and how_far.gone is None:
+        return (*strays, _anew(view, rollout))
     begun = tuple(m for m in how_far.members if has_begun(m, revision))
     again = deliveries(view, revision, begun)
     to_begin = deliveries(view, revision, may_begin(how_far, rollout))
@@ -177,6 +181,22 @@ def _last(late: list[Member], revision: Revision) -> Member:
     return min(late, key=order)
 
 
+def _anew(view: CellView, rollout: Rollout) -> Admit | Hold:
+    """Begins a roll-out again whose every cluster drains or joins by now, with the waves that HEAD has."""
+    wanted, policy = view.cell.ask.wanted, view.cell.ask.policy
+    version = rollout.revision.release.version
+    waves = policy.clusters() if policy is not None else ()
+    is_asked = wanted is not None and wanted.id == rollout.revision.id
+    if wanted is None or not is_asked or all(m.cluster not in waves for m in view.cell.active):
+        message = f"{version} rolls out, and none of its clusters is active any more"
+        return hold(view, Reason.ORPHANED, message, page=True)
+    shut = gates.shut(gates.admission(view, wanted))
+    if shut:
+        return held_by(view, shut)
+    message = f"{version} begins anew: none of the clusters that it began with is active any more"
+    return admit(view, wanted, message)
+
+
 def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, ...]:
     """Puts a cluster that joined, or was away, on what is proven here, as if nothing rolled out.
 
@@ -187,13 +207,14 @@ def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, .
     if target is None:
         return ()
     strays = (m for m in view.cell.members if m not in how_far.members and _is_stray(view, m))
-    return deliveries(view, target, tuple(strays))
+    return put_right(view, target, tuple(strays))
 
 
 def _is_stray(view: CellView, member: Member) -> bool:
     record = member.record
     return (
         record is None
+        or member.state is ClusterState.DRAINING
         or gates.proof_of(view.cell, record.revision) is not None
         or rejections.against(view, record.revision) is not None
         or badness((member,), record.revision) is not None
@@ -220,7 +241,7 @@ def _prove(view: CellView, rollout: Rollout, how_far: Reach) -> Prove:
         policy_digest=rollout.policy_digest,
         proven_at=view.now,
         watch_until=later(view, watch_for_s) if watch_for_s > 0 else None,
-        renders=applied_everywhere(view.cell.members),
+        renders=applied_everywhere(view.cell.active),
     )
     version = rollout.revision.release.version
     without = ", ".join(member.cluster for member in how_far.left_out)

@@ -6,20 +6,21 @@ from dataclasses import replace
 from math import inf
 
 from reconciler.core import gates, rejections, rolling
-from reconciler.core.delivering import deliveries
+from reconciler.core.beside import trouble
 from reconciler.core.holding import hold
 from reconciler.core.judging import (
     badness,
     has_arrived,
     is_healthy,
     is_refused,
-    to_go_back,
     why_not,
 )
+from reconciler.core.membership import put_right, to_return
 from reconciler.core.soak_left import soak_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
 from reconciler.model.facts import Member
+from reconciler.model.fleet import ClusterState
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, Proof, belongs_to
@@ -36,7 +37,7 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
     proof = gates.proof_of(view.cell, admitted)
     # What is rejected or not proven was stopped where it stood: no further cluster is given it.
     is_stopped = proof is None or rejections.held(view, admitted) is not None
-    orders = () if is_stopped else deliveries(view, admitted, view.cell.members)
+    orders = () if is_stopped else put_right(view, admitted, view.cell.members)
     if proof is not None:
         failing = _failing(view, admitted, proof)
         if failing is not None:
@@ -46,7 +47,7 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
         return forward
     if rolling.is_news(view, orders):
         return orders
-    failing = rolling.late_of(view, view.cell.members, admitted, _deadline_s(view))
+    failing = rolling.late_of(view, view.cell.counted, admitted, _deadline_s(view))
     if failing is not None and not any(isinstance(a, Hold) and a.page for a in forward):
         return (*orders, failing)
     return (*orders, *forward)
@@ -60,8 +61,8 @@ def _deadline_s(view: CellView) -> float:
 def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[Action, ...]:
     """Puts every cluster back at once: going back skips waves, soak and pauses."""
     # One that answers and was not read yet may still run the bad one.
-    asked = to_go_back(view.cell.members)
-    orders = deliveries(view, target, view.cell.members)
+    asked = to_return(view, target)
+    orders = put_right(view, target, view.cell.members)
     awaited = {member.cluster for member in asked}
     if rolling.is_news(view, tuple(order for order in orders if order.cluster in awaited)):
         return orders
@@ -104,11 +105,12 @@ def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold 
     """
     watched = proof.watch_until is not None and view.now < proof.watch_until
     if watched and rejections.way_back(view.cell, admitted) is not None:
-        own = tuple(m for m in view.cell.members if m.cluster in proof.members)
+        own = tuple(m for m in view.cell.counted if m.cluster in proof.members)
         found = rolling.reject_if_bad(view, admitted, own)
         if isinstance(found, Reject) or (found is not None and not _newer_is_open(view, admitted)):
             return found
-    bad = badness(view.cell.members, admitted)
+    staying = tuple(m for m in view.cell.members if m.state is not ClusterState.DRAINING)
+    bad = badness(staying, admitted)
     if bad is None or _newer_is_open(view, admitted):
         return None
     message = f"{admitted.release.version} fails after its proof: {bad.message}"
@@ -153,11 +155,15 @@ def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
         return Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True)
     if not proof.opens_gates:
         return _observe_adopted(view, admitted, proof)
-    awaited = next((m for m in view.cell.members if not has_arrived(m, admitted)), None)
-    if awaited is not None and view.cell.ask.policy is not None:
+    policy = view.cell.ask.policy
+    awaited = next((m for m in view.cell.active if not has_arrived(m, admitted)), None)
+    if awaited is not None and policy is not None:
         # It was proven before, and is being gone back to: that is over when the clusters have it.
-        return rolling.waiting_for(view, awaited, admitted, view.cell.ask.policy, 0.0)
-    return Hold(view.service, view.environment, Reason.SETTLED, f"{version} is proven here")
+        return rolling.waiting_for(view, awaited, admitted, policy, 0.0)
+    beside = trouble(view, admitted, policy) if policy is not None else None
+    return beside or Hold(
+        view.service, view.environment, Reason.SETTLED, f"{version} is proven here"
+    )
 
 
 def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action:
@@ -167,7 +173,7 @@ def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action
     if policy is None:
         message = f"{version} was adopted; its soak is not known"
         return Hold(view.service, view.environment, Reason.GIT_UNKNOWN, message)
-    lagging = [m for m in view.cell.members if not is_healthy(m, admitted, for_s=policy.soak_s)]
+    lagging = [m for m in view.cell.counted if not is_healthy(m, admitted, for_s=policy.soak_s)]
     if not lagging:
         seen = replace(proof, opens_gates=True, proven_at=view.now)
         message = f"adopted {version} was healthy on every cluster for {policy.soak_s:g} s"

@@ -58,4 +58,4 @@ def _adopted_left_s(cell: Cell, admitted: Revision) -> float | None:
     is_watched = any(p.revision.id == admitted.id and not p.opens_gates for p in proofs)
     if policy is None or not is_watched:
         return None
-    return soak_left_s(cell.members, admitted, for_s=policy.soak_s)
+    return soak_left_s(cell.counted, admitted, for_s=policy.soak_s)

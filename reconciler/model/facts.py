@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
-from reconciler.model.fleet import Mode
+from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
     ClusterName,
@@ -100,6 +100,7 @@ class Member:
         order: What waits to be carried out there; the record may not say it yet.
         live: Compared with HEAD's render; UNKNOWN until an examination has answered.
         live_for_s: Seconds for which `live` is taken for true before it may be compared again.
+        state: Its place in its life, as fleet.yaml has it; only active ones are waited for.
     """
 
     cluster: ClusterName
@@ -117,6 +118,7 @@ class Member:
     live_for_s: float = 0.0
     suspended: Suspension | None = None
     other: str = ""
+    state: ClusterState = ClusterState.ACTIVE
 
     @property
     def may_be_written(self) -> bool:
@@ -243,6 +245,16 @@ class Cell:
     other: str = ""
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
+
+    @property
+    def active(self) -> tuple[Member, ...]:
+        """The members that waves and quorums are made of."""
+        return tuple(m for m in self.members if m.state is ClusterState.ACTIVE)
+
+    @property
+    def counted(self) -> tuple[Member, ...]:
+        """The members whose word counts: the active ones, or all where none is, so that none is never all."""
+        return self.active or self.members
 
     def member(self, cluster: ClusterName) -> Member | None:
         """Returns a member by its cluster, or None."""

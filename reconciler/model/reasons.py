@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PLATFORM_INCIDENT = "PlatformIncident"
     FAILING_AFTER_PROOF = "FailingAfterProof"
     FAILING_BEFORE = "FailingBefore"
+    JOINING = "Joining"
     SUSPENDED = "Suspended"
     PROVEN_HERE = "ProvenHere"
     RENDER_CHANGED = "RenderChanged"
@@ -85,6 +86,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.PLATFORM_INCIDENT: "The services are healthy again, or go back to releases that are proven there.",
     Reason.FAILING_AFTER_PROOF: "A newer release, or a person acts.",
     Reason.FAILING_BEFORE: "The environment before is healthy again.",
+    Reason.JOINING: "The cluster that joins runs what is proven here; nothing else waits for it.",
     Reason.SUSPENDED: "The annotation's time is over, or it is taken away.",
     Reason.PROVEN_HERE: "Nothing.",
     Reason.RENDER_CHANGED: "The environments before prove it as this daemon renders it.",

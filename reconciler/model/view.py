@@ -27,6 +27,8 @@ class Head:
         error: Why the last fetch failed, or HEAD is not accepted; empty when all is well.
         halted: Set while HEAD may not be followed at all.
         clusters: Of the accepted fleet.yaml, or as the home remembers them while no commit could be read.
+        draining: Those of them that drain.
+        left: Those that drained and are named no more: nothing is said of them.
     """
 
     commit: CommitId | None = None
@@ -36,6 +38,13 @@ class Head:
     error: str = ""
     halted: Reason | None = None
     clusters: tuple[ClusterName, ...] = ()
+    draining: tuple[ClusterName, ...] = ()
+    left: tuple[ClusterName, ...] = ()
+
+    @property
+    def unmissed(self) -> frozenset[ClusterName]:
+        """Clusters that may be switched off without a word."""
+        return frozenset({*self.draining, *self.left})
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from reconciler.schema.files import (
 
 
 def fleet(file: FleetFile) -> Fleet:
-    """Returns the fleet; a cluster's life beyond active is parsed and not supported yet."""
+    """Returns the fleet."""
     environments = tuple(
         Environment(
             EnvironmentName(e.name),
@@ -60,9 +60,6 @@ def fleet(file: FleetFile) -> Fleet:
         )
         for e in file.environments
     )
-    states = [
-        f"state: {c.state}" for e in file.environments for c in e.clusters if c.state != "active"
-    ]
     allow = file.allow
     return Fleet(
         environments=environments,
@@ -71,7 +68,7 @@ def fleet(file: FleetFile) -> Fleet:
             None if allow.namespaces is None else tuple(allow.namespaces),
             None if allow.kinds is None else tuple(allow.kinds),
         ),
-        unsupported=(*file.unsupported(), *states),
+        unsupported=file.unsupported(),
     )
 
 

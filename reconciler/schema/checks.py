@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import takewhile
 
 from pydantic import BaseModel, TypeAdapter
 
 from reconciler.model.env_repo import Fault, Severity
-from reconciler.model.fleet import Cluster, Fleet
+from reconciler.model.fleet import Cluster, ClusterState, Fleet
 from reconciler.model.names import EnvironmentName
 from reconciler.model.release import Values
-from reconciler.model.waves import Named, Wave, worked_out
+from reconciler.model.waves import Labelled, Named, Wave, worked_out
 from reconciler.schema import building
 from reconciler.schema.files import EnvironmentPolicyFile, Waves
 from reconciler.schema.yaml_text import Document, Path, dotted
@@ -109,8 +110,6 @@ def fleet(path: str, document: Document) -> Iterator[Fault]:
                 yield fault((*at, "name"), f"{cluster} is in {clusters[cluster]} already")
             if cluster is not None:
                 clusters[cluster] = environment or "an environment without a name"
-            if document.text_at(*at, "state") not in (None, "active"):
-                yield not_supported(path, document, (*at, "state"))
 
 
 def policy(path: str, document: Document, fleet: Fleet | None) -> Iterator[Fault]:
@@ -142,6 +141,13 @@ def policy(path: str, document: Document, fleet: Fleet | None) -> Iterator[Fault
         yield from later(path, document, EnvironmentPolicyFile, at)
         for field, code, why, fix in _rule_faults(environment, document, fleet):
             yield placed(path, document, (*at, *field), code, f"{environment}: {why}", fix)
+        for wave, why in _first_wave_away(at, document, fleet):
+            fault = placed(
+                path, document, (*at, "waves"), "FirstWaveAway", why, "name another canary"
+            )
+            yield replace(
+                fault, what=f"{environment}: {wave} is passed over", severity=Severity.WARNING
+            )
 
 
 def _rule_faults(
@@ -165,6 +171,23 @@ def _rule_faults(
         waves = building.waves(_WAVES.validate_python(asked, strict=True))
         for code, why, fix in _wave_faults(waves, found.clusters):
             yield ("waves",), code, why, fix
+
+
+def _first_wave_away(
+    at: Path, document: Document, fleet: Fleet | None
+) -> Iterator[tuple[str, str]]:
+    """Finds a first wave of which no cluster is active: what was to be tried there first goes to more at once."""
+    found = fleet.environment(EnvironmentName(str(at[-1]))) if fleet is not None else None
+    asked = document.part(*at, "waves")
+    if found is None or asked is None or not document.is_whole((*at, "waves")):
+        return
+    waves = building.waves(_WAVES.validate_python(asked, strict=True))
+    first = [wave for wave in waves[:1] if isinstance(wave, Named | Labelled)]
+    clusters = [c for wave in worked_out(first, found.clusters) for c in wave]
+    states = {cluster.name: cluster.state for cluster in found.clusters}
+    if clusters and all(states[name] is not ClusterState.ACTIVE for name in clusters):
+        names = ", ".join(f"{name} is {states[name]}" for name in clusters)
+        yield "the first wave", names
 
 
 def _wave_faults(

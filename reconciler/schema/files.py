@@ -53,7 +53,7 @@ class ClusterFile(_File):
     labels: dict[str, str] = Field(default_factory=dict)
     """For `${cluster.labels.x}` in values, and for `placement` of services."""
     state: Literal["active", "joining", "draining"] = "active"
-    """Only `active` is supported yet."""
+    """`joining` is given what is proven, `draining` nothing new; neither is in a wave, or waited for."""
 
 
 class EnvironmentFile(_File):

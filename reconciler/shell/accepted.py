@@ -32,8 +32,8 @@ class AcceptedHead:
         kept = found.get("data") or {}
         commit, word = str(kept.get("commit") or ""), str(kept.get("acceptedHistory") or "")
         version = str(found["metadata"]["resourceVersion"])
-        clusters = tuple(map(ClusterName, str(kept.get("clusters") or "").split()))
-        return LastAccepted(CommitId(commit) if commit else None, word, version, clusters)
+        named = {key: _names(kept.get(key)) for key in ("clusters", "draining", "left")}
+        return LastAccepted(CommitId(commit) if commit else None, word, version, **named)
 
     def save(self, accepted: LastAccepted) -> None:
         """Remembers a commit, if nobody remembered another one since `accepted.version` was read.
@@ -52,6 +52,8 @@ class AcceptedHead:
                 "commit": accepted.commit or "",
                 "acceptedHistory": accepted.word,
                 "clusters": " ".join(accepted.clusters),
+                "draining": " ".join(accepted.draining),
+                "left": " ".join(accepted.left),
             },
         }
         if not accepted.version:
@@ -59,3 +61,7 @@ class AcceptedHead:
             return
         metadata["resourceVersion"] = accepted.version
         self._api.replace(obj, subresource=None)
+
+
+def _names(text: object) -> tuple[ClusterName, ...]:
+    return tuple(map(ClusterName, str(text or "").split()))

@@ -16,7 +16,7 @@ from reconciler.core.resolution import resolve
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
 from reconciler.model.facts import Ask
-from reconciler.model.fleet import Cluster, Mode
+from reconciler.model.fleet import Cluster, ClusterState, Mode
 from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
 from reconciler.model.path import Path
@@ -111,6 +111,11 @@ class Asker:
         found = self.snapshot.services.get(service)
         return self.snapshot.fleet.placed(found.placement, environment) if found else None
 
+    def active(self, service: ServiceName, environment: EnvironmentName) -> tuple[Cluster, ...]:
+        """Returns those of them that waves are made of; none where that is not known."""
+        found = self.clusters(service, environment) or ()
+        return tuple(cluster for cluster in found if cluster.state is ClusterState.ACTIVE)
+
     def ask(
         self,
         service: ServiceName,
@@ -204,7 +209,7 @@ class Asker:
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
         renders = [
             (cluster.name, RenderDigest(rendered.digest))
-            for cluster in self.clusters(service, environment) or ()
+            for cluster in self.active(service, environment)
             for rendered in [self.rendered(service, environment, cluster, wanted)]
             if rendered is not None
         ]
@@ -240,8 +245,9 @@ class Asker:
             return Reason.ORPHANED, f"{pin_path} is not there; absence asks for nothing"
         if policy is None or environment not in policy.path.names():
             return Reason.ORPHANED, f"{environment} is not on the path of {service}'s policy"
-        if not self.clusters(service, environment):
-            return Reason.ORPHANED, f"fleet.yaml names no cluster of {environment} for {service}"
+        if not self.active(service, environment):
+            why = f"fleet.yaml names no active cluster of {environment} for {service}"
+            return Reason.ORPHANED, why
         unsupported = (
             *snapshot.fleet.unsupported,
             *found.unsupported,
@@ -276,9 +282,14 @@ class Asker:
             renderer=self.renderer.version(found.service.source),
             labels=labels_in(
                 (pin.values, pin.cluster_values),
-                self.clusters(pin.service, pin.environment) or (),
+                self._labelled(pin),
             ),
         )
+
+    def _labelled(self, pin: Pin) -> tuple[Cluster, ...]:
+        """Returns the clusters whose labels make a revision: one that joins does not make a new one of it."""
+        found = self.clusters(pin.service, pin.environment) or ()
+        return tuple(cluster for cluster in found if cluster.state is not ClusterState.JOINING)
 
     def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:
         """Returns what is admitted with the pin's immediate values, or None where they are the same."""
@@ -298,7 +309,7 @@ class Asker:
         revision = self.revision(asked, release.source)
         if revision is None or revision.values_digest == admitted.values_digest:
             return None
-        for cluster in self.clusters(pin.service, pin.environment) or ():
+        for cluster in self.active(pin.service, pin.environment):
             self.rendered(pin.service, pin.environment, cluster, revision)
         return revision
 
@@ -370,7 +381,7 @@ class Asker:
         found = dict(policy.environments).get(environment) if policy else None
         if found is None:
             return None
-        return found.among(self.clusters(service, environment) or ())
+        return found.among(self.active(service, environment))
 
 
 def policy_digest(policy: EnvironmentPolicy) -> str:

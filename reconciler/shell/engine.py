@@ -287,11 +287,17 @@ class Engine:
             ),
             act=act,
             observe=observe,
-            unreachable=lambda: self.clusters.unreachable(self.heads.head.clusters),
+            unreachable=self._unreachable,
             denied=self.clusters.denied,
             home=self._ports.home,
             publish=publish,
         )
+
+    def _unreachable(self) -> dict[ClusterName, str]:
+        """Returns the clusters of which nothing is known; of one that has left nobody asks."""
+        head = self.heads.head
+        silent = self.clusters.unreachable(head.clusters)
+        return {name: why for name, why in silent.items() if name not in head.left}
 
     def _lease_step(self) -> float:
         """Keeps the lease while anything may be written: the mode may change while the daemon runs."""

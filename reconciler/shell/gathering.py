@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
-from reconciler.model.fleet import Mode
+from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.path import Path
 from reconciler.model.reasons import Reason
@@ -94,6 +94,7 @@ class Gatherer:
         self._executors = executors
         self._asker: Asker | None = None
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
 
@@ -101,6 +102,8 @@ class Gatherer:
         """Asks another snapshot from now on; None while Git cannot be read."""
         self._asker = asker
         self._asks.clear()
+        fleet = asker.snapshot.fleet.clusters() if asker is not None else ()
+        self._states = {cluster.name: cluster.state for cluster in fleet}
 
     def services(self) -> set[ServiceName]:
         """Returns every service that Git, the home or a cluster knows."""
@@ -261,14 +264,26 @@ class Gatherer:
     def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)
         if executor is None:
-            return Member(name, reachable=False, synced=False, record=None)
-        return executor.member(key, wanted)
+            member = Member(name, reachable=False, synced=False, record=None)
+        else:
+            member = executor.member(key, wanted)
+        state = self._state(name)
+        return member if member.state is state else replace(member, state=state)
+
+    def _state(self, name: ClusterName) -> ClusterState:
+        """Returns a cluster's state at HEAD; without Git it counts, unless the home remembers that it drains."""
+        remembered = name in self._head().draining and self._asker is None
+        return self._states.get(name, ClusterState.DRAINING if remembered else ClusterState.ACTIVE)
 
     def _orphans(
         self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]
     ) -> tuple[ClusterName, ...]:
-        """Returns the clusters that run it, or did at its proof, and that HEAD does not mean it for."""
-        return tuple(sorted({*_proven_on(record), *self._asked(key)} - set(names)))
+        """Returns the clusters that run it, or did at its proof, and that HEAD does not mean it for.
+
+        One that drained first has left, and nobody wonders.
+        """
+        left = self._head().left
+        return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
 
     def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
         snapshot = self._asker.snapshot if self._asker is not None else None

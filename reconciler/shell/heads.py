@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from reconciler.errors import Conflict, InvalidInput, OperatorError, ReconcilerError
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
+from reconciler.model.fleet import ClusterState
 from reconciler.model.names import ClusterName, CommitId
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Head
@@ -36,12 +37,20 @@ class LastAccepted:
         word: The operator's `accept_history` that was used up: it allows one rewrite, not every later one.
         version: Of the stored object; empty before it was first stored.
         clusters: Of that commit's fleet.yaml: what a start without Git puts back bad releases on.
+        draining: Those of them that drain.
+        left: Those that drained and are named no more, the newest first.
     """
 
     commit: CommitId | None = None
     word: str = ""
     version: str = ""
     clusters: tuple[ClusterName, ...] = ()
+    draining: tuple[ClusterName, ...] = ()
+    left: tuple[ClusterName, ...] = ()
+
+
+LEFT_MAX = 100
+"""Clusters that have left and are remembered as such: a release later no record names them any more."""
 
 
 class Accepted(Protocol):
@@ -129,7 +138,7 @@ class Heads:
             try:
                 commit = self._remote.fetch()
             except ReconcilerError as error:
-                failed = replace(self.head, error=str(error), clusters=self._known_clusters())
+                failed = replace(self._with_known_clusters(self.head), error=str(error))
                 self._publish(failed, EventKind.FETCH_FAILED)
                 raise
             was = self.head
@@ -164,34 +173,33 @@ class Heads:
                 snapshot = self._read(commit)
                 former = last.commit if last is not None else None
                 self._vouch(now.snapshot.commit if now.snapshot else former, snapshot)
-                if self._remember(last, snapshot):
-                    named = _named(snapshot)
-                    followed = replace(now, snapshot=snapshot, halted=None, clusters=named)
+                if self._remember(last, now, snapshot):
+                    named = _members(snapshot, last, now)
+                    followed = replace(now, snapshot=snapshot, halted=None, **named)
                     return self._publish(followed, EventKind.FETCHED)
             raise Conflict("the accepted HEAD", "cannot be written", "others write it")
         except InvalidInput as error:
             kept = self._kept(now, last)
             return self._publish(replace(kept, error=str(error)), EventKind.HEAD_REFUSED)
         except ReconcilerError as error:
-            known = replace(now, error=str(error), clusters=self._known_clusters())
+            known = replace(self._with_known_clusters(now), error=str(error))
             return self._publish(known, EventKind.FETCH_FAILED)
 
     def _kept(self, now: Head, last: LastAccepted | None) -> Head:
         """Returns what is followed while HEAD itself may not be: what was accepted before."""
         snapshot = now.snapshot or self._former(last)
-        remembered = last.clusters if last is not None else ()
-        clusters = _named(snapshot) if snapshot is not None else remembered
-        return replace(now, snapshot=snapshot, clusters=clusters)
+        if snapshot is not None:
+            return replace(now, snapshot=snapshot, **_members(snapshot, last, now))
+        return _as_remembered(now, last)
 
-    def _known_clusters(self) -> tuple[ClusterName, ...]:
-        """Returns the clusters known so far; after a start without Git the home remembers them."""
-        if self.head.clusters:
-            return self.head.clusters
+    def _with_known_clusters(self, head: Head) -> Head:
+        """Returns a head with the clusters known so far; after a start without Git the home remembers them."""
+        if head.clusters:
+            return head
         try:
-            last = self._accepted.load()
+            return _as_remembered(head, self._accepted.load())
         except ReconcilerError:
-            return ()
-        return last.clusters if last is not None else ()
+            return head
 
     def _refusal(self, now: Head, last: LastAccepted | None, commit: CommitId) -> str | None:
         """Returns why a commit may not follow what was accepted, or None when it may."""
@@ -208,14 +216,14 @@ class Heads:
             f"`repo.accept_history: {commit}` if the branch was rewritten on purpose"
         )
 
-    def _remember(self, last: LastAccepted | None, snapshot: Snapshot) -> bool:
+    def _remember(self, last: LastAccepted | None, now: Head, snapshot: Snapshot) -> bool:
         """Writes what is accepted before anything follows from it; False when another was first."""
         word = self._accept_history() or ""
         used = last.word if last is not None else self._word
         if word and self._contains(snapshot.commit, word):
             used = word
         version = last.version if last else ""
-        wanted = LastAccepted(snapshot.commit, used, version, _named(snapshot))
+        wanted = LastAccepted(snapshot.commit, used, version, **_members(snapshot, last, now))
         try:
             if wanted != last:
                 self._accepted.save(wanted)
@@ -259,5 +267,32 @@ class Heads:
             self._on_change()
 
 
-def _named(snapshot: Snapshot) -> tuple[ClusterName, ...]:
-    return tuple(cluster.name for cluster in snapshot.fleet.clusters())
+class _Members(TypedDict):
+    clusters: tuple[ClusterName, ...]
+    draining: tuple[ClusterName, ...]
+    left: tuple[ClusterName, ...]
+
+
+def _members(snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Members:
+    """Returns who belongs to the fleet, and who has left it: those that drained and are not named any more.
+
+    Args:
+        snapshot: An accepted commit.
+        last: What was accepted before, as the home remembers it.
+        was: What was followed before; where nothing is remembered, as in observe mode, that alone says it.
+    """
+    clusters = snapshot.fleet.clusters()
+    named = tuple(cluster.name for cluster in clusters)
+    drained = (*(last.draining if last else ()), *was.draining)
+    left = (*drained, *(last.left if last else ()), *was.left)
+    return _Members(
+        clusters=named,
+        draining=tuple(c.name for c in clusters if c.state is ClusterState.DRAINING),
+        left=tuple(name for name in dict.fromkeys(left) if name not in named)[:LEFT_MAX],
+    )
+
+
+def _as_remembered(head: Head, last: LastAccepted | None) -> Head:
+    if last is None:
+        return head
+    return replace(head, clusters=last.clusters, draining=last.draining, left=last.left)

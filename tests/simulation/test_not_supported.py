@@ -41,9 +41,6 @@ def cases() -> list[Case]:
         (PIN, "release: absent\nreason: it is over\n", "release", STAGING),
         ("policies/line.yaml", LINE + "newer_commits: finish\n", "newer_commits", EVERYWHERE),
     ]
-    for state in ("joining", "draining"):
-        fleet = FLEET.replace("{name: prod-3}", f"{{name: prod-3, state: {state}}}")
-        found.append(("fleet.yaml", fleet, "environments[2].clusters[2].state", EVERYWHERE))
     # A field that stands there with nothing is in use, too.
     found.append(("fleet.yaml", FLEET + "freezes:\n", "freezes", EVERYWHERE))
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))

@@ -146,7 +146,8 @@ def test_while_service_yaml_is_broken_what_runs_there_can_still_be_compared(worl
     cell = next(c for c in planned.facts.cells if c.environment == "prod")
     assert cell.record is not None and cell.record.admitted is not None
     seen = Look(world.engine, view)
-    found = rendered(seen, planned.facts.service, cell, cell.record.admitted)
+    admitted = cell.record.admitted
+    found = rendered(seen, planned.facts.service, cell, lambda member: admitted)
     assert [cluster for cluster, _ in found] == ["prod-1", "prod-3"]
 
 

@@ -81,6 +81,8 @@ def error(object: str, what: str, why: str, fix: str) -> Document:
 def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[Document]:
     """Returns an error for each thing that could not be looked at: clusters, records, the env repo.
 
+    One that drains may be switched off.
+
     Args:
         view: What the last turn saw.
         among: The clusters that matter, the home always being one of them; None: all of them.
@@ -105,7 +107,8 @@ def unseen(view: View, *, among: Collection[ClusterName] | None = None) -> list[
             ),
         )
         for name, why in clusters.items()
-        if among is None or name in among or name == view.home
+        if name == view.home
+        or (name not in view.head.unmissed and (among is None or name in among))
     ]
     if view.home not in {*view.unreachable, *view.late}:
         found += _unreadable_records(view)

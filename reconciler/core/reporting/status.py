@@ -178,7 +178,7 @@ def _soak_left_s(cell: Cell) -> float | None:
     rollout = _rollout(cell)
     if rollout is None:
         return None
-    on = [m for m in cell.members if m.is_on(rollout.revision.id)]
+    on = [m for m in cell.active if m.is_on(rollout.revision.id)]
     left = [max(0.0, rollout.policy.soak_s - m.healthy_s) for m in on]
     return round(max(left), 1) if left else None
 
@@ -188,6 +188,7 @@ def _member(member: Member) -> Document:
     applied = record is not None and record.applied == record.revision.id
     return {
         "name": member.cluster,
+        "state": member.state.value,
         "reachable": member.reachable,
         "applied": revision_document(record.revision) if record and applied else None,
         "health": member.health.status.value if member.known else "Unknown",

@@ -142,3 +142,15 @@ def test_differences_that_nobody_corrects_are_not_kept_without_end(
 
 def test_no_series_says_when_it_was_made() -> None:
     assert not [name for name in Scraped(measured()).names() if name.endswith("_created")]
+
+
+def test_a_cluster_that_drains_or_has_left_may_be_switched_off_and_the_home_may_not() -> None:
+    drains, left, other, home = (ClusterName(name) for name in ("a-1", "a-2", "a-3", "home"))
+    metrics = measured(skews_s=dict.fromkeys(("a-1", "a-2", "a-3", "home"), 0.0))
+    head = Head(draining=(drains, home), left=(left,))
+    away = dict.fromkeys((drains, other, home), "refused")
+    metrics.on_view(replace(view(cell()), head=head, unreachable=away, home=home))
+    seen = Scraped(metrics)
+    assert seen.value("reconciler_cluster_reachable", cluster="a-3") == 0
+    assert seen.value("reconciler_cluster_reachable", cluster="home") == 0
+    assert len(seen.of("reconciler_cluster_reachable")) == 2

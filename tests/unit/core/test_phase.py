@@ -162,9 +162,9 @@ def test_of_several_that_hold_it_is_the_first_of_the_contract(
     assert phase_of(given, actions) is phase
 
 
-def test_every_reason_has_a_phase_and_only_settled_is_proven() -> None:
+def test_every_reason_has_a_phase_and_only_what_waits_for_nobody_is_proven() -> None:
     proven = {r for r in Reason if phase_of(SETTLED, held(r)) is Phase.PROVEN}
-    assert proven == {Reason.SETTLED}
+    assert proven == {Reason.SETTLED, Reason.JOINING}
 
 
 @pytest.mark.parametrize(

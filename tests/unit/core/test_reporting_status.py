@@ -148,6 +148,13 @@ def test_what_cannot_be_looked_at_is_an_error() -> None:
     ]
 
 
+def test_a_cluster_that_drains_may_be_away_and_the_home_may_not() -> None:
+    drains, home = ClusterName("prod-3"), ClusterName("home-1")
+    away = {drains: "refused", home: "refused"}
+    view = seen(head=head(draining=(drains, home)), unreachable=away, home=home)
+    assert [one["object"] for one in told(view)["errors"]] == ["cluster home-1"]
+
+
 def test_records_that_the_home_has_and_nobody_can_read_are_one_error() -> None:
     unread = replace(cell(DEV), record_known=False)
     many = {f"svc{i}": (unread,) for i in range(RECORDS_NAMED_MAX)}

@@ -87,7 +87,6 @@ CASES: dict[str, tuple[str, str, Told]] = {
         + "freezes:\nmode: observe\n",
         [
             ("fleet.yaml", "DuplicateName", "environments[1].clusters[0].name"),
-            ("fleet.yaml", "NotSupported", "environments[2].clusters[2].state"),
             ("fleet.yaml", "Invalid", "environments[2].clusters[2].labels"),
             ("fleet.yaml", "NotSupported", "freezes"),
             ("fleet.yaml", "DuplicateKey", "mode"),

@@ -260,3 +260,31 @@ def test_an_image_by_tag_is_warned_of_and_used() -> None:
     assert (fault.code, fault.severity, fault.line) == ("Unpinned", Severity.WARNING, 1)
     assert fault.field == "release.images.registry.example.com/web"
     assert reading.snapshot is not None and (DEV, WEB) in reading.snapshot.pins
+
+
+@pytest.mark.parametrize(
+    ("waves", "states", "warns"),
+    [
+        ("[[prod-1], [prod-2, prod-3]]", {"prod-1": "draining"}, True),
+        ("[[prod-1], [prod-2, prod-3]]", {"prod-1": "joining"}, True),
+        ("[[prod-1, prod-2], [prod-3]]", {"prod-1": "draining"}, False),
+        ("[[prod-1], [prod-2, prod-3]]", {"prod-2": "draining"}, False),
+        ("[[prod-1], [prod-2, prod-3]]", {}, False),
+        ("[1, 100%]", {"prod-1": "draining"}, False),
+        ("each", {"prod-1": "draining"}, False),
+        ("[{match_labels: {tier: canary}}, 100%]", {"prod-1": "draining"}, True),
+    ],
+)
+def test_a_first_wave_that_is_passed_over_is_warned_of(
+    waves: str, states: dict[str, str], warns: bool
+) -> None:
+    """Whoever named a canary counts on it."""
+    fleet = FLEET.replace("{name: prod-1}", "{name: prod-1, labels: {tier: canary}}")
+    for name, state in states.items():
+        fleet = fleet.replace(f"name: {name}", f"name: {name}, state: {state}")
+    policy = env_repo()["policies/line.yaml"].replace("[[prod-1], [prod-2, prod-3]]", waves)
+    reading = read({"fleet.yaml": fleet, "policies/line.yaml": policy})
+    assert reading.snapshot is not None
+    found = [(f.code, f.severity, f.field) for f in reading.faults]
+    expected = ("FirstWaveAway", Severity.WARNING, "environments.prod.waves")
+    assert (expected in found) is warns

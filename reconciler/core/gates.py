@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core import rejections
+from reconciler.core.judging import is_healthy
+from reconciler.core.reach import in_force, reach
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
 from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
-from reconciler.model.records import Proof, belongs_to, in_short
+from reconciler.model.records import Proof, Rollout, belongs_to, in_short
 from reconciler.model.release import Part, Revision
 
 GateCheck = Callable[[CellView, Revision], Gate]
@@ -225,6 +227,34 @@ def _depends_on(view: CellView, _: Revision) -> Gate:
     return _open(name)
 
 
+def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
+    """Lets what rolls out be finished first, where the policy says so and it does move."""
+    name = "NotOvertaking"
+    rollout = view.cell.record.rollout if view.cell.record is not None else None
+    if rollout is None or rollout.revision.id == wanted.id:
+        return _open(name)
+    after_s = rollout.policy.finish_after_s
+    age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
+    if after_s is None or age_s < after_s or not _moves(view, in_force(view.cell, rollout)):
+        return _open(name)
+    version, newer = rollout.revision.release.version, wanted.release.version
+    message = f"{version} rolls out, and is finished before {newer} is taken"
+    return _closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
+
+
+def _moves(view: CellView, rollout: Rollout) -> bool:
+    """Tells whether a roll-out will come to an end by itself, as far as can be told."""
+    how_far = reach(view.cell, rollout)
+    if shut(next_wave(view, rollout.revision)) or how_far.gone is not None:
+        return False
+    limit_s, revision = rollout.policy.progress_deadline_s, rollout.revision
+    return bool(how_far.members) and not any(
+        m.away_s >= limit_s
+        or (m.is_late(revision.id, limit_s) and not is_healthy(m, revision, for_s=0.0))
+        for m in how_far.waited_for()
+    )
+
+
 def _fuse_intact(view: CellView, _: Revision) -> Gate:
     name = "FuseIntact"
     unblock = "look at the reverts of the last hour; the fuse closes again as they grow old"
@@ -312,4 +342,10 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _fuse_intact,
     _no_platform_incident,
 )
-FORWARD: tuple[GateCheck, ...] = (*EACH_WAVE, _depends_on, _roll_back_complete, _clusters_known)
+FORWARD: tuple[GateCheck, ...] = (
+    *EACH_WAVE,
+    _not_overtaking,
+    _depends_on,
+    _roll_back_complete,
+    _clusters_known,
+)

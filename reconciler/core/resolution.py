@@ -37,17 +37,18 @@ def resolve(
     if pin.source is not None:
         return revision_at(pin.source)
     at_head = revision_at(head)
-    if at_head is None or not earlier or _is_proven(at_head.identity, earlier):
+    if at_head is None or not earlier or is_proven(at_head.identity, earlier):
         return at_head
     known = (s for record in (*reversed(earlier), own) for s in _proven_sources(at_head, record))
     for source in dict.fromkeys(known):
         candidate = revision_at(source)
-        if candidate is not None and _is_proven(candidate.identity, earlier):
+        if candidate is not None and is_proven(candidate.identity, earlier):
             return candidate
     return at_head
 
 
-def _is_proven(identity: Identity, records: Sequence[PromotionRecord | None]) -> bool:
+def is_proven(identity: Identity, records: Sequence[PromotionRecord | None]) -> bool:
+    """Tells whether an identity is proven in each of some environments."""
     return all(
         record is not None
         and (

@@ -94,6 +94,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
     policy, commit = cell.ask.policy, cell.ask.commit
     if policy is None or commit is None:
         raise AssertionError("a wanted revision comes with its policy and commit")
+    former = cell.record.rollout if cell.record is not None else None
     rollout = Rollout(
         revision=wanted,
         restore_to=rejections.way_back(cell, wanted),
@@ -102,6 +103,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         admitted_at=view.now,
         commit=commit,
         path=view.facts.path,
+        began_at=(former.began_at or former.admitted_at) if former is not None else None,
     )
     reason, told = "GatesOpen", message
     if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):

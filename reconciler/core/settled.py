@@ -142,6 +142,11 @@ def _forward(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[A
         if not shut_for_values:
             message = "its immediate values do not wait for the release"
             return (rolling.admit(view, ask.immediate, message),)
+    if ask.boarding is not None and ask.boarding.id != admitted.id:
+        boarding, wanted = ask.boarding.release.version, ask.wanted.release.version
+        if not gates.shut(gates.admission(view, ask.boarding)):
+            message = f"{boarding} goes ahead: it is proven before, and {wanted} is not"
+            return (rolling.admit(view, ask.boarding, message),)
     return (rolling.held_by(view, shut),)
 
 

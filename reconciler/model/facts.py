@@ -195,7 +195,9 @@ class Ask:
         policy: The rules at HEAD; None exactly when they are not known.
         source: As the pin writes it out; None while it floats, or there is no pin to read.
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
-        renders: What `wanted` renders to on all of the environment's clusters together.
+        boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
+            this pin has asked for since what is admitted.
+        renders: What `wanted` renders to on all of the environment's active clusters together.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -208,6 +210,7 @@ class Ask:
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None
+    boarding: Revision | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()

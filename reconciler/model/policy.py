@@ -34,6 +34,10 @@ class EnvironmentPolicy:
         quorum: Of how many in a hundred clusters a proof needs to know that they are well.
         skip_after_s: Seconds after which one that does not answer is left out, as far as the quorum
             allows; None: it is waited for.
+        finish_after_s: Seconds after which what rolls out is finished before a newer release is taken; None:
+            never.
+        boards: While what HEAD asks for is not proven before, the newest that is, of what it asked for,
+            goes ahead.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -46,6 +50,8 @@ class EnvironmentPolicy:
     max_concurrent: int | None = None
     quorum: int = 100
     skip_after_s: float | None = None
+    finish_after_s: float | None = None
+    boards: bool = False
     unsupported: tuple[str, ...] = ()
 
     @property

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     PROGRESS_DEADLINE = "ProgressDeadline"
+    QUEUED = "Queued"
     PAUSED = "Paused"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
@@ -56,6 +57,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
+    Reason.QUEUED: "What rolls out is proven or rejected; what is proven here already can be gone back to at once.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",

@@ -60,6 +60,7 @@ class Rollout:
         restore_to: The proven revision to go back to, or None when nothing is proven here.
         commit: HEAD at admission: the commit that asked for it.
         path: The service's own at admission, so that a way back needs no Git to know it.
+        began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
     """
 
     revision: Revision
@@ -69,6 +70,7 @@ class Rollout:
     admitted_at: datetime
     commit: CommitId
     path: Path
+    began_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from reconciler.schema.files import (
     ReleaseFile,
     SelectorFile,
     ServiceFile,
+    TrainFile,
     Waves,
 )
 
@@ -154,9 +155,17 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             max_concurrent=file.max_concurrent,
             quorum=int(file.quorum.removesuffix("%")),
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
+            finish_after_s=_finish_after_s(whole.newer_commits),
+            boards=isinstance(whole.newer_commits, TrainFile),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
     )
+
+
+def _finish_after_s(newer: TrainFile | str) -> float | None:
+    if isinstance(newer, TrainFile):
+        return newer.stale_s
+    return 0.0 if newer == "queue" else None
 
 
 def waves(asked: Waves) -> tuple[Wave, ...]:

@@ -275,16 +275,25 @@ class EnvironmentPolicyFile(_File):
     windows: Later = None
 
 
+class TrainFile(_File):
+    """Newer releases supersede, but not without end; later environments take the newest that is proven before."""
+
+    stale_s: Annotated[float, Field(ge=0, le=30 * 86_400)]
+    """Seconds from when the first of them began until one is finished before a newer one is taken."""
+
+
 class PolicyFile(_File):
     """`policies/<name>.yaml`: how services are promoted."""
-
-    LATER: ClassVar[tuple[str, ...]] = ("newer_commits",)
 
     path: list[Name] = Field(min_length=1, max_length=100)
     """The environments that a service passes, in order."""
     environments: dict[Name, EnvironmentPolicyFile]
     """The rules of each environment on the path."""
-    newer_commits: Later = None
+    newer_commits: Annotated[
+        Annotated[TrainFile, Tag("tree")] | Annotated[Literal["supersede", "queue"], Tag("word")],
+        Discriminator(_form),
+    ] = "supersede"
+    """What a newer release does to one under way: `supersede`, `queue`, or a train, `stale_s`."""
 
 
 class EntryFile(_File):

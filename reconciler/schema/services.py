@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.errors import InvalidInput
-from reconciler.model.env_repo import Service
-from reconciler.model.names import BlobId, CommitId, ServiceName
+from reconciler.model.env_repo import Pin, Service
+from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceName
 from reconciler.model.release import TreeEntry, Values
 from reconciler.schema import building
-from reconciler.schema.files import ServiceFile
+from reconciler.schema.files import PinFile, ServiceFile
 from reconciler.schema.reading import read_file
 from reconciler.schema.snapshot import Files
 from reconciler.schema.yaml_text import BadText
@@ -57,3 +57,23 @@ def service_at(
     said = {key: value for key, value in document.tree.items() if key not in NOT_IDENTITY}
     identity = Values.of(said).text.encode()
     return ServiceAt(commit, building.service(name, file), identity, tree)
+
+
+def pin_at(
+    files: Files,
+    commit: CommitId,
+    environment: EnvironmentName,
+    name: ServiceName,
+    *,
+    root: str = "",
+) -> Pin | None:
+    """Returns a pin as a commit holds it; None when it is not there, or broken."""
+    folder = f"{root.strip('/')}/environments/{environment}".strip("/")
+    entry = next((e for e in files.tree(commit, folder) if e.path == f"{name}.yaml"), None)
+    if entry is None:
+        return None
+    try:
+        file, _ = read_file(entry.path, files.blob(BlobId(entry.blob)), PinFile)
+    except (BadText, InvalidInput):
+        return None
+    return building.pin(environment, name, file)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from reconciler.core.assembly.values import labels_in
+from reconciler.core.boarding import FormerPin, boarding
 from reconciler.core.identity import revision_of
 from reconciler.core.immediate import immediate_values
 from reconciler.core.renders import together
-from reconciler.core.resolution import resolve
+from reconciler.core.resolution import is_proven, resolve
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
 from reconciler.model.facts import Ask
@@ -24,45 +25,9 @@ from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
-from reconciler.ports.git import History
-from reconciler.schema.services import ServiceAt, service_at
 from reconciler.shell.building import BeingRendered
 from reconciler.shell.rendering import Renderer
-
-SOURCES_KEPT = 2_000
-"""Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
-
-
-class Sources:
-    """Services as they stood at a commit, kept since a commit never changes.
-
-    Args:
-        history: The mirror.
-        root: The subfolder that is the env repo.
-    """
-
-    def __init__(self, history: History, root: str) -> None:
-        self._history = history
-        self._root = root
-        self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
-
-    def at(self, service: ServiceName, source: str) -> ServiceAt | None:
-        """Returns a service as a commit holds it; None when there is no such commit or folder.
-
-        Raises:
-            InvalidInput: Its service.yaml there is broken.
-            TransientError: The mirror could not be read.
-        """
-        commit = self._history.resolve(source)
-        if commit is None:
-            return None
-        key = (service, commit)
-        if key not in self._kept:
-            self._kept[key] = service_at(self._history, commit, service, root=self._root)
-            while len(self._kept) > SOURCES_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+from reconciler.shell.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +185,7 @@ class Asker:
             adopt_overwrite=pin.adopt_overwrite,
             renders=together(renders),
             immediate=self._immediate(pin, own),
+            boarding=self._boarding(pin, own, earlier, wanted),
         )
 
     def _blocked(
@@ -313,15 +279,51 @@ class Asker:
             self.rendered(pin.service, pin.environment, cluster, revision)
         return revision
 
+    def _boarding(
+        self,
+        pin: Pin,
+        own: PromotionRecord | None,
+        earlier: Sequence[PromotionRecord | None],
+        wanted: Revision,
+    ) -> Revision | None:
+        """Returns what goes ahead of what HEAD asks for, where the policy is a train; None: nothing does."""
+        rules = self._environment_policy(pin.service, pin.environment)
+        admitted = own.admitted if own else None
+        if rules is None or not rules.boards or admitted is None or not earlier:
+            return None
+        if is_proven(wanted.identity, earlier):
+            return None
+
+        def resolved(former: FormerPin) -> Revision | None:
+            with suppress(InvalidInput):
+                return self._resolved(former.pin, own, earlier, at=former.commit)
+            return None
+
+        found = boarding(
+            self.sources.pins(self.snapshot.commit, pin.environment, pin.service),
+            admitted,
+            resolved=resolved,
+            is_proven=lambda revision: is_proven(revision.identity, earlier),
+        )
+        with suppress(InvalidInput):
+            # What does not render here stays behind; what HEAD asks for is not held by it.
+            if found is not None:
+                for cluster in self.active(pin.service, pin.environment):
+                    self.rendered(pin.service, pin.environment, cluster, found)
+            return found
+        return None
+
     def _resolved(
         self,
         pin: Pin,
         own: PromotionRecord | None,
         earlier: Sequence[PromotionRecord | None],
+        *,
+        at: CommitId | None = None,
     ) -> Revision | None:
         return resolve(
             pin,
-            head=self.snapshot.commit,
+            head=at or self.snapshot.commit,
             earlier=earlier,
             own=own,
             revision_at=lambda source: self.revision(pin, source),

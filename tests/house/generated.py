@@ -34,6 +34,7 @@ from reconciler.schema.files import (
     SelectorFile,
     ServiceFile,
     SkipFile,
+    TrainFile,
 )
 from reconciler.schema.published import FOLDER, KINDS, published
 
@@ -55,6 +56,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("policies/<name>.yaml: environments.<environment>.unreachable", SkipFile),
+    ("policies/<name>.yaml: newer_commits", TrainFile),
     ("services/<service>/service.yaml", ServiceFile),
     ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),

@@ -10,7 +10,6 @@ from reconciler.schema.files import (
     EnvironmentPolicyFile,
     FleetFile,
     PinFile,
-    PolicyFile,
     ServiceFile,
 )
 from reconciler.schema.snapshot import read_all
@@ -39,13 +38,11 @@ def cases() -> list[Case]:
         ),
         ("services/web/service.yaml", SERVICE.replace("manifests", "helm"), "source", EVERYWHERE),
         (PIN, "release: absent\nreason: it is over\n", "release", STAGING),
-        ("policies/line.yaml", LINE + "newer_commits: finish\n", "newer_commits", EVERYWHERE),
     ]
     # A field that stands there with nothing is in use, too.
     found.append(("fleet.yaml", FLEET + "freezes:\n", "freezes", EVERYWHERE))
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
     found.append((PIN, pin("1.0.0") + "approved: null\n", "approved", STAGING))
-    found.append(("policies/line.yaml", LINE + "newer_commits: ~\n", "newer_commits", EVERYWHERE))
     approval = LINE.replace(STAGING_RULES, f"{STAGING_RULES} approval: ,")
     found.append(("policies/line.yaml", approval, "environments.staging.approval", STAGING))
     for field in ServiceFile.LATER:
@@ -63,7 +60,7 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 
 
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
-    assert FleetFile.LATER == ("freezes",) and PolicyFile.LATER == ("newer_commits",)
+    assert FleetFile.LATER == ("freezes",)
     named = {field for _, _, field, _ in cases()}
     promised = {"approval", "checks", "reversible", "windows"}
     assert {f"environments.staging.{field}" for field in promised} <= named

@@ -150,6 +150,24 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
             "policies/line.yaml",
         ),
         (
+            {"policies/line.yaml": env_repo()["policies/line.yaml"] + "newer_commits: finish\n"},
+            "UnknownValue",
+            "policies/line.yaml",
+        ),
+        (
+            {"policies/line.yaml": env_repo()["policies/line.yaml"] + "newer_commits: ~\n"},
+            "Invalid",
+            "policies/line.yaml",
+        ),
+        (
+            {
+                "policies/line.yaml": env_repo()["policies/line.yaml"]
+                + "newer_commits: {stale_s: -1}\n"
+            },
+            "Invalid",
+            "policies/line.yaml",
+        ),
+        (
             {"policies/line.yaml": line("waves: [[prod-1], 0%, 100%]")},
             "BadFormat",
             "policies/line.yaml",

@@ -9,9 +9,10 @@ from reconciler.model.facts import Ask
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.schema.snapshot import read_snapshot
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.runner import VirtualClock
+from reconciler.shell.sources import Sources
 from tests.fakes.memory_git import MemoryGit
 from tests.fakes.world import env_repo, pin
 

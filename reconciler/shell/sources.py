@@ -1,0 +1,60 @@
+"""Services and pins as they stood at a commit."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from reconciler.core.boarding import FormerPin
+from reconciler.model.names import CommitId, EnvironmentName, ServiceName
+from reconciler.ports.git import History
+from reconciler.schema.services import ServiceAt, pin_at, service_at
+
+SOURCES_KEPT = 2_000
+"""Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
+
+
+PINS_MAX = 50
+"""Commits of one pin that are looked through for what may board a train: a few days of a busy one."""
+
+
+class Sources:
+    """Services as they stood at a commit, kept since a commit never changes.
+
+    Args:
+        history: The mirror.
+        root: The subfolder that is the env repo.
+    """
+
+    def __init__(self, history: History, root: str) -> None:
+        self._history = history
+        self._root = root
+        self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
+
+    def at(self, service: ServiceName, source: str) -> ServiceAt | None:
+        """Returns a service as a commit holds it; None when there is no such commit or folder.
+
+        Raises:
+            InvalidInput: Its service.yaml there is broken.
+            TransientError: The mirror could not be read.
+        """
+        commit = self._history.resolve(source)
+        if commit is None:
+            return None
+        key = (service, commit)
+        if key not in self._kept:
+            self._kept[key] = service_at(self._history, commit, service, root=self._root)
+            while len(self._kept) > SOURCES_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def pins(
+        self, head: CommitId, environment: EnvironmentName, service: ServiceName
+    ) -> Iterator[FormerPin]:
+        """Yields what a pin was at HEAD and before, newest first; one that was broken is passed over."""
+        path = f"{self._root}/environments/{environment}/{service}.yaml".lstrip("/")
+        for facts in self._history.log(head, path=path, most=PINS_MAX):
+            pin = pin_at(self._history, facts.commit, environment, service, root=self._root)
+            if pin is not None:
+                yield FormerPin(facts.commit, pin)

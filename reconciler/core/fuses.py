@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.core.judging import badness
+from reconciler.core.judging import Badness, badness
 from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
 from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
@@ -18,8 +19,36 @@ INCIDENT_WINDOW = timedelta(seconds=120)
 """Failures of several services closer together than this are held as the platform's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the fleet's sums need of one service.
+
+    Attributes:
+        rejected_at: Of each rejection that was made in an environment itself.
+        failed_at: When the failure of each of them was first seen.
+        failing_at: Of each environment that fails now, since when; None: nobody has said.
+    """
+
+    service: ServiceName
+    rejected_at: tuple[datetime, ...] = ()
+    failed_at: tuple[datetime, ...] = ()
+    failing_at: tuple[datetime | None, ...] = ()
+
+
+def counts_of(facts: ServiceFacts) -> Counts:
+    """Returns what the fleet's sums need of a service: to be kept as long as its facts are the same."""
+    own = tuple(rejection for cell in facts.cells for rejection in _made_here(cell))
+    bad = (found for cell in facts.cells if (found := _bad(cell)) is not None)
+    return Counts(
+        facts.service,
+        tuple(rejection.rejected_at for rejection in own),
+        tuple(rejection.first_failure_at for rejection in own),
+        tuple(one.member.health.first_failure_at for one in bad),
+    )
+
+
 def plan_fleet(
-    services: Iterable[ServiceFacts],
+    services: Iterable[Counts],
     now: datetime,
     *,
     service_an_hour: int,
@@ -33,7 +62,7 @@ def plan_fleet(
     A fuse is blown by the first rejection over its limit, and whole again as they grow old.
 
     Args:
-        services: The facts of every service.
+        services: Of every service, what is counted.
         now: Wall time, UTC.
         service_an_hour: Rejections of one service that are believed.
         fleet_an_hour: Rejections in the whole fleet that are believed.
@@ -44,16 +73,15 @@ def plan_fleet(
     recent: dict[ServiceName, list[datetime]] = {}
     failures: dict[ServiceName, list[datetime]] = {}
     failing: dict[ServiceName, list[datetime]] = {}
-    for facts in services:
-        for cell in facts.cells:
-            own = _made_here(cell)
-            young = (r.rejected_at for r in own if now - r.rejected_at < FUSE_WINDOW)
-            recent.setdefault(facts.service, []).extend(young)
-            failures.setdefault(facts.service, []).extend(r.first_failure_at for r in own)
-            at = _failing_since(cell, now)
-            if at is not None:
-                failing.setdefault(facts.service, []).append(at)
-                failures[facts.service].append(at)
+    for counts in services:
+        young = [at for at in counts.rejected_at if now - at < FUSE_WINDOW]
+        if young:
+            recent[counts.service] = young
+        now_failing = [at or now for at in counts.failing_at]
+        if now_failing:
+            failing[counts.service] = now_failing
+        if counts.failed_at or now_failing:
+            failures[counts.service] = [*counts.failed_at, *now_failing]
     until = {service: _blown_until(times, service_an_hour) for service, times in recent.items()}
     return FleetSummary(
         fuses_blown={service: at for service, at in until.items() if at is not None},
@@ -79,14 +107,9 @@ def _made_here(cell: Cell) -> tuple[Rejection, ...]:
     return tuple(r for r in rejections if r.environments[0] == cell.environment)
 
 
-def _failing_since(cell: Cell, now: datetime) -> datetime | None:
+def _bad(cell: Cell) -> Badness | None:
     admitted = cell.record.admitted if cell.record else None
-    if admitted is None:
-        return None
-    bad = badness(cell.counted, admitted)
-    if bad is None:
-        return None
-    return bad.member.health.first_failure_at or now
+    return badness(cell.counted, admitted) if admitted is not None else None
 
 
 def _together(

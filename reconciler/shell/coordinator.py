@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from reconciler.core.fuses import plan_fleet
+from reconciler.core.fuses import Counts, counts_of, plan_fleet
 from reconciler.core.holding import told
 from reconciler.core.plan import plan_service
 from reconciler.errors import OperatorError, ReconcilerError
@@ -126,6 +126,7 @@ class Coordinator:
         self._planned: dict[ServiceName, Planned] = {}
         self._due_s: dict[ServiceName, float] = {}
         self._failing_since_s: dict[ServiceName, dict[EnvironmentName, float]] = {}
+        self._counts: dict[ServiceName, tuple[ServiceFacts, Counts]] = {}
         self._summary = FleetSummary()
         self._sweep_due_s = float("-inf")
 
@@ -193,7 +194,7 @@ class Coordinator:
         service_an_hour, fleet_an_hour = self._fuses()
         halted, reason = self._halted()
         summary = plan_fleet(
-            self._gather.facts.values(),
+            map(self._counted, self._gather.facts.values()),
             self._clock.now(),
             service_an_hour=service_an_hour,
             fleet_an_hour=fleet_an_hour,
@@ -204,6 +205,13 @@ class Coordinator:
         changed = summary != self._summary
         self._summary = summary
         return changed
+
+    def _counted(self, facts: ServiceFacts) -> Counts:
+        """Returns what is counted of a service: again only where its facts are others."""
+        kept = self._counts.get(facts.service)
+        if kept is None or kept[0] is not facts:
+            kept = self._counts[facts.service] = facts, counts_of(facts)
+        return kept[1]
 
     def _halted(self) -> tuple[str, Reason | None]:
         head = self._head()

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from reconciler.core.fuses import plan_fleet
+from reconciler.core.fuses import counts_of, plan_fleet
 from reconciler.core.plan import plan_service
 from reconciler.core.recording import recorded, with_revert
 from reconciler.core.rejections import repeats
@@ -136,7 +136,7 @@ class Toy:
         for _ in range(TURNS_MAX):
             self.now += timedelta(milliseconds=1)
             facts = self.facts()
-            fleet = plan_fleet([facts], self.now, service_an_hour=1, fleet_an_hour=3)
+            fleet = plan_fleet([counts_of(facts)], self.now, service_an_hour=1, fleet_an_hour=3)
             actions = plan_service(facts, fleet, self.now)
             if not any(self._is_change(action) for action in actions):
                 return actions

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.fuses import plan_fleet
+from reconciler.core.fuses import counts_of, plan_fleet
 from reconciler.core.recording import recorded
 from reconciler.model.actions import Reject
 from reconciler.model.facts import FleetSummary, ServiceFacts
@@ -57,7 +57,9 @@ def summary(
     *services: ServiceFacts, service_an_hour: int = 1, fleet_an_hour: int = 3
 ) -> FleetSummary:
     """Returns what a fleet of some services says."""
-    return plan_fleet(services, NOW, service_an_hour=service_an_hour, fleet_an_hour=fleet_an_hour)
+    return plan_fleet(
+        map(counts_of, services), NOW, service_an_hour=service_an_hour, fleet_an_hour=fleet_an_hour
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,7 @@ def test_a_blown_fuse_says_until_when(
     until = NOW + timedelta(minutes=whole_in_min)
     found = summary(facts, service_an_hour=an_hour, fleet_an_hour=an_hour)
     assert (found.fuses_blown, found.fleet_fuse_blown) == ({API: until}, until)
-    healed = plan_fleet((facts,), until, service_an_hour=an_hour, fleet_an_hour=an_hour)
+    healed = plan_fleet((counts_of(facts),), until, service_an_hour=an_hour, fleet_an_hour=an_hour)
     assert healed == FleetSummary()
 
 

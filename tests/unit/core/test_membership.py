@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.fuses import plan_fleet
+from reconciler.core.fuses import counts_of, plan_fleet
 from reconciler.core.gates import admission
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reach import reach
@@ -377,7 +377,7 @@ def test_an_incident_of_the_platform_is_not_made_of_draining_clusters() -> None:
     given = [prod(prod_3=DRAINS | failing), prod(prod_3=failing)]
     found = [
         plan_fleet(
-            [in_line(name, (one,)) for name in ("web", "api")],  # type: ignore[arg-type]
+            [counts_of(in_line(name, (one,))) for name in ("web", "api")],  # type: ignore[arg-type]
             NOW,
             service_an_hour=3,
             fleet_an_hour=10,

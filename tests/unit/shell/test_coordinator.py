@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from reconciler.core.fuses import Counts, counts_of
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.plan import plan_service
 from reconciler.core.reporting import status
@@ -326,3 +327,23 @@ def test_a_bug_met_at_one_service_holds_and_tells_it_and_the_others_move(
     assert not {
         h.reason for h in turning.views[-1].services[WEB].of(DEV) if isinstance(h, Hold)
     } & {Reason.ACTION_FAILED}
+
+
+def test_what_is_counted_of_a_service_is_counted_again_only_when_its_facts_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A turn costs what has changed, and not what the fleet is."""
+    seen: list[ServiceFacts] = []
+
+    def counted(facts: ServiceFacts) -> Counts:
+        seen.append(facts)
+        return counts_of(facts)
+
+    monkeypatch.setattr("reconciler.shell.coordinator.counts_of", counted)
+    turning = Turning(0.0)
+    turning.coordinator.step()
+    turning.coordinator.step()
+    assert seen == [turning.gathered.facts[WEB]]
+    turning.gathered.follow(Mode.OBSERVE)
+    turning.coordinator.step()
+    assert [facts.mode for facts in seen] == [Mode.ENFORCE, Mode.OBSERVE]

@@ -73,6 +73,7 @@ sim: setup
 
 # How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
 bench: parts
+	$(BIN)/python -m benchmarks.planner --out docs/planner.md
 	$(BIN)/python -m benchmarks.main_job --out docs/benchmarks.md
 
 # What the chart holds of the code and the policies; a test sees that it was run.

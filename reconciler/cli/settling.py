@@ -15,6 +15,7 @@ AT_REST = frozenset(
         # Only a person changes these, or an hour.
         Reason.ADOPTION_DIFFERS,
         Reason.FAILING_AFTER_PROOF,
+        Reason.FROZEN,
         Reason.FUSE_BLOWN,
         Reason.HISTORY_REWRITTEN,
         Reason.INVALID_PIN,

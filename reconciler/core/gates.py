@@ -14,6 +14,7 @@ from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.records import Proof, belongs_to, in_short
 from reconciler.model.release import Part, Revision
+from reconciler.model.times import rfc3339
 
 GateCheck = Callable[[CellView, Revision], Gate]
 
@@ -92,6 +93,19 @@ def _not_paused(view: CellView, _: Revision) -> Gate:
         return _open(name)
     pin = f"environments/{view.environment}/{view.service}.yaml"
     return _closed(name, Reason.PAUSED, "the pin says `paused: true`", f"set it to false in {pin}")
+
+
+def _not_frozen(view: CellView, _: Revision) -> Gate:
+    name = "NotFrozen"
+    standing = [f for f in view.cell.ask.freezes if f.until is None or f.until > view.now]
+    if not standing:
+        return _open(name)
+    # Who waits is told of the one that ends last: nothing moves before that.
+    last = max(standing, key=lambda freeze: (freeze.until is None, freeze.until or view.now))
+    ends = "until it is thawed" if last.until is None else f"until {rfc3339(last.until)}"
+    message = f"{last.scope} is frozen {ends}: {last.reason}"
+    unblock = f"`reconciler thaw {last.scope}`, or take it out of `freezes` in fleet.yaml"
+    return replace(_closed(name, Reason.FROZEN, message, unblock), due_at=last.until)
 
 
 def _not_rejected(view: CellView, wanted: Revision) -> Gate:
@@ -306,6 +320,7 @@ BACKWARD: tuple[GateCheck, ...] = (
 EACH_WAVE: tuple[GateCheck, ...] = (
     _not_halted,
     _not_paused,
+    _not_frozen,
     _not_rejected,
     _not_quarantined,
     _proven_before,

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import Mode
+from reconciler.model.freezes import Freeze
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
     ClusterName,
@@ -194,6 +195,7 @@ class Ask:
         source: As the pin writes it out; None while it floats, or there is no pin to read.
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         renders: What `wanted` renders to on all of the environment's clusters together.
+        freezes: All that cover the cell, whether or not they are over.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -203,6 +205,7 @@ class Ask:
     policy: EnvironmentPolicy | None
     policy_digest: str = ""
     paused: bool = False
+    freezes: tuple[Freeze, ...] = ()
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     PROGRESS_DEADLINE = "ProgressDeadline"
     PAUSED = "Paused"
+    FROZEN = "Frozen"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -56,6 +57,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",
+    Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

@@ -15,6 +15,7 @@ from reconciler.model.fleet import (
     Operator,
     Requirement,
 )
+from reconciler.model.freezes import Freeze, Scope
 from reconciler.model.names import (
     ClusterName,
     CommitId,
@@ -28,11 +29,13 @@ from reconciler.model.names import (
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.release import Part, Values
+from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
 from reconciler.schema.files import (
     AmongFile,
     EnvironmentPolicyFile,
     FleetFile,
+    FreezeFile,
     PinFile,
     PolicyFile,
     QuarantineFile,
@@ -71,8 +74,14 @@ def fleet(file: FleetFile) -> Fleet:
             None if allow.namespaces is None else tuple(allow.namespaces),
             None if allow.kinds is None else tuple(allow.kinds),
         ),
+        freezes=tuple(_freeze(freeze) for freeze in file.freezes),
         unsupported=(*file.unsupported(), *states),
     )
+
+
+def _freeze(file: FreezeFile) -> Freeze:
+    until = None if file.until is None else from_rfc3339(file.until)
+    return Freeze(Scope.of(file.scope), until, file.reason)
 
 
 def service(name: ServiceName, file: ServiceFile) -> Service:

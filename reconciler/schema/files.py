@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
+from pydantic_core import PydanticCustomError
+
+from reconciler.model.times import from_rfc3339
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=40)
@@ -28,6 +39,12 @@ Reference = Annotated[
 ]
 Share = Annotated[str, StringConstraints(pattern=r"^([1-9]|[1-9][0-9]|100)%$")]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,40}$")]
+Scope = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(fleet|(environment|service)/[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?)$"
+    ),
+]
 Later = Annotated[Any, Field(None, description="Parsed, and not supported yet: it holds its user.")]
 
 
@@ -74,10 +91,35 @@ class AllowFile(_File):
     """`Deployment`, or `apps/Deployment` where two groups have one."""
 
 
+def _is_time(text: str) -> str:
+    try:
+        from_rfc3339(text)
+    except ValueError:
+        raise PydanticCustomError("time", "there is no such time") from None
+    return text
+
+
+Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"),
+    AfterValidator(_is_time),
+]
+"""RFC 3339, with a zone."""
+
+
+class FreezeFile(_File):
+    """No forward moves in a scope; roll-backs, reverts and drift repair go through."""
+
+    scope: Scope
+    """`fleet`, `environment/<name>` or `service/<name>`."""
+    until: Time | None = None
+    """When it ends by itself, such as `2026-12-27T06:00:00+01:00`; left out, when somebody takes it out."""
+    reason: Line
+    """Why; whoever is held by it is told."""
+
+
 class FleetFile(_File):
     """`fleet.yaml`: every environment and cluster, in promotion order."""
-
-    LATER: ClassVar[tuple[str, ...]] = ("freezes",)
 
     environments: list[EnvironmentFile] = Field(min_length=1, max_length=100)
     """In promotion order."""
@@ -85,7 +127,8 @@ class FleetFile(_File):
     """`observe` writes nothing; the strictest of this, the daemon's and the service's counts."""
     allow: AllowFile = AllowFile()
     """What services may touch at all."""
-    freezes: Later = None
+    freezes: list[FreezeFile] = Field(default_factory=list, max_length=500)
+    """Where there are no forward moves, until when and why."""
 
 
 class _Requirement(_File):

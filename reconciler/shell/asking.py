@@ -346,6 +346,11 @@ class Asker:
             policy=policy,
             policy_digest=policy_digest(policy) if policy else "",
             source=pin.source if pin else None,
+            freezes=tuple(
+                freeze
+                for freeze in self.snapshot.fleet.freezes
+                if freeze.scope.covers(service, environment)
+            ),
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

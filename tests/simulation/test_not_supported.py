@@ -8,7 +8,6 @@ from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.model.reasons import Reason
 from reconciler.schema.files import (
     EnvironmentPolicyFile,
-    FleetFile,
     PinFile,
     PolicyFile,
     ServiceFile,
@@ -31,12 +30,6 @@ Case = tuple[str, str, str, frozenset[str]]
 
 def cases() -> list[Case]:
     found: list[Case] = [
-        (
-            "fleet.yaml",
-            FLEET + "freezes: [{scope: prod, until: soon, reason: a sale}]\n",
-            "freezes",
-            EVERYWHERE,
-        ),
         ("services/web/service.yaml", SERVICE.replace("manifests", "helm"), "source", EVERYWHERE),
         (PIN, "release: absent\nreason: it is over\n", "release", STAGING),
         ("policies/line.yaml", LINE + "newer_commits: finish\n", "newer_commits", EVERYWHERE),
@@ -45,7 +38,6 @@ def cases() -> list[Case]:
         fleet = FLEET.replace("{name: prod-3}", f"{{name: prod-3, state: {state}}}")
         found.append(("fleet.yaml", fleet, "environments[2].clusters[2].state", EVERYWHERE))
     # A field that stands there with nothing is in use, too.
-    found.append(("fleet.yaml", FLEET + "freezes:\n", "freezes", EVERYWHERE))
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
     found.append((PIN, pin("1.0.0") + "approved: null\n", "approved", STAGING))
     found.append(("policies/line.yaml", LINE + "newer_commits: ~\n", "newer_commits", EVERYWHERE))
@@ -66,11 +58,11 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 
 
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
-    assert FleetFile.LATER == ("freezes",) and PolicyFile.LATER == ("newer_commits",)
+    assert PolicyFile.LATER == ("newer_commits",)
     named = {field for _, _, field, _ in cases()}
     promised = {"approval", "checks", "reversible", "windows"}
     assert {f"environments.staging.{field}" for field in promised} <= named
-    assert {"formerly", "approved", "release", "freezes", "source", "checks"} <= named
+    assert {"formerly", "approved", "release", "source", "checks"} <= named
 
 
 @pytest.mark.parametrize(("path", "text", "field", "where"), cases(), ids=IDS)

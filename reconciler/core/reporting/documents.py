@@ -33,10 +33,13 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
     },
     "diff": {"objects": []},
     "explain": {"service": None, "environments": []},
+    "freeze": _COMMITTED,
     "health": {"now": None, "worst": "Unknown", "objects": []},
     "history": {"items": []},
+    "lift": _COMMITTED,
     "pause": _COMMITTED,
     "plan": {"commit": None, "actions": []},
+    "promote": _COMMITTED,
     "render": {"items": []},
     "resume": _COMMITTED,
     "rollback": _COMMITTED,
@@ -55,6 +58,7 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
         "cells": [],
         "reverts_pending": [],
     },
+    "thaw": _COMMITTED,
     "validate": {"source": None, "commit": None, "ok": False, "files": 0, "faults": []},
 }
 

@@ -84,12 +84,18 @@ CASES: dict[str, tuple[str, str, Told]] = {
         FLEET.replace("staging-1", "dev-1").replace(
             "{name: prod-3}", "{name: prod-3, state: joining, labels: 3}"
         )
-        + "freezes:\nmode: observe\n",
+        + "freezes: [{scope: prod, until: soon}, {scope: environment/mars, reason: x}, {scope: fleet, "
+        "reason: x, until: 2026-02-30T00:00:00Z}, {scope: service/api, reason: x}]\nmode: observe\n",
         [
             ("fleet.yaml", "DuplicateName", "environments[1].clusters[0].name"),
             ("fleet.yaml", "NotSupported", "environments[2].clusters[2].state"),
             ("fleet.yaml", "Invalid", "environments[2].clusters[2].labels"),
-            ("fleet.yaml", "NotSupported", "freezes"),
+            ("fleet.yaml", "MissingField", "freezes[0].reason"),
+            ("fleet.yaml", "BadFormat", "freezes[0].scope"),
+            ("fleet.yaml", "BadFormat", "freezes[0].until"),
+            ("fleet.yaml", "UnknownEnvironment", "freezes[1].scope"),
+            ("fleet.yaml", "Invalid", "freezes[2].until"),
+            ("fleet.yaml", "UnknownService", "freezes[3].scope"),
             ("fleet.yaml", "DuplicateKey", "mode"),
         ],
     ),

@@ -29,6 +29,7 @@ AT_REST = frozenset(
         Reason.QUARANTINE_UNREADABLE,
         Reason.REJECTED,
         Reason.RENDER_FAILED,
+        Reason.OUTSIDE_WINDOW,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
         Reason.RENDER_CHANGED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import rejections
+from reconciler.core import rejections, windows
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
@@ -106,6 +106,24 @@ def _not_frozen(view: CellView, _: Revision) -> Gate:
     message = f"{last.scope} is frozen {ends}: {last.reason}"
     unblock = f"`reconciler thaw {last.scope}`, or take it out of `freezes` in fleet.yaml"
     return replace(_closed(name, Reason.FROZEN, message, unblock), due_at=last.until)
+
+
+def _in_window(view: CellView, revision: Revision) -> Gate:
+    """A roll-out waits for the windows that it began with and for those of HEAD, whichever are the narrower."""
+    name = "InWindow"
+    record = view.cell.record
+    rollout = record.rollout if record is not None else None
+    own = rollout.policy if rollout is not None and rollout.revision.id == revision.id else None
+    every = tuple(policy.windows for policy in (view.cell.ask.policy, own) if policy is not None)
+    if all(windows.is_open(one, view.now) for one in every):
+        return _open(name)
+    opens = windows.opens_at(every, view.now)
+    when = f"the next one opens at {rfc3339(opens)}" if opens else "no opening was found ahead"
+    message, unblock = (
+        f"it is outside of its windows; {when}",
+        "wait, or change the policy's `windows`",
+    )
+    return replace(_closed(name, Reason.OUTSIDE_WINDOW, message, unblock), due_at=opens)
 
 
 def _not_rejected(view: CellView, wanted: Revision) -> Gate:
@@ -321,6 +339,7 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _not_halted,
     _not_paused,
     _not_frozen,
+    _in_window,
     _not_rejected,
     _not_quarantined,
     _proven_before,

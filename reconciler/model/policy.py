@@ -10,6 +10,7 @@ from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
 from reconciler.model.path import Path
 from reconciler.model.waves import Wave, worked_out
+from reconciler.model.windows import ALWAYS, Windows
 
 
 class DriftMode(StrEnum):
@@ -34,6 +35,7 @@ class EnvironmentPolicy:
         quorum: Of how many in a hundred clusters a proof needs to know that they are well.
         skip_after_s: Seconds after which one that does not answer is left out, as far as the quorum
             allows; None: it is waited for.
+        windows: When forward moves are let through.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -46,6 +48,7 @@ class EnvironmentPolicy:
     max_concurrent: int | None = None
     quorum: int = 100
     skip_after_s: float | None = None
+    windows: Windows = ALWAYS
     unsupported: tuple[str, ...] = ()
 
     @property

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     PROGRESS_DEADLINE = "ProgressDeadline"
     PAUSED = "Paused"
     FROZEN = "Frozen"
+    OUTSIDE_WINDOW = "OutsideWindow"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -58,6 +59,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",
     Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
+    Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

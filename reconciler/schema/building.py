@@ -31,6 +31,7 @@ from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRul
 from reconciler.model.release import Part, Values
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
+from reconciler.model.windows import Window, Windows
 from reconciler.schema.files import (
     AmongFile,
     EnvironmentPolicyFile,
@@ -44,6 +45,7 @@ from reconciler.schema.files import (
     ServiceFile,
     Waves,
 )
+from reconciler.schema.window_files import WindowFile, WindowsFile
 
 
 def fleet(file: FleetFile) -> Fleet:
@@ -166,9 +168,20 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             max_concurrent=file.max_concurrent,
             quorum=int(file.quorum.removesuffix("%")),
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
+            windows=_windows(file.windows),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
     )
+
+
+def _windows(file: WindowsFile | None) -> Windows:
+    if file is None:
+        return Windows()
+    return Windows(tuple(map(_window, file.allow)), tuple(map(_window, file.deny)))
+
+
+def _window(file: WindowFile) -> Window:
+    return Window(file.zone, file.for_s, file.cron or "", file.rrule or "", file.start or "")
 
 
 def waves(asked: Waves) -> tuple[Wave, ...]:

@@ -6,8 +6,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
@@ -16,6 +14,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.times import from_rfc3339
+from reconciler.schema.parts import Part
+from reconciler.schema.window_files import WindowsFile
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=40)
@@ -48,21 +48,7 @@ Scope = Annotated[
 Later = Annotated[Any, Field(None, description="Parsed, and not supported yet: it holds its user.")]
 
 
-class _File(BaseModel):
-    """A file, or a part of one; what it names in LATER holds whoever uses it."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
-
-    LATER: ClassVar[tuple[str, ...]] = ()
-
-    def unsupported(self) -> tuple[str, ...]:
-        """Returns the fields that stand there, be it with nothing, and are only parsed."""
-        return tuple(name for name in self.LATER if name in self.model_fields_set)
-
-
-class ClusterFile(_File):
+class ClusterFile(Part):
     """One cluster; no credentials and no address."""
 
     name: Name
@@ -73,7 +59,7 @@ class ClusterFile(_File):
     """Only `active` is supported yet."""
 
 
-class EnvironmentFile(_File):
+class EnvironmentFile(Part):
     """A step of the promotion order."""
 
     name: Name
@@ -82,7 +68,7 @@ class EnvironmentFile(_File):
     """Every cluster of it."""
 
 
-class AllowFile(_File):
+class AllowFile(Part):
     """What services may touch; a list that is left out allows everything."""
 
     namespaces: list[Text] | None = None
@@ -107,7 +93,7 @@ Time = Annotated[
 """RFC 3339, with a zone."""
 
 
-class FreezeFile(_File):
+class FreezeFile(Part):
     """No forward moves in a scope; roll-backs, reverts and drift repair go through."""
 
     scope: Scope
@@ -118,7 +104,7 @@ class FreezeFile(_File):
     """Why; whoever is held by it is told."""
 
 
-class FleetFile(_File):
+class FleetFile(Part):
     """`fleet.yaml`: every environment and cluster, in promotion order."""
 
     environments: list[EnvironmentFile] = Field(min_length=1, max_length=100)
@@ -131,7 +117,7 @@ class FleetFile(_File):
     """Where there are no forward moves, until when and why."""
 
 
-class _Requirement(_File):
+class _Requirement(Part):
     """What one label must meet."""
 
     key: Text
@@ -154,7 +140,7 @@ class PresenceFile(_Requirement):
     """Whatever its value."""
 
 
-class SelectorFile(_File):
+class SelectorFile(Part):
     """A label selector, as in Kubernetes: a cluster must meet all of it."""
 
     match_labels: dict[str, str] = Field(default_factory=dict, max_length=50)
@@ -165,7 +151,7 @@ class SelectorFile(_File):
     """`{key, operator, values}`, with `In`, `NotIn`, `Exists` or `DoesNotExist`."""
 
 
-class ServiceFile(_File):
+class ServiceFile(Part):
     """`services/<service>/service.yaml`: what a service is, wherever it runs."""
 
     LATER: ClassVar[tuple[str, ...]] = (
@@ -203,7 +189,7 @@ class ServiceFile(_File):
     image_policy: Later = None
 
 
-class ReleaseFile(_File):
+class ReleaseFile(Part):
     """What moves from environment to environment."""
 
     version: Line
@@ -214,7 +200,7 @@ class ReleaseFile(_File):
     """The commit whose `services/<service>` is used; left out, it follows what earlier environments proved."""
 
 
-class ClusterValuesFile(_File):
+class ClusterValuesFile(Part):
     """What one cluster has instead of the pin's values."""
 
     values: dict[str, Any] = Field(default_factory=dict)
@@ -226,7 +212,7 @@ def _form(value: object) -> str:
     return "word" if isinstance(value, str) else "tree"
 
 
-class PinFile(_File):
+class PinFile(Part):
     """`environments/<environment>/<service>.yaml`: what an environment should run of a service."""
 
     LATER: ClassVar[tuple[str, ...]] = ("approved", "promote")
@@ -272,21 +258,20 @@ Waves = Annotated[
 """All of an environment's, in order, or a word for what is usual."""
 
 
-class SkipFile(_File):
+class SkipFile(Part):
     """A cluster that does not answer is not waited for any longer."""
 
     skip_after_s: Seconds
     """Seconds after its last answer."""
 
 
-class EnvironmentPolicyFile(_File):
+class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
     LATER: ClassVar[tuple[str, ...]] = (
         "approval",
         "checks",
         "reversible",
-        "windows",
     )
 
     soak_s: Seconds
@@ -315,10 +300,11 @@ class EnvironmentPolicyFile(_File):
     approval: Later = None
     checks: Later = None
     reversible: Later = None
-    windows: Later = None
+    windows: WindowsFile | None = None
+    """When forward moves are let through, in local time; left out, always."""
 
 
-class PolicyFile(_File):
+class PolicyFile(Part):
     """`policies/<name>.yaml`: how services are promoted."""
 
     LATER: ClassVar[tuple[str, ...]] = ("newer_commits",)
@@ -330,7 +316,7 @@ class PolicyFile(_File):
     newer_commits: Later = None
 
 
-class EntryFile(_File):
+class EntryFile(Part):
     """One rejected part of a service."""
 
     revision: Digest
@@ -357,7 +343,7 @@ class EntryFile(_File):
     """A person's reason to let it in again; the only thing that lifts an entry."""
 
 
-class QuarantineFile(_File):
+class QuarantineFile(Part):
     """`quarantine/<service>.yaml`: what failed; written by the daemon, lifted by a person."""
 
     entries: list[EntryFile] = Field(max_length=500)

@@ -37,6 +37,7 @@ from reconciler.schema.files import (
     SkipFile,
 )
 from reconciler.schema.published import FOLDER, KINDS, published
+from reconciler.schema.window_files import WindowFile, WindowsFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,8 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("policies/<name>.yaml: environments.<environment>.unreachable", SkipFile),
+    ("policies/<name>.yaml: environments.<environment>.windows", WindowsFile),
+    ("policies/<name>.yaml: environments.<environment>.windows.allow[] and deny[]", WindowFile),
     ("services/<service>/service.yaml", ServiceFile),
     ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),

@@ -60,7 +60,7 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
     assert PolicyFile.LATER == ("newer_commits",)
     named = {field for _, _, field, _ in cases()}
-    promised = {"approval", "checks", "reversible", "windows"}
+    promised = {"approval", "checks", "reversible"}
     assert {f"environments.staging.{field}" for field in promised} <= named
     assert {"formerly", "approved", "release", "source", "checks"} <= named
 

@@ -118,7 +118,11 @@ CASES: dict[str, tuple[str, str, Told]] = {
     ),
     "a policy": (
         LINE,
-        rules("  staging: {soak_s: 5,", "  staging: {soak_s: soon, after: [prod], windows: [],")
+        rules(
+            "  staging: {soak_s: 5,",
+            "  staging: {soak_s: soon, after: [prod], windows: {deny: [{zone: UTC, for_s: 60}], "
+            "allow: [{zone: Mars, for_s: 5, cron: 7 7}, {zone: UTC, for_s: 60, start: '9', rrule: x}]},",
+        )
         .replace(
             PROD_WAVES, "waves: [[prod-1], [prod-1, prod-9]]\n    unreachable: {skip_after_s: 6}"
         )
@@ -130,7 +134,12 @@ CASES: dict[str, tuple[str, str, Told]] = {
             (LINE, "MissingField", "environments"),
             (LINE, "Invalid", "environments.staging.soak_s"),
             (LINE, "NotBefore", "environments.staging.after[0]"),
-            (LINE, "NotSupported", "environments.staging.windows"),
+            (LINE, "Invalid", "environments.staging.windows.deny[0]"),
+            (LINE, "Invalid", "environments.staging.windows.allow[0].zone"),
+            (LINE, "Invalid", "environments.staging.windows.allow[0].for_s"),
+            (LINE, "Invalid", "environments.staging.windows.allow[0].cron"),
+            (LINE, "BadFormat", "environments.staging.windows.allow[1].start"),
+            (LINE, "Invalid", "environments.staging.windows.allow[1].rrule"),
             (LINE, "ClusterInNoWave", "environments.prod.waves"),
             (LINE, "ClusterInNoWave", "environments.prod.waves"),
             (LINE, "DuplicateName", "environments.prod.waves"),

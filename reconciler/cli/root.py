@@ -20,7 +20,7 @@ from reconciler.cli.health import health
 from reconciler.cli.output import Exit, emit, shown
 from reconciler.cli.running import run
 from reconciler.cli.validating import schema, validate
-from reconciler.cli.verbs import lift, pause, promote, resume, rollback
+from reconciler.cli.verbs import approve, lift, pause, promote, resume, rollback
 from reconciler.core.reporting import DOCUMENTS, blank
 from reconciler.core.reporting.documents import error as error_entry
 
@@ -39,6 +39,7 @@ def reconciler() -> None:
 
 
 for _command in (
+    approve,
     bootstrap,
     demo,
     diff,

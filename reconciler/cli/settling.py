@@ -30,6 +30,7 @@ AT_REST = frozenset(
         Reason.REJECTED,
         Reason.RENDER_FAILED,
         Reason.OUTSIDE_WINDOW,
+        Reason.WAITING_FOR_APPROVAL,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
         Reason.RENDER_CHANGED,

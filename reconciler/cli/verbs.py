@@ -1,4 +1,4 @@
-"""What people ask of one service as commits: pause, resume, promote, rollback and lift."""
+"""What people ask of one service as commits: pause, resume, promote, approve, rollback and lift."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from reconciler.adapters.git.local import person
 from reconciler.cli.asking import unknown
 from reconciler.cli.committing import Change, Edit, commit, reason_option
 from reconciler.cli.looking import Look, look
@@ -22,7 +23,7 @@ from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.release import Release, Revision
 from reconciler.schema.edit import lift as lifted
 from reconciler.schema.edit import promote as promoted
-from reconciler.schema.edit import set_paused, set_release, standing
+from reconciler.schema.edit import set_approved, set_paused, set_release, standing
 
 
 def _of_a_cell(command: Callable[..., None]) -> Callable[..., None]:
@@ -80,6 +81,19 @@ def promote(
         return promoted(path, octets, _to_promote(seen, service, environment, version))
 
     commit(_of_a_pin("promote", service, environment, edit), reason, output, flags)
+
+
+@click.command(short_help="Commit: let in what somebody else has pinned.")
+@_of_a_cell
+def approve(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+    """Write into the pin that its present revision is approved; that counts when somebody else has pinned it."""
+
+    def edit(path: str, octets: bytes) -> bytes:
+        revision = _to_approve(look(settings_from(flags)), service, environment)
+        who = person()
+        return set_approved(path, octets, revision.id, who[0] if who else "not told")
+
+    commit(_of_a_pin("approve", service, environment, edit), reason, output, flags)
 
 
 @click.command(short_help="Commit: let in what is quarantined.")
@@ -210,6 +224,16 @@ def _to_promote(seen: Look, service: str, environment: str, version: str | None)
         fix = f"`reconciler explain {service}` says what each waits for; there is {among}"
         raise InvalidInput(subject, what, why, fix)
     return chosen.release
+
+
+def _to_approve(seen: Look, service: str, environment: str) -> Revision:
+    what, subject = "nothing is approved", f"service {service} in {environment}"
+    ask = _cell(seen, service, environment, what).cell.ask
+    if ask.policy is None or not ask.policy.needs_approval:
+        raise InvalidInput(subject, what, "its policy asks for no approval there")
+    if ask.wanted is None:
+        raise InvalidInput(subject, what, f"what the pin asks for is not known: {ask.message}")
+    return ask.wanted
 
 
 def _listed(names: list[EnvironmentName]) -> str:

@@ -126,6 +126,34 @@ def _in_window(view: CellView, revision: Revision) -> Gate:
     return replace(_closed(name, Reason.OUTSIDE_WINDOW, message, unblock), due_at=opens)
 
 
+def _approved(view: CellView, wanted: Revision) -> Gate:
+    """It is bound to the revision: whatever changes in the pin or its service is to be approved anew."""
+    name = "Approved"
+    reason = Reason.WAITING_FOR_APPROVAL
+    policy, approval = view.cell.ask.policy, view.cell.ask.approval
+    if policy is None or not policy.needs_approval:
+        return _open(name)
+    unblock = f"somebody else than who pinned it runs `reconciler approve {view.service} {view.environment}`"
+    if approval is None:
+        return _closed(name, reason, f"nobody has approved {wanted.id}", unblock)
+    if approval.revision != wanted.id:
+        message = f"{approval.revision} is approved, and {wanted.id} is asked for"
+        return _closed(name, reason, message, unblock)
+    if approval.asked_by is None or approval.approved_by is None:
+        message = "who pinned it, or who approved it, is not known from the last commits of the pin"
+        return _unknown(name, reason, message, unblock)
+    if _address(approval.asked_by) == _address(approval.approved_by):
+        message = f"{approval.approved_by} has pinned it and approved it"
+        return _closed(name, reason, message, unblock)
+    return _open(name)
+
+
+def _address(author: str) -> str:
+    """Returns what tells a person of `Name <address>` from another: people write their names in several ways."""
+    _, _, address = author.rpartition("<")
+    return address.rstrip(">").strip().casefold() or author
+
+
 def _not_rejected(view: CellView, wanted: Revision) -> Gate:
     name = "NotRejected"
     rejection = rejections.against(view, wanted)
@@ -346,4 +374,10 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _fuse_intact,
     _no_platform_incident,
 )
-FORWARD: tuple[GateCheck, ...] = (*EACH_WAVE, _depends_on, _roll_back_complete, _clusters_known)
+FORWARD: tuple[GateCheck, ...] = (
+    *EACH_WAVE,
+    _approved,
+    _depends_on,
+    _roll_back_complete,
+    _clusters_known,
+)

@@ -46,6 +46,7 @@ REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHIN
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
+        Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,

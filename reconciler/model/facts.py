@@ -185,6 +185,21 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """What a pin says is approved, and whose word that is.
+
+    Attributes:
+        revision: As the pin names it.
+        asked_by: Who last changed what the pin asks for; None: the history does not say.
+        approved_by: Who wrote the approval; None: the history does not say.
+    """
+
+    revision: RevisionId
+    asked_by: str | None
+    approved_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What HEAD asks for in one cell.
 
@@ -195,6 +210,7 @@ class Ask:
         source: As the pin writes it out; None while it floats, or there is no pin to read.
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         renders: What `wanted` renders to on all of the environment's clusters together.
+        approval: What the pin says of it; None: nothing, or the policy asks for none.
         freezes: All that cover the cell, whether or not they are over.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
@@ -206,6 +222,7 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
+    approval: Approval | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None

@@ -35,6 +35,7 @@ class EnvironmentPolicy:
         quorum: Of how many in a hundred clusters a proof needs to know that they are well.
         skip_after_s: Seconds after which one that does not answer is left out, as far as the quorum
             allows; None: it is waited for.
+        needs_approval: Whether somebody else than who asked must approve each revision.
         windows: When forward moves are let through.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
@@ -49,6 +50,7 @@ class EnvironmentPolicy:
     quorum: int = 100
     skip_after_s: float | None = None
     windows: Windows = ALWAYS
+    needs_approval: bool = False
     unsupported: tuple[str, ...] = ()
 
     @property

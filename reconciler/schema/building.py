@@ -127,6 +127,7 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         cluster_values=Values.of({c: v.values for c, v in file.clusters.items()}),
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
+        approved=RevisionId(file.approved.revision) if file.approved else None,
         unsupported=(*file.unsupported(), *(("release: absent",) if absent else ())),
     )
 
@@ -169,6 +170,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             quorum=int(file.quorum.removesuffix("%")),
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
             windows=_windows(file.windows),
+            needs_approval=file.approval == "required",
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
     )

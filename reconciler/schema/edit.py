@@ -73,6 +73,21 @@ def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
     return _checked(path, splices, PinFile, {**file.model_dump(), "paused": paused})
 
 
+def set_approved(path: str, octets: bytes, revision: RevisionId, by: str) -> bytes:
+    """Returns a pin that says of a revision that somebody approves it; as it was where it does already.
+
+    Raises:
+        InvalidInput: As `set_release`.
+    """
+    file, document = _opened(path, octets, PinFile)
+    if file.approved is not None and file.approved.revision == revision:
+        return octets
+    splices = Splices(document)
+    tree = {"revision": revision, "by": by}
+    splices.set_mapping(("approved",), tree)
+    return _checked(path, splices, PinFile, {**file.model_dump(), "approved": tree})
+
+
 def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
     """Returns a quarantine file with one more entry, written after those that are there.
 

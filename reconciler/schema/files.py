@@ -212,10 +212,19 @@ def _form(value: object) -> str:
     return "word" if isinstance(value, str) else "tree"
 
 
+class ApprovedFile(Part):
+    """What may be admitted, where the policy asks for an approval."""
+
+    revision: Digest
+    """The whole revision; another one needs another approval."""
+    by: Line
+    """Who, for those who read it; what counts is who made the commit."""
+
+
 class PinFile(Part):
     """`environments/<environment>/<service>.yaml`: what an environment should run of a service."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("approved", "promote")
+    LATER: ClassVar[tuple[str, ...]] = ("promote",)
 
     release: Annotated[
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
@@ -232,7 +241,8 @@ class PinFile(Part):
     """Write over what was live before the first delivery, although it differs."""
     reason: Text | None = None
     """Why, for those who come after."""
-    approved: Later = None
+    approved: ApprovedFile | None = None
+    """Written by `reconciler approve`, in a commit by somebody else than who last changed the rest."""
     promote: Later = None
 
 
@@ -269,7 +279,6 @@ class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
     LATER: ClassVar[tuple[str, ...]] = (
-        "approval",
         "checks",
         "reversible",
     )
@@ -297,7 +306,8 @@ class EnvironmentPolicyFile(Part):
         Discriminator(_form),
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
-    approval: Later = None
+    approval: Literal["required", "none"] = "none"
+    """Whether somebody else must approve each revision before it is admitted."""
     checks: Later = None
     reversible: Later = None
     windows: WindowsFile | None = None

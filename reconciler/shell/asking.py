@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -15,54 +14,18 @@ from reconciler.core.renders import together
 from reconciler.core.resolution import resolve
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
-from reconciler.model.facts import Ask
+from reconciler.model.facts import Approval, Ask
 from reconciler.model.fleet import Cluster, Mode
-from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
-from reconciler.ports.git import History
-from reconciler.schema.services import ServiceAt, service_at
 from reconciler.shell.building import BeingRendered
 from reconciler.shell.rendering import Renderer
-
-SOURCES_KEPT = 2_000
-"""Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
-
-
-class Sources:
-    """Services as they stood at a commit, kept since a commit never changes.
-
-    Args:
-        history: The mirror.
-        root: The subfolder that is the env repo.
-    """
-
-    def __init__(self, history: History, root: str) -> None:
-        self._history = history
-        self._root = root
-        self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
-
-    def at(self, service: ServiceName, source: str) -> ServiceAt | None:
-        """Returns a service as a commit holds it; None when there is no such commit or folder.
-
-        Raises:
-            InvalidInput: Its service.yaml there is broken.
-            TransientError: The mirror could not be read.
-        """
-        commit = self._history.resolve(source)
-        if commit is None:
-            return None
-        key = (service, commit)
-        if key not in self._kept:
-            self._kept[key] = service_at(self._history, commit, service, root=self._root)
-            while len(self._kept) > SOURCES_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+from reconciler.shell.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +176,7 @@ class Asker:
             wanted=wanted,
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
+            approval=self._approval(pin),
             renders=together(renders),
             immediate=self._immediate(pin, own),
         )
@@ -279,6 +243,13 @@ class Asker:
                 self.clusters(pin.service, pin.environment) or (),
             ),
         )
+
+    def _approval(self, pin: Pin) -> Approval | None:
+        policy = self._environment_policy(pin.service, pin.environment)
+        if pin.approved is None or policy is None or not policy.needs_approval:
+            return None
+        path = f"environments/{pin.environment}/{pin.service}.yaml"
+        return self.sources.approvals.of(self.snapshot.commit, path, pin.approved)
 
     def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:
         """Returns what is admitted with the pin's immediate values, or None where they are the same."""

@@ -21,7 +21,7 @@ from reconciler.schema.snapshot import Parsed, read_snapshot
 from reconciler.shell.accepted import AcceptedHead
 from reconciler.shell.acting import Actor
 from reconciler.shell.announcing import Announcer
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.clusters import Clusters, Heard
 from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
@@ -34,6 +34,7 @@ from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import AtStop, Wake
+from reconciler.shell.sources import Sources
 from reconciler.shell.vouching import Vouching
 from reconciler.shell.world import Ports
 

@@ -23,9 +23,10 @@ from reconciler.ports.render import Builder
 from reconciler.schema.manifests import Place, place_of
 from reconciler.schema.snapshot import Files, Reading
 from reconciler.schema.yaml_text import dotted
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.digest_key import KEY_BYTES
 from reconciler.shell.rendering import Renderer
+from reconciler.shell.sources import Sources
 
 _Found = dict[tuple[str, ...], Fault]
 """By what they are about, so that each is told once."""

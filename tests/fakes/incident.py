@@ -16,12 +16,13 @@ from reconciler.model.names import ClusterName, CommitId, EnvironmentName, Servi
 from reconciler.model.records import Origin, PromotionRecord, Proof, Rejection, RevertProgress
 from reconciler.model.release import Part, Revision
 from reconciler.schema.snapshot import read_snapshot
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.heads import Heads, LastAccepted
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.reverting import RETRY_MAX_S, Reverter
 from reconciler.shell.runner import VirtualClock
+from reconciler.shell.sources import Sources
 from reconciler.simulated.behaviour import Fate
 from tests.fakes.memory_git import MemoryGit
 from tests.fakes.world import env_repo, pins

@@ -20,6 +20,7 @@ from reconciler.core.reporting import blank
 from reconciler.schema.files import (
     AllowFile,
     AmongFile,
+    ApprovedFile,
     ClusterFile,
     ClusterValuesFile,
     EntryFile,
@@ -66,6 +67,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("services/<service>/service.yaml: placement.match_expressions[], by presence", PresenceFile),
     ("environments/<environment>/<service>.yaml", PinFile),
     ("environments/<environment>/<service>.yaml: release", ReleaseFile),
+    ("environments/<environment>/<service>.yaml: approved", ApprovedFile),
     ("environments/<environment>/<service>.yaml: clusters.<cluster>", ClusterValuesFile),
     ("quarantine/<service>.yaml", QuarantineFile),
     ("quarantine/<service>.yaml: entries[]", EntryFile),

@@ -39,10 +39,10 @@ def cases() -> list[Case]:
         found.append(("fleet.yaml", fleet, "environments[2].clusters[2].state", EVERYWHERE))
     # A field that stands there with nothing is in use, too.
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
-    found.append((PIN, pin("1.0.0") + "approved: null\n", "approved", STAGING))
+    found.append((PIN, pin("1.0.0") + "promote: null\n", "promote", STAGING))
     found.append(("policies/line.yaml", LINE + "newer_commits: ~\n", "newer_commits", EVERYWHERE))
-    approval = LINE.replace(STAGING_RULES, f"{STAGING_RULES} approval: ,")
-    found.append(("policies/line.yaml", approval, "environments.staging.approval", STAGING))
+    empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} reversible: ,")
+    found.append(("policies/line.yaml", empty, "environments.staging.reversible", STAGING))
     for field in ServiceFile.LATER:
         text = f"{SERVICE}{field}: {{a: 1}}\n"
         found.append(("services/web/service.yaml", text, field, EVERYWHERE))
@@ -60,9 +60,9 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
     assert PolicyFile.LATER == ("newer_commits",)
     named = {field for _, _, field, _ in cases()}
-    promised = {"approval", "checks", "reversible"}
+    promised = {"checks", "reversible"}
     assert {f"environments.staging.{field}" for field in promised} <= named
-    assert {"formerly", "approved", "release", "source", "checks"} <= named
+    assert {"formerly", "promote", "release", "source", "checks"} <= named
 
 
 @pytest.mark.parametrize(("path", "text", "field", "where"), cases(), ids=IDS)

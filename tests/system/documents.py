@@ -21,6 +21,7 @@ from tests.system.shapes import (
 )
 
 DOCUMENTS: dict[str, type[BaseModel]] = {
+    "approve": Committed,
     "bootstrap": Bootstrap,
     "demo": Demo,
     "diff": Diff,

@@ -351,6 +351,7 @@ class Render(_Strict):
 
 class Committed(_Strict):
     schema_: Literal[
+        "reconciler.approve/v1",
         "reconciler.freeze/v1",
         "reconciler.lift/v1",
         "reconciler.pause/v1",

@@ -65,6 +65,7 @@ def test_a_scope_is_frozen_and_thawed_and_all_else_stays(fleet: ServedFleet) -> 
         (("promote", "web", "dev"), "nothing is promoted", "no environment comes before it"),
         (("promote", "web", "prod", "--to", "9.9"), "nothing is promoted", "'9.9' is proven"),
         (("promote", "nobody", "prod"), "it cannot be changed", "no such pin"),
+        (("approve", "web", "prod"), "nothing is approved", "asks for no approval"),
         (("lift", "store"), "it cannot be changed", "no such quarantine"),
         (("lift", "web", "--entry", "ffff"), "nothing is lifted", "stand"),
     ],

@@ -18,6 +18,7 @@ RECORDS_NAMED_MAX = 5
 _COMMITTED: Mapping[str, Any] = {"commit": None, "branch": None, "paths": [], "pushed": False}
 
 _BLANK: Mapping[str, Mapping[str, Any]] = {
+    "approve": _COMMITTED,
     "bootstrap": {"clusters": []},
     "demo": {
         "script": None,

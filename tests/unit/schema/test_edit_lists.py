@@ -10,7 +10,7 @@ from reconciler.errors import InvalidInput
 from reconciler.model.freezes import Freeze, Scope
 from reconciler.model.names import CommitId, RevisionId
 from reconciler.model.release import Release
-from reconciler.schema.edit import add_freeze, end_freezes, lift, promote
+from reconciler.schema.edit import add_freeze, end_freezes, lift, promote, set_approved
 from tests.fakes.facts import V2, V3, entry, rejection
 
 FLEET = """\
@@ -183,3 +183,18 @@ def test_a_promoted_pin_that_is_fixed_is_fixed_to_what_was_proven() -> None:
     assert f"  source: {RELEASE.source}\n  version: '2.0' # the tag\n" in now
     with pytest.raises(InvalidInput):
         promote("pin.yaml", b"release: absent\n", RELEASE)
+
+
+def test_an_approval_is_written_once_and_in_place_of_another() -> None:
+    one, two = (RevisionId("sha256:" + digit * 64) for digit in "12")
+    now = set_approved("pin.yaml", PIN.encode(), one, "Ada: L").decode()
+    line = f"approved: {{revision: 'sha256:{'1' * 64}', by: 'Ada: L'}}\n"
+    assert (
+        now.replace(line.replace("'sha256:" + "1" * 64 + "'", "sha256:" + "1" * 64), "").replace(
+            line, ""
+        )
+        == PIN
+    )
+    assert set_approved("pin.yaml", now.encode(), one, "Bob") == now.encode()
+    again = set_approved("pin.yaml", now.encode(), two, "Bob").decode()
+    assert "2" * 64 in again and "Ada" not in again and again.startswith(now[:9])

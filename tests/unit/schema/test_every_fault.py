@@ -50,7 +50,7 @@ CASES: dict[str, tuple[str, str, Told]] = {
             (PIN, "UnknownCluster", "clusters.dev-9"),
             (PIN, "ImageInValues", "clusters.dev-9.values.images"),
             (PIN, "BadFormat", "clusters.Dev"),
-            (PIN, "NotSupported", "approved"),
+            (PIN, "MissingField", "approved.revision"),
         ],
     ),
     "a pin without a release that can be used": (

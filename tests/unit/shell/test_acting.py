@@ -28,10 +28,11 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.acting import Actor
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import Adopted, CellKey, Claim, Examination, Leadership, Order
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.runner import VirtualClock
+from reconciler.shell.sources import Sources
 from tests.fakes.facts import DEV, V1, V2, WEB, proof, record, rejection, rollout
 from tests.fakes.memory_git import MemoryGit
 from tests.fakes.world import env_repo, pins

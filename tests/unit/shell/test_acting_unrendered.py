@@ -12,9 +12,10 @@ from reconciler.model.actions import Deliver, Examine, Hold
 from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.schema.services import ServiceAt
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.building import BuildQueue
 from reconciler.shell.executor.orders import Examination, Order
+from reconciler.shell.sources import Sources
 from tests.fakes.facts import DEV, V1, WEB
 from tests.unit.shell.test_acting import DELIVER, EXAMINE, Acting, asker, delivering
 

@@ -9,9 +9,10 @@ from reconciler.model.facts import Ask
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.schema.snapshot import read_snapshot
-from reconciler.shell.asking import Asker, Sources
+from reconciler.shell.asking import Asker
 from reconciler.shell.rendering import Renderer
 from reconciler.shell.runner import VirtualClock
+from reconciler.shell.sources import Sources
 from tests.fakes.memory_git import MemoryGit
 from tests.fakes.world import env_repo, pin
 
@@ -38,7 +39,7 @@ def asked(line: str, files: dict[str, str]) -> tuple[Ask, str]:
     [
         pytest.param({}, None, id="it is followed"),
         pytest.param({PIN: "paused: true\n"}, None, id="it is paused"),
-        pytest.param({PIN: "approved: null\n"}, Reason.NOT_SUPPORTED, id="not supported yet"),
+        pytest.param({PIN: "promote: null\n"}, Reason.NOT_SUPPORTED, id="not supported yet"),
         pytest.param({PIN: "values: {replicas: many}\n"}, Reason.RENDER_FAILED, id="a bad value"),
         pytest.param({SERVICE_FILE: "what: ever\n"}, Reason.INVALID_SERVICE, id="a broken service"),
     ],

@@ -1,0 +1,49 @@
+"""What the history of the env repo says: services as they stood at a commit."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from reconciler.model.names import CommitId, ServiceName
+from reconciler.ports.git import History
+from reconciler.schema.services import ServiceAt, service_at
+from reconciler.shell.approvals import Approvals
+
+SOURCES_KEPT = 2_000
+"""Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
+
+
+class Sources:
+    """Services as they stood at a commit, kept since a commit never changes.
+
+    Attributes:
+        approvals: Of pins, by the same history.
+
+    Args:
+        history: The mirror.
+        root: The subfolder that is the env repo.
+    """
+
+    def __init__(self, history: History, root: str) -> None:
+        self._history = history
+        self._root = root
+        self.approvals = Approvals(history, root)
+        self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
+
+    def at(self, service: ServiceName, source: str) -> ServiceAt | None:
+        """Returns a service as a commit holds it; None when there is no such commit or folder.
+
+        Raises:
+            InvalidInput: Its service.yaml there is broken.
+            TransientError: The mirror could not be read.
+        """
+        commit = self._history.resolve(source)
+        if commit is None:
+            return None
+        key = (service, commit)
+        if key not in self._kept:
+            self._kept[key] = service_at(self._history, commit, service, root=self._root)
+            while len(self._kept) > SOURCES_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]

@@ -15,11 +15,12 @@ from reconciler.cli.asking import explain, history, plan, status
 from reconciler.cli.bootstrapping import bootstrap
 from reconciler.cli.comparing import diff, render
 from reconciler.cli.demo import demo
+from reconciler.cli.freezing import freeze, thaw
 from reconciler.cli.health import health
 from reconciler.cli.output import Exit, emit, shown
 from reconciler.cli.running import run
 from reconciler.cli.validating import schema, validate
-from reconciler.cli.verbs import pause, resume, rollback
+from reconciler.cli.verbs import approve, lift, pause, promote, resume, rollback
 from reconciler.core.reporting import DOCUMENTS, blank
 from reconciler.core.reporting.documents import error as error_entry
 
@@ -38,20 +39,25 @@ def reconciler() -> None:
 
 
 for _command in (
+    approve,
     bootstrap,
     demo,
     diff,
     explain,
+    freeze,
     health,
     history,
+    lift,
     pause,
     plan,
+    promote,
     render,
     resume,
     rollback,
     run,
     schema,
     status,
+    thaw,
     validate,
 ):
     reconciler.add_command(_command)

@@ -15,6 +15,7 @@ AT_REST = frozenset(
         # Only a person changes these, or an hour.
         Reason.ADOPTION_DIFFERS,
         Reason.FAILING_AFTER_PROOF,
+        Reason.FROZEN,
         Reason.FUSE_BLOWN,
         Reason.HISTORY_REWRITTEN,
         Reason.INVALID_PIN,
@@ -28,6 +29,8 @@ AT_REST = frozenset(
         Reason.QUARANTINE_UNREADABLE,
         Reason.REJECTED,
         Reason.RENDER_FAILED,
+        Reason.OUTSIDE_WINDOW,
+        Reason.WAITING_FOR_APPROVAL,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
         Reason.RENDER_CHANGED,

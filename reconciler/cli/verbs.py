@@ -1,171 +1,240 @@
-"""What people ask for as commits: pause, resume, rollback."""
+"""What people ask of one service as commits: pause, resume, promote, approve, rollback and lift."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from reconciler.adapters.git.local import person
-from reconciler.adapters.git.repository import GitRepository
 from reconciler.cli.asking import unknown
-from reconciler.cli.looking import look
-from reconciler.cli.opening import repository, settings_from, settings_options
-from reconciler.cli.output import Document, end, fail, output_option
-from reconciler.config.settings import Settings
+from reconciler.cli.committing import Change, Edit, commit, reason_option
+from reconciler.cli.looking import Look, look
+from reconciler.cli.opening import settings_from, settings_options
+from reconciler.cli.output import output_option
+from reconciler.core.promoting import promotable
 from reconciler.core.rejections import way_back
-from reconciler.core.reporting import blank
 from reconciler.core.reverting import SOURCE_WRITTEN_OUT
-from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
-from reconciler.model.names import BlobId, CommitId, ServiceName
-from reconciler.model.release import Revision
-from reconciler.ports.git import PushOutcome
-from reconciler.schema.edit import set_paused, set_release
+from reconciler.core.view import CellView
+from reconciler.errors import InvalidInput, Unreachable
+from reconciler.model.facts import Cell
+from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
+from reconciler.model.release import Release, Revision
+from reconciler.schema.edit import lift as lifted
+from reconciler.schema.edit import promote as promoted
+from reconciler.schema.edit import set_approved, set_paused, set_release, standing
 
-RACES_MAX = 5
 
-Edit = Callable[[str, bytes], bytes]
-
-reason_option = click.option(
-    "--reason", required=True, help="Why; it stands in the commit for those who come after."
-)
+def _of_a_cell(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what every verb about a service in an environment takes."""
+    for added in (
+        output_option,
+        settings_options,
+        reason_option,
+        click.argument("environment"),
+        click.argument("service"),
+    ):
+        command = added(command)
+    return command
 
 
 @click.command(short_help="Commit: no forward moves of a pin.")
-@click.argument("service")
-@click.argument("environment")
-@reason_option
-@settings_options
-@output_option
+@_of_a_cell
 def pause(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
     """Make no forward moves of a service in an environment; roll-backs go through."""
-    _verb("pause", service, environment, reason, output, flags, _set_paused(paused=True))
+    edit = _set_paused(paused=True)
+    commit(_of_a_pin("pause", service, environment, edit), reason, output, flags)
 
 
 @click.command(short_help="Commit: take a pause back.")
-@click.argument("service")
-@click.argument("environment")
-@reason_option
-@settings_options
-@output_option
+@_of_a_cell
 def resume(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
     """Take a pause back."""
-    _verb("resume", service, environment, reason, output, flags, _set_paused(paused=False))
+    edit = _set_paused(paused=False)
+    commit(_of_a_pin("resume", service, environment, edit), reason, output, flags)
 
 
 @click.command(short_help="Commit: pin what was proven before.")
-@click.argument("service")
-@click.argument("environment")
-@reason_option
-@settings_options
-@output_option
+@_of_a_cell
 def rollback(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
     """Pin the newest release that is proven there and not the present one."""
 
     def edit(path: str, octets: bytes) -> bytes:
-        target = _proven_before(settings_from(flags), service, environment)
+        target = _proven_before(look(settings_from(flags)), service, environment)
         return set_release(path, octets, target.release, target.values)
 
     told = f"This commit writes\n{SOURCE_WRITTEN_OUT}\n\n"
-    _verb("rollback", service, environment, reason, output, flags, edit, told)
+    commit(_of_a_pin("rollback", service, environment, edit, told), reason, output, flags)
+
+
+@click.command(short_help="Commit: pin what the environments before have proven.")
+@_of_a_cell
+@click.option("--to", "version", metavar="VERSION", help="Which release; by default the newest.")
+def promote(
+    service: str, environment: str, reason: str, output: str, version: str | None, **flags: Any
+) -> None:
+    """Pin the newest release that is proven in every environment before, and keep the pin's values."""
+
+    def edit(path: str, octets: bytes) -> bytes:
+        seen = look(settings_from(flags))
+        return promoted(path, octets, _to_promote(seen, service, environment, version))
+
+    commit(_of_a_pin("promote", service, environment, edit), reason, output, flags)
+
+
+@click.command(short_help="Commit: let in what somebody else has pinned.")
+@_of_a_cell
+def approve(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+    """Write into the pin that its present revision is approved; that counts when somebody else has pinned it."""
+
+    def edit(path: str, octets: bytes) -> bytes:
+        revision = _to_approve(look(settings_from(flags)), service, environment)
+        who = person()
+        return set_approved(path, octets, revision.id, who[0] if who else "not told")
+
+    commit(_of_a_pin("approve", service, environment, edit), reason, output, flags)
+
+
+@click.command(short_help="Commit: let in what is quarantined.")
+@click.argument("service")
+@click.option(
+    "--entry",
+    "entries",
+    metavar="REVISION",
+    multiple=True,
+    help="Which entry, by its revision or the beginning of it; needed where several stand.",
+)
+@reason_option
+@settings_options
+@output_option
+def lift(service: str, entries: tuple[str, ...], reason: str, output: str, **flags: Any) -> None:
+    """Write a reason under `lifted` at an entry of a service's quarantine file, which lets it in again."""
+
+    def edit(path: str, octets: bytes) -> bytes:
+        there = {entry.revision: entry.version for entry in standing(path, octets)}
+        return lifted(path, octets, _chosen(path, there, entries), " ".join(reason.split()))
+
+    change = Change(
+        action="lift",
+        subject=f"Lift what is quarantined of {service}",
+        path=f"quarantine/{service}.yaml",
+        what="quarantine",
+        edit=edit,
+        trailers={"Service": service},
+    )
+    commit(change, reason, output, flags)
+
+
+def _of_a_pin(action: str, service: str, environment: str, edit: Edit, told: str = "") -> Change:
+    return Change(
+        action=action,
+        subject=f"{action.capitalize()} {service} in {environment}",
+        path=f"environments/{environment}/{service}.yaml",
+        what="pin",
+        edit=edit,
+        trailers={"Service": service, "Environments": environment},
+        told=told,
+    )
 
 
 def _set_paused(*, paused: bool) -> Edit:
     return lambda path, octets: set_paused(path, octets, paused=paused)
 
 
-def _proven_before(settings: Settings, service: str, environment: str) -> Revision:
-    seen = look(settings)
+def _chosen(
+    path: str, there: dict[RevisionId, str], asked: tuple[str, ...]
+) -> tuple[RevisionId, ...]:
+    """Returns the revisions of the entries that a person means.
+
+    Args:
+        path: The file, for errors.
+        there: The version of each revision that stands.
+        asked: Beginnings of revisions; none means the only one.
+
+    Raises:
+        InvalidInput: Nothing stands, or it cannot be told which is meant.
+    """
+    what, named = "nothing is lifted", ", ".join(f"{v} ({r[:19]})" for r, v in there.items())
+    if not there:
+        raise InvalidInput(path, what, "none of its entries stands", "there is nothing to lift")
+    if not asked and len(there) > 1:
+        why = f"several entries stand: {named}"
+        raise InvalidInput(path, what, why, "name one with --entry")
+    found = []
+    for begin in asked or tuple(there):
+        full = begin if begin.startswith("sha256:") else f"sha256:{begin}"
+        matching = [revision for revision in there if revision.startswith(full)]
+        if len(matching) != 1 or full == "sha256:":
+            how_many = "several" if matching else "no"
+            why = f"{how_many} entries that stand are of {begin!r:.80}; there are {named}"
+            raise InvalidInput(path, what, why, "write the revision as the file has it")
+        found.extend(matching)
+    return tuple(found)
+
+
+def _cell(seen: Look, service: str, environment: str, what: str) -> CellView:
+    """Returns a cell whose record could be read."""
     planned = seen.view.services.get(ServiceName(service))
     cells = planned.facts.cells if planned else ()
-    cell = next((c for c in cells if c.environment == environment), None)
-    subject = f"service {service} in {environment}"
-    if cell is None:
+    index = next((i for i, c in enumerate(cells) if c.environment == environment), None)
+    if planned is None or index is None:
         raise unknown(seen, service, environment)
+    view = CellView(planned.facts, index, seen.view.fleet, planned.at)
+    _known(view.cell, service, what)
+    return view
+
+
+def _known(cell: Cell, service: str, what: str) -> None:
     if not cell.record_known:
-        why = "its promotion record could not be read"
-        raise Unreachable(subject, "it cannot be rolled back", why, "the home must answer")
+        subject, why = (
+            f"service {service} in {cell.environment}",
+            "its promotion record could not be read",
+        )
+        raise Unreachable(subject, what, why, "the home must answer")
+
+
+def _proven_before(seen: Look, service: str, environment: str) -> Revision:
+    what, subject = "it cannot be rolled back", f"service {service} in {environment}"
+    cell = _cell(seen, service, environment, what).cell
     if cell.record is None:
-        raise InvalidInput(subject, "it cannot be rolled back", "nothing is known to run there")
+        raise InvalidInput(subject, what, "nothing is known to run there")
     leaving = cell.record.admitted or cell.ask.wanted
     target = way_back(cell, leaving) if leaving is not None else None
     if target is None:
         why = "nothing else is proven there that was not rejected"
-        raise InvalidInput(subject, "it cannot be rolled back", why, "pin a release by hand")
+        raise InvalidInput(subject, what, why, "pin a release by hand")
     return target
 
 
-def _verb(
-    action: str,
-    service: str,
-    environment: str,
-    reason: str,
-    output: str,
-    flags: dict[str, Any],
-    edit: Edit,
-    told: str = "",
-) -> None:
-    document = blank(action)
-    try:
-        settings = _signed(settings_from(flags))
-        root = settings.repo.path.strip("/")
-        path = f"{root}/environments/{environment}/{service}.yaml".lstrip("/")
-        message = (
-            f"{action.capitalize()} {service} in {environment}\n\n{reason}\n\n{told}"
-            f"Reconciler-Action: {action}\nReconciler-Service: {service}\n"
-            f"Reconciler-Environments: {environment}\nReconciler-Reason: {' '.join(reason.split())}\n"
-        )
-        commit, branch = _pushed(repository(settings), settings, path, edit, message)
-    except ReconcilerError as error:
-        fail(error, document, output)
-    document.update(commit=commit, branch=branch, paths=[path], pushed=commit is not None)
-    end(document, output, lambda d: _text(d, settings.repo.branch))
+def _to_promote(seen: Look, service: str, environment: str, version: str | None) -> Release:
+    what, subject = "nothing is promoted", f"service {service} in {environment}"
+    view = _cell(seen, service, environment, what)
+    before = [cell.environment for cell in view.earlier]
+    if not before:
+        raise InvalidInput(subject, what, "no environment comes before it", "pin a release by hand")
+    for cell in view.earlier:
+        _known(cell, service, what)
+    found = promotable(view)
+    chosen = next((r for r in found if version in (None, r.release.version)), None)
+    if chosen is None:
+        of = "nothing" if version is None else f"no release {version!r:.80}"
+        among = ", ".join(dict.fromkeys(r.release.version for r in found)) or "nothing else either"
+        why = f"{of} is proven in {_listed(before)} and not rejected here"
+        fix = f"`reconciler explain {service}` says what each waits for; there is {among}"
+        raise InvalidInput(subject, what, why, fix)
+    return chosen.release
 
 
-def _signed(settings: Settings) -> Settings:
-    """Returns the settings with the person's own name, where this machine knows it: it is their commit."""
-    who = person()
-    if who is None:
-        return settings
-    named = {"author_name": who[0], "author_email": who[1]}
-    return settings.model_copy(update={"repo": settings.repo.model_copy(update=named)})
+def _to_approve(seen: Look, service: str, environment: str) -> Revision:
+    what, subject = "nothing is approved", f"service {service} in {environment}"
+    ask = _cell(seen, service, environment, what).cell.ask
+    if ask.policy is None or not ask.policy.needs_approval:
+        raise InvalidInput(subject, what, "its policy asks for no approval there")
+    if ask.wanted is None:
+        raise InvalidInput(subject, what, f"what the pin asks for is not known: {ask.message}")
+    return ask.wanted
 
 
-def _pushed(
-    repo: GitRepository, settings: Settings, path: str, edit: Edit, message: str
-) -> tuple[CommitId | None, str]:
-    """Commits on a fresh HEAD until a push stands; a branch that refuses it gets one for a person."""
-    for _ in range(RACES_MAX):
-        head = repo.fetch()
-        octets = _read(repo, head, path)
-        edited = edit(path, octets)
-        if edited == octets:
-            return None, settings.repo.branch
-        commit = repo.commit(head, {path: edited}, message)
-        result = repo.push(commit, settings.repo.branch)
-        if result.outcome is PushOutcome.LANDED:
-            return commit, settings.repo.branch
-        if result.outcome is PushOutcome.REFUSED:
-            digits = hashlib.sha256(commit.encode()).hexdigest()[:12]
-            branch = f"reconciler/change-{digits}"
-            if repo.push(commit, branch).outcome is PushOutcome.LANDED:
-                return commit, branch
-            raise Unreachable(branch, "the commit could not be pushed", result.message)
-    raise Unreachable(settings.repo.branch, "the push was overtaken", "others push without a pause")
-
-
-def _read(repo: GitRepository, head: CommitId, path: str) -> bytes:
-    folder, _, name = path.rpartition("/")
-    entry = next((e for e in repo.tree(head, folder) if e.path == name), None)
-    if entry is None:
-        raise InvalidInput(path, "it cannot be changed", "there is no such pin", "check the names")
-    return repo.blob(BlobId(entry.blob))
-
-
-def _text(document: Document, branch: str) -> str:
-    if document["commit"] is None:
-        return "Nothing to change: the pin says so already."
-    told = f"{document['commit']} is on {document['branch']}"
-    return told if document["branch"] == branch else f"{told}: {branch} refused it; merge it there"
+def _listed(names: list[EnvironmentName]) -> str:
+    return " and ".join(names)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core import rejections
+from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
+from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.reach import in_force, reach
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
@@ -14,7 +16,7 @@ from reconciler.model.actions import Gate, GateState
 from reconciler.model.facts import Cell, Member
 from reconciler.model.health import HealthStatus
 from reconciler.model.reasons import CHANGES, Reason
-from reconciler.model.records import Proof, Rollout, belongs_to, in_short
+from reconciler.model.records import Proof, Rollout, in_short
 from reconciler.model.release import Part, Revision
 
 GateCheck = Callable[[CellView, Revision], Gate]
@@ -62,46 +64,20 @@ def carried_proof(cell: Cell, revision: Revision) -> Proof | None:
     return None
 
 
-def _open(name: str) -> Gate:
-    return Gate(name, GateState.OPEN, Reason.OPEN, "")
-
-
-def _closed(name: str, reason: Reason, message: str, unblock: str) -> Gate:
-    return Gate(name, GateState.CLOSED, reason, message, unblock)
-
-
-def _unknown(name: str, reason: Reason, message: str, unblock: str) -> Gate:
-    return Gate(name, GateState.UNKNOWN, reason, message, unblock)
-
-
-def _anothers(name: str, other: str, what: str) -> Gate:
-    """Returns the gate of a record that another installation has written."""
-    reason = Reason.OTHER_INSTALLATION
-    return _unknown(name, reason, belongs_to(other, what=what), CHANGES[reason])
-
-
 def _not_halted(view: CellView, _: Revision) -> Gate:
     name = "NotHalted"
     if not view.fleet.halted:
-        return _open(name)
+        return opened(name)
     reason = view.fleet.halted_reason or Reason.NOT_LEADING
-    return _closed(name, reason, view.fleet.halted, f"see docs/reasons.md, {reason}")
-
-
-def _not_paused(view: CellView, _: Revision) -> Gate:
-    name = "NotPaused"
-    if not view.cell.ask.paused:
-        return _open(name)
-    pin = f"environments/{view.environment}/{view.service}.yaml"
-    return _closed(name, Reason.PAUSED, "the pin says `paused: true`", f"set it to false in {pin}")
+    return closed(name, reason, view.fleet.halted, f"see docs/reasons.md, {reason}")
 
 
 def _not_rejected(view: CellView, wanted: Revision) -> Gate:
     name = "NotRejected"
     rejection = rejections.against(view, wanted)
     if rejection is None:
-        return _open(name)
-    return _closed(
+        return opened(name)
+    return closed(
         name,
         Reason.REJECTED,
         f"its {rejection.part} failed in {rejection.environments[0]}: {rejection.reason}",
@@ -113,13 +89,13 @@ def _not_quarantined(view: CellView, wanted: Revision) -> Gate:
     name, file = "NotQuarantined", f"quarantine/{view.service}.yaml"
     entries = view.cell.ask.quarantine
     if entries is None:
-        return _unknown(
+        return unknown(
             name, Reason.QUARANTINE_UNREADABLE, f"{file} could not be read", f"correct {file}"
         )
     entry = next((e for e in entries if rejections.repeats(wanted, e)), None)
     if entry is None:
-        return _open(name)
-    return _closed(
+        return opened(name)
+    return closed(
         name,
         Reason.QUARANTINED,
         f"{file} holds its {entry.part} since {entry.rejected_at}: {entry.reason}",
@@ -137,9 +113,9 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
     for cell in view.earlier:
         if cell.other:
-            return _anothers(name, cell.other, f"the promotion record of {cell.environment}")
+            return anothers(name, cell.other, f"the promotion record of {cell.environment}")
         if not cell.record_known:
-            return _unknown(
+            return unknown(
                 name,
                 Reason.HOME_UNREACHABLE,
                 f"what is proven in {cell.environment} could not be read",
@@ -152,14 +128,14 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             return replace(held, due_in_s=left_s or None)
         failing = _failing(cell, wanted)
         if failing is not None:
-            return _closed(
+            return closed(
                 name,
                 Reason.FAILING_BEFORE,
                 f"it is proven in {cell.environment} but fails there now: "
                 f"{failing.cluster} {failing.health.reason}",
                 f"{cell.environment} must be healthy again",
             )
-    return _open(name)
+    return opened(name)
 
 
 def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
@@ -173,7 +149,7 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
     passed = cell.record.passed if cell.record else ()
     version, where = wanted.release.version, cell.environment
     if not same and in_short(wanted.identity) not in passed:
-        return _closed(
+        return closed(
             name,
             Reason.WAITING_FOR_PROOF,
             f"{version} is not proven in {where}",
@@ -183,7 +159,7 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
     is_asked_there = asked.identity == wanted.identity if asked else cell.ask.is_rendering
     if any(r.renderer == wanted.renderer for r in (same if is_asked_there else opening)):
         return None
-    return _closed(
+    return closed(
         name,
         Reason.RENDER_CHANGED,
         f"{version} is proven in {where} as {same[0].renderer if same else 'another version'} renders "
@@ -211,20 +187,20 @@ def _depends_on(view: CellView, _: Revision) -> Gate:
     name = "DependsOn"
     for service, proven in view.cell.depends:
         if proven is None:
-            return _unknown(
+            return unknown(
                 name,
                 Reason.WAITING_FOR_DEPENDENCY,
                 f"what {service} should run in {view.environment} is not known",
                 f"see `reconciler explain {service} {view.environment}`",
             )
         if not proven:
-            return _closed(
+            return closed(
                 name,
                 Reason.WAITING_FOR_DEPENDENCY,
                 f"the release of {service} is not proven in {view.environment}",
                 f"see `reconciler explain {service} {view.environment}`",
             )
-    return _open(name)
+    return opened(name)
 
 
 def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
@@ -232,14 +208,14 @@ def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
     name = "NotOvertaking"
     rollout = view.cell.record.rollout if view.cell.record is not None else None
     if rollout is None or rollout.revision.id == wanted.id:
-        return _open(name)
+        return opened(name)
     after_s = rollout.policy.finish_after_s
     age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
     if after_s is None or age_s < after_s or not _moves(view, in_force(view.cell, rollout)):
-        return _open(name)
+        return opened(name)
     version, newer = rollout.revision.release.version, wanted.release.version
     message = f"{version} rolls out, and is finished before {newer} is taken"
-    return _closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
+    return closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
 
 
 def _moves(view: CellView, rollout: Rollout) -> bool:
@@ -261,18 +237,18 @@ def _fuse_intact(view: CellView, _: Revision) -> Gate:
     fleets, own = view.fleet.fleet_fuse_blown, view.fleet.fuses_blown.get(view.service)
     blown = [until for until in (fleets, own) if until is not None]
     if not blown:
-        return _open(name)
+        return opened(name)
     whose = "in the whole fleet" if fleets is not None else "of this service"
-    shut = _closed(name, Reason.FUSE_BLOWN, f"too many rejections {whose}", unblock)
+    shut = closed(name, Reason.FUSE_BLOWN, f"too many rejections {whose}", unblock)
     return replace(shut, due_at=max(blown))
 
 
 def _no_platform_incident(view: CellView, _: Revision) -> Gate:
     name = "NoPlatformIncident"
     if not view.fleet.platform_incident:
-        return _open(name)
+        return opened(name)
     services = ", ".join(sorted(view.fleet.platform_incident))
-    return _closed(
+    return closed(
         name,
         Reason.PLATFORM_INCIDENT,
         f"several services turned bad together: {services}",
@@ -283,13 +259,13 @@ def _no_platform_incident(view: CellView, _: Revision) -> Gate:
 def _roll_back_complete(view: CellView, _: Revision) -> Gate:
     name = "RollBackComplete"
     if is_returning(view.cell):
-        return _closed(
+        return closed(
             name,
             Reason.ROLLING_BACK,
             "a roll-back is under way",
             "every reachable cluster must be back, current and ready",
         )
-    return _open(name)
+    return opened(name)
 
 
 def is_returning(cell: Cell) -> bool:
@@ -312,19 +288,19 @@ def _clusters_known(view: CellView, _: Revision) -> Gate:
     for cluster in first:
         member = view.cell.member(cluster)
         if member is None or not member.reachable:
-            return _unknown(
+            return unknown(
                 name,
                 Reason.CLUSTER_UNREACHABLE,
                 f"{cluster}, of the first wave, does not answer",
                 "it must answer",
             )
         if member.other:
-            return _anothers(name, member.other, f"{cluster}: its record")
+            return anothers(name, member.other, f"{cluster}: its record")
         if not member.synced:
-            return _unknown(
+            return unknown(
                 name, Reason.CLUSTER_UNKNOWN, f"{cluster} has not been read yet", "a moment's wait"
             )
-    return _open(name)
+    return opened(name)
 
 
 BACKWARD: tuple[GateCheck, ...] = (
@@ -335,7 +311,9 @@ BACKWARD: tuple[GateCheck, ...] = (
 )
 EACH_WAVE: tuple[GateCheck, ...] = (
     _not_halted,
-    _not_paused,
+    not_paused,
+    not_frozen,
+    in_window,
     _not_rejected,
     _not_quarantined,
     _proven_before,
@@ -345,6 +323,7 @@ EACH_WAVE: tuple[GateCheck, ...] = (
 FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
+    approved,
     _depends_on,
     _roll_back_complete,
     _clusters_known,

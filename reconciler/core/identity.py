@@ -7,7 +7,9 @@ that no two different lists give the same bytes, and no digest of one sort is ev
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from reconciler.errors import InvalidInput
 from reconciler.model.names import (
@@ -18,6 +20,7 @@ from reconciler.model.names import (
     PartDigest,
     RevisionId,
 )
+from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.release import Release, Revision, TreeEntry, Values
 
 ClusterLabel = tuple[ClusterName, str, str]
@@ -180,3 +183,9 @@ def _digest(label: str, *fields: str | bytes) -> str:
         octets = field if isinstance(field, bytes) else field.encode("utf-8", "surrogatepass")
         hashed.update(b"%d:%b," % (len(octets), octets))
     return f"sha256:{hashed.hexdigest()}"
+
+
+def policy_digest(policy: EnvironmentPolicy) -> str:
+    """Returns a digest of one environment's rules."""
+    text = json.dumps(asdict(policy), sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -47,6 +47,7 @@ PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING})
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
+        Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,

@@ -102,6 +102,7 @@ class Pin:
         source: A full or short commit, or None for a floating pin.
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
+        approved: The revision that it says is approved.
     """
 
     service: ServiceName
@@ -113,6 +114,7 @@ class Pin:
     cluster_values: Values
     paused: bool
     adopt_overwrite: bool
+    approved: RevisionId | None = None
     unsupported: tuple[str, ...] = ()
 
 

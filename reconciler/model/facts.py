@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import ClusterState, Mode
+from reconciler.model.freezes import Freeze
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
     ClusterName,
@@ -186,6 +187,21 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """What a pin says is approved, and whose word that is.
+
+    Attributes:
+        revision: As the pin names it.
+        asked_by: Who last changed what the pin asks for; None: the history does not say.
+        approved_by: Who wrote the approval; None: the history does not say.
+    """
+
+    revision: RevisionId
+    asked_by: str | None
+    approved_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What HEAD asks for in one cell.
 
@@ -198,6 +214,8 @@ class Ask:
         boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
             this pin has asked for since what is admitted.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        approval: What the pin says of it; None: nothing, or the policy asks for none.
+        freezes: All that cover the cell, whether or not they are over.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -207,6 +225,8 @@ class Ask:
     policy: EnvironmentPolicy | None
     policy_digest: str = ""
     paused: bool = False
+    freezes: tuple[Freeze, ...] = ()
+    approval: Approval | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.model.freezes import Freeze
 from reconciler.model.names import ClusterName, EnvironmentName
 
 
@@ -93,12 +94,14 @@ class Fleet:
 
     Attributes:
         mode: `mode:` of fleet.yaml; the stricter of this and the daemon's own mode counts.
+        freezes: As they stand there, those that are over among them.
         unsupported: Names of fields in use that this version only parses.
     """
 
     environments: tuple[Environment, ...]
     mode: Mode
     allowed: Allowed
+    freezes: tuple[Freeze, ...] = ()
     unsupported: tuple[str, ...] = ()
 
     def environment(self, name: EnvironmentName) -> Environment | None:

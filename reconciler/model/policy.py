@@ -10,6 +10,7 @@ from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
 from reconciler.model.path import Path
 from reconciler.model.waves import Wave, worked_out
+from reconciler.model.windows import ALWAYS, Windows
 
 
 class DriftMode(StrEnum):
@@ -38,6 +39,8 @@ class EnvironmentPolicy:
             never.
         boards: While what HEAD asks for is not proven before, the newest that is, of what it asked for,
             goes ahead.
+        needs_approval: Whether somebody else than who asked must approve each revision.
+        windows: When forward moves are let through.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -52,6 +55,8 @@ class EnvironmentPolicy:
     skip_after_s: float | None = None
     finish_after_s: float | None = None
     boards: bool = False
+    windows: Windows = ALWAYS
+    needs_approval: bool = False
     unsupported: tuple[str, ...] = ()
 
     @property

@@ -15,6 +15,9 @@ class Reason(StrEnum):
     PROGRESS_DEADLINE = "ProgressDeadline"
     QUEUED = "Queued"
     PAUSED = "Paused"
+    FROZEN = "Frozen"
+    OUTSIDE_WINDOW = "OutsideWindow"
+    WAITING_FOR_APPROVAL = "WaitingForApproval"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -59,6 +62,9 @@ CHANGES: Mapping[Reason, str] = {
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.QUEUED: "What rolls out is proven or rejected; what is proven here already can be gone back to at once.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",
+    Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
+    Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
+    Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

@@ -12,6 +12,8 @@ from reconciler.model.policy import Policy
 from reconciler.schema.checks import not_supported, placed
 from reconciler.schema.yaml_text import Document, Path
 
+FLEET = "fleet.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -40,6 +42,7 @@ class Found:
 
 def across(found: Found) -> Iterator[Fault]:
     """Checks names across all files; what depends on a broken one is left out."""
+    yield from _freezes(found)
     yield from _services(found)
     yield from _pins(found)
     for service in found.quarantine:
@@ -49,6 +52,27 @@ def across(found: Found) -> Iterator[Fault]:
             fix = "delete it once nobody can bring the service back"
             what = "it holds nothing"
             yield Fault(path, 0, 0, "UnknownService", what, why, fix, severity=Severity.WARNING)
+
+
+def _freezes(found: Found) -> Iterator[Fault]:
+    """Checks that each freeze is of something: one that is misspelt would stop nothing."""
+    document = found.documents.get(FLEET)
+    if document is None:
+        return
+    environments = {
+        document.text_at("environments", index, "name")
+        for index in range(document.length("environments"))
+    }
+    for index in range(document.length("freezes")):
+        at: Path = ("freezes", index, "scope")
+        kind, _, name = (document.text_at(*at) or "").partition("/")
+        if kind == "service" and name not in found.sources:
+            why, fix = f"there is no service {name}", "correct it, or take the freeze out"
+            yield placed(FLEET, document, at, "UnknownService", why, fix)
+        # Whose name is broken may be the one that is meant.
+        if kind == "environment" and name not in environments and None not in environments:
+            why, fix = f"fleet.yaml has no environment {name}", "correct it, or take the freeze out"
+            yield placed(FLEET, document, at, "UnknownEnvironment", why, fix)
 
 
 def _services(found: Found) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from reconciler.model.fleet import (
     Operator,
     Requirement,
 )
+from reconciler.model.freezes import Freeze, Scope
 from reconciler.model.names import (
     ClusterName,
     CommitId,
@@ -28,11 +29,14 @@ from reconciler.model.names import (
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.release import Part, Values
+from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
+from reconciler.model.windows import Window, Windows
 from reconciler.schema.files import (
     AmongFile,
     EnvironmentPolicyFile,
     FleetFile,
+    FreezeFile,
     PinFile,
     PolicyFile,
     QuarantineFile,
@@ -42,6 +46,7 @@ from reconciler.schema.files import (
     TrainFile,
     Waves,
 )
+from reconciler.schema.window_files import WindowFile, WindowsFile
 
 
 def fleet(file: FleetFile) -> Fleet:
@@ -69,8 +74,14 @@ def fleet(file: FleetFile) -> Fleet:
             None if allow.namespaces is None else tuple(allow.namespaces),
             None if allow.kinds is None else tuple(allow.kinds),
         ),
+        freezes=tuple(_freeze(freeze) for freeze in file.freezes),
         unsupported=file.unsupported(),
     )
+
+
+def _freeze(file: FreezeFile) -> Freeze:
+    until = None if file.until is None else from_rfc3339(file.until)
+    return Freeze(Scope.of(file.scope), until, file.reason)
 
 
 def service(name: ServiceName, file: ServiceFile) -> Service:
@@ -114,6 +125,7 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         cluster_values=Values.of({c: v.values for c, v in file.clusters.items()}),
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
+        approved=RevisionId(file.approved.revision) if file.approved else None,
         unsupported=(*file.unsupported(), *(("release: absent",) if absent else ())),
     )
 
@@ -157,6 +169,8 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
             finish_after_s=_finish_after_s(whole.newer_commits),
             boards=isinstance(whole.newer_commits, TrainFile),
+            windows=_windows(file.windows),
+            needs_approval=file.approval == "required",
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
     )
@@ -166,6 +180,16 @@ def _finish_after_s(newer: TrainFile | str) -> float | None:
     if isinstance(newer, TrainFile):
         return newer.stale_s
     return 0.0 if newer == "queue" else None
+
+
+def _windows(file: WindowsFile | None) -> Windows:
+    if file is None:
+        return Windows()
+    return Windows(tuple(map(_window, file.allow)), tuple(map(_window, file.deny)))
+
+
+def _window(file: WindowFile) -> Window:
+    return Window(file.zone, file.for_s, file.cron or "", file.rrule or "", file.start or "")
 
 
 def waves(asked: Waves) -> tuple[Wave, ...]:

@@ -5,18 +5,20 @@ Every edit is read back before it is given away; one that does not come out as w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import Any
-
-import yaml
 
 from reconciler.errors import InvalidInput
 from reconciler.model.env_repo import QuarantineEntry
+from reconciler.model.freezes import Freeze, Scope
+from reconciler.model.names import RevisionId, ServiceName
 from reconciler.model.release import Release, Values
-from reconciler.schema.files import PinFile, QuarantineFile
+from reconciler.model.times import rfc3339
+from reconciler.schema import building
+from reconciler.schema.files import FleetFile, PinFile, QuarantineFile
 from reconciler.schema.reading import read_file
-from reconciler.schema.yaml_text import BadText, Document, Path, needs_quotes
+from reconciler.schema.splicing import Splices, dumped
+from reconciler.schema.yaml_text import BadText, Document
 
 HEADER = """\
 # Written by the reconciler: parts of releases that failed, and where they may not come back.
@@ -41,7 +43,7 @@ def set_release(path: str, octets: bytes, release: Release, values: Values) -> b
     file, document = _opened(path, octets, PinFile)
     tree = values.tree()
     by_cluster = {c: {"values": v} for c, v in tree.pop(CLUSTERS, {}).items()}
-    splices = _Splices(document)
+    splices = Splices(document)
     if not isinstance(document.tree.get("release"), dict):
         raise _cannot(path, "its release is no mapping")
     splices.set(("release", "version"), release.version)
@@ -49,8 +51,6 @@ def set_release(path: str, octets: bytes, release: Release, values: Values) -> b
     splices.set(("release", "source"), release.source)
     splices.set_mapping(("values",), tree)
     splices.set_mapping((CLUSTERS,), by_cluster)
-    edited = splices.done()
-    now = _opened(path, edited, PinFile)[0]
     wanted = file.model_dump()
     wanted["release"] = {
         "version": release.version,
@@ -58,9 +58,7 @@ def set_release(path: str, octets: bytes, release: Release, values: Values) -> b
         "source": release.source,
     }
     wanted["values"], wanted[CLUSTERS] = tree, by_cluster
-    if now.model_dump() != wanted:
-        raise _cannot(path, "the edited text does not say what it should")
-    return edited
+    return _checked(path, splices, PinFile, wanted)
 
 
 def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
@@ -70,13 +68,24 @@ def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
         InvalidInput: As `set_release`.
     """
     file, document = _opened(path, octets, PinFile)
-    splices = _Splices(document)
+    splices = Splices(document)
     splices.set(("paused",), paused)
-    edited = splices.done()
-    now = _opened(path, edited, PinFile)[0]
-    if now.model_dump() != {**file.model_dump(), "paused": paused}:
-        raise _cannot(path, "the edited text does not say what it should")
-    return edited
+    return _checked(path, splices, PinFile, {**file.model_dump(), "paused": paused})
+
+
+def set_approved(path: str, octets: bytes, revision: RevisionId, by: str) -> bytes:
+    """Returns a pin that says of a revision that somebody approves it; as it was where it does already.
+
+    Raises:
+        InvalidInput: As `set_release`.
+    """
+    file, document = _opened(path, octets, PinFile)
+    if file.approved is not None and file.approved.revision == revision:
+        return octets
+    splices = Splices(document)
+    tree = {"revision": revision, "by": by}
+    splices.set_mapping(("approved",), tree)
+    return _checked(path, splices, PinFile, {**file.model_dump(), "approved": tree})
 
 
 def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
@@ -92,19 +101,19 @@ def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
     """
     tree = _entry(entry)
     if octets is None:
-        edited = (HEADER + _dump({"entries": [tree]})).encode()
+        edited = (HEADER + dumped({"entries": [tree]})).encode()
         _opened(path, edited, QuarantineFile)
         return edited
     file, document = _opened(path, octets, QuarantineFile)
     span = document.values[("entries",)]
     if span.is_flow or not file.entries:
         rest = {**document.tree, "entries": [*document.tree["entries"], tree]}
-        edited = (HEADER + _dump(rest)).encode()
+        edited = (HEADER + dumped(rest)).encode()
     else:
         indent = " " * (document.values[("entries",)].column - 1)
         text = document.text if document.text.endswith("\n") else document.text + "\n"
         ending = "\r\n" if "\r\n" in text else "\n"
-        block = "".join(f"{indent}{line}\n" for line in _dump([tree]).splitlines())
+        block = "".join(f"{indent}{line}\n" for line in dumped([tree]).splitlines())
         edited = (text + block.replace("\n", ending)).encode()
     now = _opened(path, edited, QuarantineFile)[0]
     if [e.model_dump() for e in now.entries[:-1]] != [e.model_dump() for e in file.entries]:
@@ -112,77 +121,100 @@ def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
     return edited
 
 
-@dataclass(slots=True)
-class _Splices:
-    document: Document
-    edits: list[tuple[int, int, str]] = field(default_factory=list)
+def promote(path: str, octets: bytes, release: Release) -> bytes:
+    """Returns a pin that asks for a release and keeps its own values.
 
-    def set(self, at: Path, value: str | bool) -> None:  # noqa: FBT001  # a YAML scalar
-        """Writes a scalar, in place or as a new field of its mapping."""
-        if self._there(at) == value:
-            return
-        span = self.document.values.get(at)
-        if span is not None:
-            self.edits.append((span.start, span.end, _scalar(value)))
-        else:
-            self._insert(at, _scalar(value))
+    Its source is written only where one stands: a pin that floats goes on to follow what is proven before.
 
-    def set_mapping(self, at: Path, tree: Mapping[str, Any]) -> None:
-        """Writes a mapping: value by value where the keys stay, else as a whole."""
-        there = self._there(at)
-        if there == tree or (there is None and not tree):
-            return
-        is_flat = all(isinstance(v, str | bool) for v in tree.values())
-        if isinstance(there, dict) and there.keys() == tree.keys() and is_flat:
-            for key, value in tree.items():
-                self.set((*at, key), value)
-            return
-        text = _flow(tree)
-        span = self.document.values.get(at)
-        if span is None:
-            self._insert(at, text)
-            return
-        # A block mapping begins on a line of its own; its value is written behind the key instead.
-        start = self.document.keys[at].end + 1
-        self.edits.append((start, self._end(at), f" {text}"))
+    Raises:
+        InvalidInput: As `set_release`.
+    """
+    file, document = _opened(path, octets, PinFile)
+    if not isinstance(document.tree.get("release"), dict):
+        raise _cannot(path, "its release is no mapping")
+    source = release.source if file.release.source is not None else None
+    splices = Splices(document)
+    splices.set(("release", "version"), release.version)
+    splices.set_mapping(("release", "images"), dict(release.images))
+    if source is not None:
+        splices.set(("release", "source"), source)
+    wanted = file.model_dump()
+    wanted["release"] = {
+        "version": release.version,
+        "images": dict(release.images),
+        "source": source,
+    }
+    return _checked(path, splices, PinFile, wanted)
 
-    def done(self) -> bytes:
-        """Returns the edited text."""
-        text = self.document.text
-        for start, end, new in sorted(self.edits, reverse=True):
-            text = text[:start] + new + text[end:]
-        return text.encode()
 
-    def _there(self, at: Path) -> Any:
-        tree = self.document.tree
-        for step in at:
-            if not isinstance(tree, dict) or step not in tree:
-                return None
-            tree = tree[step]
-        return tree
+def add_freeze(path: str, octets: bytes, freeze: Freeze) -> bytes:
+    """Returns fleet.yaml with one more freeze; as it was where it says so already.
 
-    def _end(self, at: Path) -> int:
-        """Returns where the last value below a path ends; a block's own mark is after its comments."""
-        span = self.document.values[at]
-        if span.is_flow:
-            return span.end
-        below = [p for p in self.document.values if p[: len(at)] == at]
-        leaves = [p for p in below if not any(q[:-1] == p for q in below)]
-        return max(self.document.values[p].end for p in leaves)
+    Raises:
+        InvalidInput: The file is broken, or cannot be edited safely.
+    """
+    file, document = _opened(path, octets, FleetFile)
+    tree = {"scope": str(freeze.scope), "reason": freeze.reason}
+    if freeze.until is not None:
+        tree = {"scope": tree["scope"], "until": rfc3339(freeze.until), "reason": tree["reason"]}
+    entry = {"until": None, **tree}
+    there = [one.model_dump() for one in file.freezes]
+    if entry in there:
+        return octets
+    splices = Splices(document)
+    splices.append(("freezes",), tree)
+    return _checked(path, splices, FleetFile, {**file.model_dump(), "freezes": [*there, entry]})
 
-    def _insert(self, at: Path, text: str) -> None:
-        """Adds a field to its mapping: before the first one there, at the same depth."""
-        parent = self.document.values[at[:-1]]
-        first = min(
-            (s for p, s in self.document.keys.items() if p[:-1] == at[:-1]),
-            key=lambda span: span.start,
-        )
-        if parent.is_flow:
-            self.edits.append((first.start, first.start, f"{at[-1]}: {text}, "))
-            return
-        ending = "\r\n" if "\r\n" in self.document.text else "\n"
-        indent = " " * (first.column - 1)
-        self.edits.append((first.start, first.start, f"{at[-1]}: {text}{ending}{indent}"))
+
+def end_freezes(path: str, octets: bytes, scope: Scope) -> bytes:
+    """Returns fleet.yaml without the freezes of a scope; as it was where there is none.
+
+    Raises:
+        InvalidInput: As `add_freeze`.
+    """
+    file, document = _opened(path, octets, FleetFile)
+    gone = {index for index, one in enumerate(file.freezes) if one.scope == str(scope)}
+    if not gone:
+        return octets
+    splices = Splices(document)
+    splices.remove(("freezes",), gone)
+    kept = [one.model_dump() for index, one in enumerate(file.freezes) if index not in gone]
+    return _checked(path, splices, FleetFile, {**file.model_dump(), "freezes": kept})
+
+
+def standing(path: str, octets: bytes) -> tuple[QuarantineEntry, ...]:
+    """Returns the entries of a quarantine file that are not lifted.
+
+    Raises:
+        InvalidInput: The file is broken.
+    """
+    name = ServiceName(path.rpartition("/")[2].removesuffix(".yaml"))
+    entries = building.quarantine(name, _opened(path, octets, QuarantineFile)[0])
+    return tuple(entry for entry in entries if entry.lifted is None)
+
+
+def lift(path: str, octets: bytes, revisions: Collection[RevisionId], why: str) -> bytes:
+    """Returns a quarantine file in which the standing entries of some revisions are lifted.
+
+    Raises:
+        InvalidInput: The file is broken, or cannot be edited safely.
+    """
+    file, document = _opened(path, octets, QuarantineFile)
+    splices = Splices(document)
+    wanted = file.model_dump()
+    for index, entry in enumerate(file.entries):
+        if entry.lifted is None and entry.revision in revisions:
+            splices.set(("entries", index, "lifted"), why)
+            wanted["entries"][index]["lifted"] = why
+    return _checked(path, splices, QuarantineFile, wanted)
+
+
+def _checked(path: str, splices: Splices, model: Any, wanted: dict[str, Any]) -> bytes:
+    """Returns the edited text, once it was read back and says what it should."""
+    edited = splices.done()
+    if _opened(path, edited, model)[0].model_dump() != wanted:
+        raise _cannot(path, "the edited text does not say what it should")
+    return edited
 
 
 def _opened(path: str, octets: bytes, model: Any) -> tuple[Any, Document]:
@@ -194,37 +226,6 @@ def _opened(path: str, octets: bytes, model: Any) -> tuple[Any, Document]:
 
 def _cannot(path: str, why: str) -> InvalidInput:
     return InvalidInput(path, "it cannot be edited", why, "edit it by hand")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes text so that our own reader takes it for text."""
-
-
-def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "'" if needs_quotes(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represented)
-
-
-def _scalar(value: str | bool) -> str:  # noqa: FBT001  # a YAML scalar
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = yaml.dump(value, Dumper=_Dumper, width=10_000, allow_unicode=True).strip()
-    text = text.removesuffix("...").strip()
-    return text if yaml.safe_load(text) == value else _flow(value)
-
-
-def _flow(tree: Any) -> str:
-    text = yaml.dump(
-        tree, Dumper=_Dumper, default_flow_style=True, width=100_000, allow_unicode=True
-    )
-    return text.strip()
-
-
-def _dump(tree: Any) -> str:
-    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, width=100_000, allow_unicode=True)
 
 
 def _entry(entry: QuarantineEntry) -> dict[str, Any]:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
+from pydantic_core import PydanticCustomError
+
+from reconciler.model.times import from_rfc3339
+from reconciler.schema.parts import Part
+from reconciler.schema.window_files import WindowsFile
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=40)
@@ -28,24 +39,16 @@ Reference = Annotated[
 ]
 Share = Annotated[str, StringConstraints(pattern=r"^([1-9]|[1-9][0-9]|100)%$")]
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,40}$")]
+Scope = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(fleet|(environment|service)/[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?)$"
+    ),
+]
 Later = Annotated[Any, Field(None, description="Parsed, and not supported yet: it holds its user.")]
 
 
-class _File(BaseModel):
-    """A file, or a part of one; what it names in LATER holds whoever uses it."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
-
-    LATER: ClassVar[tuple[str, ...]] = ()
-
-    def unsupported(self) -> tuple[str, ...]:
-        """Returns the fields that stand there, be it with nothing, and are only parsed."""
-        return tuple(name for name in self.LATER if name in self.model_fields_set)
-
-
-class ClusterFile(_File):
+class ClusterFile(Part):
     """One cluster; no credentials and no address."""
 
     name: Name
@@ -56,7 +59,7 @@ class ClusterFile(_File):
     """`joining` is given what is proven, `draining` nothing new; neither is in a wave, or waited for."""
 
 
-class EnvironmentFile(_File):
+class EnvironmentFile(Part):
     """A step of the promotion order."""
 
     name: Name
@@ -65,7 +68,7 @@ class EnvironmentFile(_File):
     """Every cluster of it."""
 
 
-class AllowFile(_File):
+class AllowFile(Part):
     """What services may touch; a list that is left out allows everything."""
 
     namespaces: list[Text] | None = None
@@ -74,10 +77,35 @@ class AllowFile(_File):
     """`Deployment`, or `apps/Deployment` where two groups have one."""
 
 
-class FleetFile(_File):
-    """`fleet.yaml`: every environment and cluster, in promotion order."""
+def _is_time(text: str) -> str:
+    try:
+        from_rfc3339(text)
+    except ValueError:
+        raise PydanticCustomError("time", "there is no such time") from None
+    return text
 
-    LATER: ClassVar[tuple[str, ...]] = ("freezes",)
+
+Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$"),
+    AfterValidator(_is_time),
+]
+"""RFC 3339, with a zone."""
+
+
+class FreezeFile(Part):
+    """No forward moves in a scope; roll-backs, reverts and drift repair go through."""
+
+    scope: Scope
+    """`fleet`, `environment/<name>` or `service/<name>`."""
+    until: Time | None = None
+    """When it ends by itself, such as `2026-12-27T06:00:00+01:00`; left out, when somebody takes it out."""
+    reason: Line
+    """Why; whoever is held by it is told."""
+
+
+class FleetFile(Part):
+    """`fleet.yaml`: every environment and cluster, in promotion order."""
 
     environments: list[EnvironmentFile] = Field(min_length=1, max_length=100)
     """In promotion order."""
@@ -85,10 +113,11 @@ class FleetFile(_File):
     """`observe` writes nothing; the strictest of this, the daemon's and the service's counts."""
     allow: AllowFile = AllowFile()
     """What services may touch at all."""
-    freezes: Later = None
+    freezes: list[FreezeFile] = Field(default_factory=list, max_length=500)
+    """Where there are no forward moves, until when and why."""
 
 
-class _Requirement(_File):
+class _Requirement(Part):
     """What one label must meet."""
 
     key: Text
@@ -111,7 +140,7 @@ class PresenceFile(_Requirement):
     """Whatever its value."""
 
 
-class SelectorFile(_File):
+class SelectorFile(Part):
     """A label selector, as in Kubernetes: a cluster must meet all of it."""
 
     match_labels: dict[str, str] = Field(default_factory=dict, max_length=50)
@@ -122,7 +151,7 @@ class SelectorFile(_File):
     """`{key, operator, values}`, with `In`, `NotIn`, `Exists` or `DoesNotExist`."""
 
 
-class ServiceFile(_File):
+class ServiceFile(Part):
     """`services/<service>/service.yaml`: what a service is, wherever it runs."""
 
     LATER: ClassVar[tuple[str, ...]] = (
@@ -160,7 +189,7 @@ class ServiceFile(_File):
     image_policy: Later = None
 
 
-class ReleaseFile(_File):
+class ReleaseFile(Part):
     """What moves from environment to environment."""
 
     version: Line
@@ -171,7 +200,7 @@ class ReleaseFile(_File):
     """The commit whose `services/<service>` is used; left out, it follows what earlier environments proved."""
 
 
-class ClusterValuesFile(_File):
+class ClusterValuesFile(Part):
     """What one cluster has instead of the pin's values."""
 
     values: dict[str, Any] = Field(default_factory=dict)
@@ -183,10 +212,19 @@ def _form(value: object) -> str:
     return "word" if isinstance(value, str) else "tree"
 
 
-class PinFile(_File):
+class ApprovedFile(Part):
+    """What may be admitted, where the policy asks for an approval."""
+
+    revision: Digest
+    """The whole revision; another one needs another approval."""
+    by: Line
+    """Who, for those who read it; what counts is who made the commit."""
+
+
+class PinFile(Part):
     """`environments/<environment>/<service>.yaml`: what an environment should run of a service."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("approved", "promote")
+    LATER: ClassVar[tuple[str, ...]] = ("promote",)
 
     release: Annotated[
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
@@ -203,7 +241,8 @@ class PinFile(_File):
     """Write over what was live before the first delivery, although it differs."""
     reason: Text | None = None
     """Why, for those who come after."""
-    approved: Later = None
+    approved: ApprovedFile | None = None
+    """Written by `reconciler approve`, in a commit by somebody else than who last changed the rest."""
     promote: Later = None
 
 
@@ -229,21 +268,19 @@ Waves = Annotated[
 """All of an environment's, in order, or a word for what is usual."""
 
 
-class SkipFile(_File):
+class SkipFile(Part):
     """A cluster that does not answer is not waited for any longer."""
 
     skip_after_s: Seconds
     """Seconds after its last answer."""
 
 
-class EnvironmentPolicyFile(_File):
+class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
     LATER: ClassVar[tuple[str, ...]] = (
-        "approval",
         "checks",
         "reversible",
-        "windows",
     )
 
     soak_s: Seconds
@@ -269,20 +306,22 @@ class EnvironmentPolicyFile(_File):
         Discriminator(_form),
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
-    approval: Later = None
+    approval: Literal["required", "none"] = "none"
+    """Whether somebody else must approve each revision before it is admitted."""
     checks: Later = None
     reversible: Later = None
-    windows: Later = None
+    windows: WindowsFile | None = None
+    """When forward moves are let through, in local time; left out, always."""
 
 
-class TrainFile(_File):
+class TrainFile(Part):
     """Newer releases supersede, but not without end; later environments take the newest that is proven before."""
 
     stale_s: Annotated[float, Field(ge=0, le=30 * 86_400)]
     """Seconds from when the first of them began until one is finished before a newer one is taken."""
 
 
-class PolicyFile(_File):
+class PolicyFile(Part):
     """`policies/<name>.yaml`: how services are promoted."""
 
     path: list[Name] = Field(min_length=1, max_length=100)
@@ -296,7 +335,7 @@ class PolicyFile(_File):
     """What a newer release does to one under way: `supersede`, `queue`, or a train, `stale_s`."""
 
 
-class EntryFile(_File):
+class EntryFile(Part):
     """One rejected part of a service."""
 
     revision: Digest
@@ -323,7 +362,7 @@ class EntryFile(_File):
     """A person's reason to let it in again; the only thing that lifts an entry."""
 
 
-class QuarantineFile(_File):
+class QuarantineFile(Part):
     """`quarantine/<service>.yaml`: what failed; written by the daemon, lifted by a person."""
 
     entries: list[EntryFile] = Field(max_length=500)

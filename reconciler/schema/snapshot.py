@@ -30,7 +30,7 @@ from reconciler.model.names import (
 from reconciler.model.policy import Policy
 from reconciler.model.release import TreeEntry
 from reconciler.schema import building, checks
-from reconciler.schema.across import Found, across
+from reconciler.schema.across import FLEET, Found, across
 from reconciler.schema.files import FleetFile, PinFile, PolicyFile, QuarantineFile, ServiceFile
 from reconciler.schema.reading import read_file
 from reconciler.schema.shipped import builtin_policies
@@ -42,7 +42,6 @@ FILES_MAX = 50_000
 PARSED_MAX = 20_000
 """Files kept parsed, so that a commit costs what it changes."""
 
-FLEET = "fleet.yaml"
 FOLDERS = ("environments", "policies", "quarantine", "services")
 _NO_FILES = {0o120000: "symbolic link", 0o160000: "submodule"}
 """What Git keeps beside files, by its mode; a link is never followed and a submodule never fetched."""

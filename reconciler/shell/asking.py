@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from reconciler.core.assembly.values import labels_in
 from reconciler.core.boarding import FormerPin, boarding
-from reconciler.core.identity import revision_of
+from reconciler.core.identity import policy_digest, revision_of
 from reconciler.core.immediate import immediate_values
 from reconciler.core.renders import together
 from reconciler.core.resolution import is_proven, resolve
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSource, Snapshot
-from reconciler.model.facts import Ask
+from reconciler.model.facts import Approval, Ask
 from reconciler.model.fleet import Cluster, ClusterState, Mode
 from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.objects import Rendered
@@ -183,6 +181,7 @@ class Asker:
             wanted=wanted,
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
+            approval=self._approval(pin),
             renders=together(renders),
             immediate=self._immediate(pin, own),
             boarding=self._boarding(pin, own, earlier, wanted),
@@ -256,6 +255,13 @@ class Asker:
         """Returns the clusters whose labels make a revision: one that joins does not make a new one of it."""
         found = self.clusters(pin.service, pin.environment) or ()
         return tuple(cluster for cluster in found if cluster.state is not ClusterState.JOINING)
+
+    def _approval(self, pin: Pin) -> Approval | None:
+        policy = self._environment_policy(pin.service, pin.environment)
+        if pin.approved is None or policy is None or not policy.needs_approval:
+            return None
+        path = f"environments/{pin.environment}/{pin.service}.yaml"
+        return self.sources.approvals.of(self.snapshot.commit, path, pin.approved)
 
     def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:
         """Returns what is admitted with the pin's immediate values, or None where they are the same."""
@@ -359,6 +365,11 @@ class Asker:
             policy=policy,
             policy_digest=policy_digest(policy) if policy else "",
             source=pin.source if pin else None,
+            freezes=tuple(
+                freeze
+                for freeze in self.snapshot.fleet.freezes
+                if freeze.scope.covers(service, environment)
+            ),
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )
@@ -384,9 +395,3 @@ class Asker:
         if found is None:
             return None
         return found.among(self.active(service, environment))
-
-
-def policy_digest(policy: EnvironmentPolicy) -> str:
-    """Returns a digest of one environment's rules."""
-    text = json.dumps(asdict(policy), sort_keys=True, default=str)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

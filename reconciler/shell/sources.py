@@ -1,4 +1,4 @@
-"""Services and pins as they stood at a commit."""
+"""What the history of the env repo says: services and pins as they stood at a commit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from reconciler.core.boarding import FormerPin
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.ports.git import History
 from reconciler.schema.services import ServiceAt, pin_at, service_at
+from reconciler.shell.approvals import Approvals
 
 SOURCES_KEPT = 2_000
 """Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
@@ -21,6 +22,9 @@ PINS_MAX = 50
 class Sources:
     """Services as they stood at a commit, kept since a commit never changes.
 
+    Attributes:
+        approvals: Of pins, by the same history.
+
     Args:
         history: The mirror.
         root: The subfolder that is the env repo.
@@ -29,6 +33,7 @@ class Sources:
     def __init__(self, history: History, root: str) -> None:
         self._history = history
         self._root = root
+        self.approvals = Approvals(history, root)
         self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
 
     def at(self, service: ServiceName, source: str) -> ServiceAt | None:

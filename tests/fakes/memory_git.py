@@ -56,6 +56,7 @@ class MemoryGit:
         message: str = "a change",
         *,
         branch: str = BRANCH,
+        author: str = PERSON,
         orphan: bool = False,
     ) -> CommitId:
         """Commits to a branch, as a merged pull request does."""
@@ -63,7 +64,7 @@ class MemoryGit:
             path: text.encode() if isinstance(text, str) else text for path, text in edits.items()
         }
         parent = None if orphan else self.branches.get(branch)
-        commit = self._write(parent, octets, message, PERSON)
+        commit = self._write(parent, octets, message, author)
         self.branches[branch] = commit
         return commit
 

@@ -20,12 +20,14 @@ from reconciler.core.reporting import blank
 from reconciler.schema.files import (
     AllowFile,
     AmongFile,
+    ApprovedFile,
     ClusterFile,
     ClusterValuesFile,
     EntryFile,
     EnvironmentFile,
     EnvironmentPolicyFile,
     FleetFile,
+    FreezeFile,
     PinFile,
     PolicyFile,
     PresenceFile,
@@ -37,6 +39,7 @@ from reconciler.schema.files import (
     TrainFile,
 )
 from reconciler.schema.published import FOLDER, KINDS, published
+from reconciler.schema.window_files import WindowFile, WindowsFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,16 +56,20 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("fleet.yaml: environments[]", EnvironmentFile),
     ("fleet.yaml: environments[].clusters[]", ClusterFile),
     ("fleet.yaml: allow", AllowFile),
+    ("fleet.yaml: freezes[]", FreezeFile),
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("policies/<name>.yaml: environments.<environment>.unreachable", SkipFile),
     ("policies/<name>.yaml: newer_commits", TrainFile),
+    ("policies/<name>.yaml: environments.<environment>.windows", WindowsFile),
+    ("policies/<name>.yaml: environments.<environment>.windows.allow[] and deny[]", WindowFile),
     ("services/<service>/service.yaml", ServiceFile),
     ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),
     ("services/<service>/service.yaml: placement.match_expressions[], by presence", PresenceFile),
     ("environments/<environment>/<service>.yaml", PinFile),
     ("environments/<environment>/<service>.yaml: release", ReleaseFile),
+    ("environments/<environment>/<service>.yaml: approved", ApprovedFile),
     ("environments/<environment>/<service>.yaml: clusters.<cluster>", ClusterValuesFile),
     ("quarantine/<service>.yaml", QuarantineFile),
     ("quarantine/<service>.yaml: entries[]", EntryFile),

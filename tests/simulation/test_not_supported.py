@@ -8,7 +8,6 @@ from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.model.reasons import Reason
 from reconciler.schema.files import (
     EnvironmentPolicyFile,
-    FleetFile,
     PinFile,
     ServiceFile,
 )
@@ -16,7 +15,7 @@ from reconciler.schema.snapshot import read_all
 from reconciler.shell.runner import VirtualClock
 from reconciler.shell.trial import Trial
 from tests.fakes.memory_git import MemoryGit
-from tests.fakes.world import CLUSTERS, FLEET, POLICY, SERVICE, World, env_repo, pin, pins
+from tests.fakes.world import CLUSTERS, POLICY, SERVICE, World, env_repo, pin, pins
 
 PIN = "environments/staging/web.yaml"
 LINE = POLICY.replace("DRIFT", "report")
@@ -30,21 +29,14 @@ Case = tuple[str, str, str, frozenset[str]]
 
 def cases() -> list[Case]:
     found: list[Case] = [
-        (
-            "fleet.yaml",
-            FLEET + "freezes: [{scope: prod, until: soon, reason: a sale}]\n",
-            "freezes",
-            EVERYWHERE,
-        ),
         ("services/web/service.yaml", SERVICE.replace("manifests", "helm"), "source", EVERYWHERE),
         (PIN, "release: absent\nreason: it is over\n", "release", STAGING),
     ]
     # A field that stands there with nothing is in use, too.
-    found.append(("fleet.yaml", FLEET + "freezes:\n", "freezes", EVERYWHERE))
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
-    found.append((PIN, pin("1.0.0") + "approved: null\n", "approved", STAGING))
-    approval = LINE.replace(STAGING_RULES, f"{STAGING_RULES} approval: ,")
-    found.append(("policies/line.yaml", approval, "environments.staging.approval", STAGING))
+    found.append((PIN, pin("1.0.0") + "promote: null\n", "promote", STAGING))
+    empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} reversible: ,")
+    found.append(("policies/line.yaml", empty, "environments.staging.reversible", STAGING))
     for field in ServiceFile.LATER:
         text = f"{SERVICE}{field}: {{a: 1}}\n"
         found.append(("services/web/service.yaml", text, field, EVERYWHERE))
@@ -60,11 +52,10 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 
 
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
-    assert FleetFile.LATER == ("freezes",)
     named = {field for _, _, field, _ in cases()}
-    promised = {"approval", "checks", "reversible", "windows"}
+    promised = {"checks", "reversible"}
     assert {f"environments.staging.{field}" for field in promised} <= named
-    assert {"formerly", "approved", "release", "freezes", "source", "checks"} <= named
+    assert {"formerly", "promote", "release", "source", "checks"} <= named
 
 
 @pytest.mark.parametrize(("path", "text", "field", "where"), cases(), ids=IDS)

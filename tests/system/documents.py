@@ -21,19 +21,24 @@ from tests.system.shapes import (
 )
 
 DOCUMENTS: dict[str, type[BaseModel]] = {
+    "approve": Committed,
     "bootstrap": Bootstrap,
     "demo": Demo,
     "diff": Diff,
     "explain": Explain,
+    "freeze": Committed,
     "health": HealthOf,
     "history": History,
+    "lift": Committed,
     "pause": Committed,
     "plan": Plan,
+    "promote": Committed,
     "render": Render,
     "resume": Committed,
     "rollback": Committed,
     "run": Status,
     "status": Status,
+    "thaw": Committed,
     "validate": Validate,
 }
 """By command."""

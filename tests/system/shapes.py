@@ -350,9 +350,16 @@ class Render(_Strict):
 
 
 class Committed(_Strict):
-    schema_: Literal["reconciler.pause/v1", "reconciler.resume/v1", "reconciler.rollback/v1"] = (
-        Field(alias="schema")
-    )
+    schema_: Literal[
+        "reconciler.approve/v1",
+        "reconciler.freeze/v1",
+        "reconciler.lift/v1",
+        "reconciler.pause/v1",
+        "reconciler.promote/v1",
+        "reconciler.resume/v1",
+        "reconciler.rollback/v1",
+        "reconciler.thaw/v1",
+    ] = Field(alias="schema")
     commit: Commit | None
     branch: str | None
     paths: list[str]

@@ -340,11 +340,14 @@ def test_a_failure_keeps_to_the_same_document(command: str) -> None:
         "demo": None,
         "health": ("health", "-f", "/nowhere/at-all"),
         "explain": ("explain", "web"),
+        "lift": ("lift", "web", "--reason", "x"),
         "render": ("render", "web", "prod"),
         "validate": ("validate", "v1.0"),
         **{
-            verb: (verb, "web", "prod", "--reason", "x") for verb in ("pause", "resume", "rollback")
+            verb: (verb, "web", "prod", "--reason", "x")
+            for verb in ("approve", "pause", "promote", "resume", "rollback")
         },
+        **{verb: (verb, "service/web", "--reason", "x") for verb in ("freeze", "thaw")},
     }.get(command, (command,))
     if arguments is None:
         return

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.cli.verbs import RACES_MAX
+from reconciler.cli.committing import RACES_MAX
 from reconciler.simulated.behaviour import Fate
 from tests.gitservers.hooks import Hooks
 from tests.system.documents import check

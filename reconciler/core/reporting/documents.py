@@ -18,6 +18,7 @@ RECORDS_NAMED_MAX = 5
 _COMMITTED: Mapping[str, Any] = {"commit": None, "branch": None, "paths": [], "pushed": False}
 
 _BLANK: Mapping[str, Mapping[str, Any]] = {
+    "approve": _COMMITTED,
     "bootstrap": {"clusters": []},
     "demo": {
         "script": None,
@@ -33,10 +34,13 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
     },
     "diff": {"objects": []},
     "explain": {"service": None, "environments": []},
+    "freeze": _COMMITTED,
     "health": {"now": None, "worst": "Unknown", "objects": []},
     "history": {"items": []},
+    "lift": _COMMITTED,
     "pause": _COMMITTED,
     "plan": {"commit": None, "actions": []},
+    "promote": _COMMITTED,
     "render": {"items": []},
     "resume": _COMMITTED,
     "rollback": _COMMITTED,
@@ -55,6 +59,7 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
         "cells": [],
         "reverts_pending": [],
     },
+    "thaw": _COMMITTED,
     "validate": {"source": None, "commit": None, "ok": False, "files": 0, "faults": []},
 }
 

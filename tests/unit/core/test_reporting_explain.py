@@ -158,10 +158,13 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
     opened = [gate for gate in found["gates"] if gate not in shut]
     assert {gate["reason"] for gate in opened} == {"Open"}
     assert [gate["name"] for gate in opened] == [
+        "Approved",
         "ClustersReachable",
         "DependsOn",
         "FuseIntact",
+        "InWindow",
         "NoPlatformIncident",
+        "NotFrozen",
         "NotHalted",
         "NotOvertaking",
         "NotPaused",

@@ -50,7 +50,7 @@ CASES: dict[str, tuple[str, str, Told]] = {
             (PIN, "UnknownCluster", "clusters.dev-9"),
             (PIN, "ImageInValues", "clusters.dev-9.values.images"),
             (PIN, "BadFormat", "clusters.Dev"),
-            (PIN, "NotSupported", "approved"),
+            (PIN, "MissingField", "approved.revision"),
         ],
     ),
     "a pin without a release that can be used": (
@@ -84,11 +84,17 @@ CASES: dict[str, tuple[str, str, Told]] = {
         FLEET.replace("staging-1", "dev-1").replace(
             "{name: prod-3}", "{name: prod-3, state: joining, labels: 3}"
         )
-        + "freezes:\nmode: observe\n",
+        + "freezes: [{scope: prod, until: soon}, {scope: environment/mars, reason: x}, {scope: fleet, "
+        "reason: x, until: 2026-02-30T00:00:00Z}, {scope: service/api, reason: x}]\nmode: observe\n",
         [
             ("fleet.yaml", "DuplicateName", "environments[1].clusters[0].name"),
             ("fleet.yaml", "Invalid", "environments[2].clusters[2].labels"),
-            ("fleet.yaml", "NotSupported", "freezes"),
+            ("fleet.yaml", "MissingField", "freezes[0].reason"),
+            ("fleet.yaml", "BadFormat", "freezes[0].scope"),
+            ("fleet.yaml", "BadFormat", "freezes[0].until"),
+            ("fleet.yaml", "UnknownEnvironment", "freezes[1].scope"),
+            ("fleet.yaml", "Invalid", "freezes[2].until"),
+            ("fleet.yaml", "UnknownService", "freezes[3].scope"),
             ("fleet.yaml", "DuplicateKey", "mode"),
         ],
     ),
@@ -111,7 +117,11 @@ CASES: dict[str, tuple[str, str, Told]] = {
     ),
     "a policy": (
         LINE,
-        rules("  staging: {soak_s: 5,", "  staging: {soak_s: soon, after: [prod], windows: [],")
+        rules(
+            "  staging: {soak_s: 5,",
+            "  staging: {soak_s: soon, after: [prod], windows: {deny: [{zone: UTC, for_s: 60}], "
+            "allow: [{zone: Mars, for_s: 5, cron: 7 7}, {zone: UTC, for_s: 60, start: '9', rrule: x}]},",
+        )
         .replace(
             PROD_WAVES, "waves: [[prod-1], [prod-1, prod-9]]\n    unreachable: {skip_after_s: 6}"
         )
@@ -123,7 +133,12 @@ CASES: dict[str, tuple[str, str, Told]] = {
             (LINE, "MissingField", "environments"),
             (LINE, "Invalid", "environments.staging.soak_s"),
             (LINE, "NotBefore", "environments.staging.after[0]"),
-            (LINE, "NotSupported", "environments.staging.windows"),
+            (LINE, "Invalid", "environments.staging.windows.deny[0]"),
+            (LINE, "Invalid", "environments.staging.windows.allow[0].zone"),
+            (LINE, "Invalid", "environments.staging.windows.allow[0].for_s"),
+            (LINE, "Invalid", "environments.staging.windows.allow[0].cron"),
+            (LINE, "BadFormat", "environments.staging.windows.allow[1].start"),
+            (LINE, "Invalid", "environments.staging.windows.allow[1].rrule"),
             (LINE, "ClusterInNoWave", "environments.prod.waves"),
             (LINE, "ClusterInNoWave", "environments.prod.waves"),
             (LINE, "DuplicateName", "environments.prod.waves"),

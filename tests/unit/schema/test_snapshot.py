@@ -238,8 +238,7 @@ def test_names_that_do_not_fit_each_other_are_faults(
     ("edits", "field"),
     [
         ({PIN: "release: absent\nreason: gone"}, "release"),
-        ({PIN: 'release: {version: "1"}\napproved: {by: me}'}, "approved"),
-        ({"fleet.yaml": FLEET + "freezes: [{scope: fleet}]\n"}, "freezes"),
+        ({PIN: 'release: {version: "1"}\npromote: auto'}, "promote"),
         (
             {"services/web/service.yaml": "source: helm\npolicy: line\nnamespace: web"},
             "source",

@@ -39,7 +39,7 @@ def asked(line: str, files: dict[str, str]) -> tuple[Ask, str]:
     [
         pytest.param({}, None, id="it is followed"),
         pytest.param({PIN: "paused: true\n"}, None, id="it is paused"),
-        pytest.param({PIN: "approved: null\n"}, Reason.NOT_SUPPORTED, id="not supported yet"),
+        pytest.param({PIN: "promote: null\n"}, Reason.NOT_SUPPORTED, id="not supported yet"),
         pytest.param({PIN: "values: {replicas: many}\n"}, Reason.RENDER_FAILED, id="a bad value"),
         pytest.param({SERVICE_FILE: "what: ever\n"}, Reason.INVALID_SERVICE, id="a broken service"),
     ],

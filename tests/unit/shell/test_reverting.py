@@ -158,7 +158,7 @@ def test_what_can_be_put_back_is_put_back_beside(
         (
             "it uses what is not supported",
             {
-                f"environments/{e}/web.yaml": pin(BAD, Fate.CRASH) + "approved: {by: me}\n"
+                f"environments/{e}/web.yaml": pin(BAD, Fate.CRASH) + "promote: auto\n"
                 for e in (STAGING, PROD)
             },
         ),

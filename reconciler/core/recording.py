@@ -70,12 +70,14 @@ def _rejected(was: PromotionRecord, action: Reject) -> PromotionRecord:
             rejections = (first, *(r for r in rejections if r is not first))
         return replace(was, rejections=rejections)
     target = rejection.restore_to
+    # One that holds again, since it is not lifted any more, is the newest again: it says where to go back to.
+    others = tuple(r for r in was.rejections if not _is_same(r, rejection))
     return replace(
         was,
         admitted=target or was.admitted,
         rollout=None,
         proofs=_newest(was.proofs, target) if target else was.proofs,
-        rejections=_with_rejection(was.rejections, rejection),
+        rejections=_with_rejection(others, rejection),
     )
 
 

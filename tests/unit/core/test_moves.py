@@ -136,6 +136,14 @@ def test_a_rejection_of_another_brought_home_ends_no_roll_back() -> None:
     assert now.rejections[1].rolled_back_at is not None
 
 
+def test_a_rejection_that_holds_again_leads_back_again() -> None:
+    again, other = rejection(V2), rejection(V3, rejected_at=NOW)
+    rolling = record(DEV, V2, rollout=rollout(V2), rejections=(other, again))
+    now = recorded(rolling, _reject(replace(again, rolled_back_at=None)))
+    assert state_of(now) is CellState.RETURNING
+    assert [r.revision for r in now.rejections] == [V2, V3]
+
+
 def comes_about(known: PromotionRecord | None) -> bool:
     """Tells whether actions make such a record: Hypothesis draws others, too."""
     if known is None:

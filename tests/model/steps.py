@@ -75,16 +75,16 @@ class Planned:
 
 
 def forgotten(place: Place) -> Place:
-    """Returns it without the soaks that decide nothing: those of what does not wait for a proof."""
+    """Returns it with only so much of a soak as decides: none for what waits for no proof, else not over or over.
+
+    What soaks is told as current from the start: a plan that takes that for a soak is found out by it.
+    """
     waits = _waits_for_proof(place.record)
     clusters = []
     for c in place.clusters:
-        if c.runs == waits and c.does is Seen.CURRENT:
-            clusters.append(replace(c, does=Seen.STARTING))
-        elif c.runs != waits and c.does is Seen.SOAKED:
-            clusters.append(replace(c, does=Seen.CURRENT))
-        else:
-            clusters.append(c)
+        is_begun = c.runs is not None and c.runs == waits and c.does is Seen.STARTING
+        is_over = c.runs != waits and c.does is Seen.SOAKED
+        clusters.append(replace(c, does=Seen.CURRENT) if is_begun or is_over else c)
     return replace(place, clusters=tuple(clusters))
 
 
@@ -102,7 +102,8 @@ def by_itself(fleet: Fleet, at: int, place: Place) -> Iterator[Step]:
     for index, cluster in enumerate(place.clusters):
         name = fleet.clusters(at)[index]
         for told, then, fails in _of_cluster(place, cluster):
-            yield Step(f"{name} {told}", _soaked(place.order(index, then)), fails=fails)
+            after = _soaked(forgotten(place.order(index, then)))
+            yield Step(f"{name} {told}", after, fails=fails)
     record = place.record
     proof = (
         next((p for p in record.proofs if p.revision == record.admitted), None) if record else None
@@ -143,9 +144,7 @@ def _of_cluster(place: Place, cluster: Cluster) -> Iterator[tuple[str, Cluster, 
     if running is None or asked is None or not asked.is_observed:
         return
     version = running.release.version
-    is_well = cluster.does in (Seen.STARTING, Seen.CURRENT)
-    if is_well and running == _waits_for_proof(place.record):
-        # How far a soak is decides nothing before it is over.
+    if cluster.does is Seen.CURRENT and running == _waits_for_proof(place.record):
         yield f"has soaked {version}", replace(cluster, does=Seen.SOAKED), False
     elif cluster.does is Seen.STARTING:
         yield f"runs {version} well", replace(cluster, does=Seen.CURRENT), False
@@ -163,7 +162,8 @@ def _soaked(place: Place) -> Place:
 def _ordered(cluster: Cluster, order: ServiceRecord) -> Cluster:
     """Returns a cluster after an order; one that changes its record alone writes no object, and is done at once."""
     asked = cluster.asked
-    if asked is not None and not cluster.busy and cluster.is_on(order.revision):
+    waits = cluster.busy or cluster.order is not None
+    if asked is not None and not waits and cluster.is_on(order.revision):
         return replace(cluster, asked=_whole(order), order=None)
     return replace(cluster, order=order)
 

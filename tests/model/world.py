@@ -38,6 +38,9 @@ Next = tuple[str, State, str, bool]
 PlannedStep = tuple[str, int, Rejection | None, str, bool]
 """What is planned as one step: in words, where it leads, what is owed then, what it breaks, and whether it is first."""
 
+PlannedSteps = tuple[tuple[PlannedStep, ...], PlannedStep | None, Planned]
+"""All that is planned for an environment, which of it is first, and the plan."""
+
 NOWHERE = -1
 """The doubtful release has not failed yet; else where it does. The other flag counts the crashes."""
 
@@ -59,9 +62,11 @@ class World:
         self._owed: Numbers[Owed] = Numbers()
         self._afar: dict[int, int] = {}
         self._alone: dict[tuple[int, int], tuple[tuple[str, int, bool], ...]] = {}
-        self._planned: dict[State, tuple[tuple[PlannedStep, ...], Planned]] = {}
+        self._planned: dict[State, PlannedSteps] = {}
         self._dead: dict[int, int] = {}
         self._pushed: dict[State, tuple[int, str]] = {}
+        self._merges: dict[int, list[tuple[str, int, bool]]] = {}
+        self._nothing = self._owed.of(())
 
     def first(self) -> State:
         places = []
@@ -88,30 +93,26 @@ class World:
 
     def next(self, state: State) -> Iterator[Next]:
         """Yields what may come next."""
-        first = self._first_of_all(state)
-        if first is not None:
-            yield first
-            return
-        for at in range(self._count):
-            yield from self._in_place(at, state)
+        plans = [self._plan(at, state) for at in range(self._count)]
+        for at, (_, first, _) in enumerate(plans):
+            if first is not None:
+                # It changes nothing that any other looks at: nothing else need be tried before it.
+                told, then, _, broken, _ = first
+                yield told, (*state[:at], then, *state[at + 1 :]), broken, True
+                return
+        for at, (steps, _, _) in enumerate(plans):
+            yield from self._in_place(at, state, steps)
         yield from self._git(state)
-        yield from self._people(state)
         *places, head, _, _, bad_at, crashes = state
+        for told, merged, is_lift in self._people(head):
+            lifted = (self._lifted(at, place) for at, place in enumerate(places))
+            yield told, (*(lifted if is_lift else places), merged, merged, *state[-3:]), "", False
         if crashes < self._fleet.crashes:
             dead = (self._died(at, place) for at, place in enumerate(places))
-            nothing = self._owed.of(())
-            then = (*dead, head, head, nothing, bad_at, crashes + 1)
-            yield "the daemon dies and is started again", then, "", False
+            again = (*dead, head, head, self._nothing, bad_at, crashes + 1)
+            yield "the daemon dies and is started again", again, "", False
 
-    def _first_of_all(self, state: State) -> Next | None:
-        """Returns a step that changes nothing that any other looks at: then nothing else need be tried before it."""
-        for at in range(self._count):
-            for told, then, _, broken, is_first in self._plan(at, state)[0]:
-                if is_first:
-                    return told, (*state[:at], then, *state[at + 1 :]), broken, True
-        return None
-
-    def _in_place(self, at: int, state: State) -> Iterator[Next]:
+    def _in_place(self, at: int, state: State, steps: tuple[PlannedStep, ...]) -> Iterator[Next]:
         before, after = state[:at], state[at + 1 :]
         *_, owed, bad_at, crashes = state
         for told, then, fails in self._by_itself(at, state[at]):
@@ -119,7 +120,7 @@ class World:
                 yield told, (*before, then, *after), "", True
             elif bad_at in (NOWHERE, at):
                 yield told, (*before, then, *after[:-2], at, crashes), "", False
-        for told, then, rejection, broken, _ in self._plan(at, state)[0]:
+        for told, then, rejection, broken, _ in steps:
             if rejection is None:
                 yield told, (*before, then, *after), broken, True
                 continue
@@ -143,33 +144,31 @@ class World:
             far = self._afar[place] = self._places.of(from_afar(self._places.values[place]))
         return far
 
-    def _plan(self, at: int, state: State) -> tuple[tuple[PlannedStep, ...], Planned]:
-        seen = state[self._count + 1]
-        afar = tuple(self._far(place) for place in state[:at])
-        key = (at, state[at], seen, *afar)
+    def _plan(self, at: int, state: State) -> PlannedSteps:
+        key = (at, state[at], state[self._count + 1], *(map(self._far, state[:at]) if at else ()))
         found = self._planned.get(key)
         if found is None:
-            values = self._places.values
-            plan = planned(
-                self._fleet,
-                at,
-                values[state[at]],
-                self._heads.values[seen],
-                tuple(values[place] for place in afar),
-            )
-            steps = (
-                (s.told, self._place(at, s.place), s.owed, s.broken, s.first) for s in plan.steps
-            )
-            found = self._planned[key] = (
-                tuple(s for s in steps if s[1] != state[at] or s[2] or s[3]),
-                plan,
-            )
+            found = self._planned[key] = self._ask(at, state[at], key[2], key[3:])
         return found
+
+    def _ask(self, at: int, place: int, seen: int, afar: tuple[int, ...]) -> PlannedSteps:
+        values, head = self._places.values, self._heads.values[seen]
+        plan = planned(self._fleet, at, values[place], head, tuple(values[far] for far in afar))
+        steps = tuple(
+            step
+            for s in plan.steps
+            for step in [(s.told, self._place(at, s.place), s.owed, s.broken, s.first)]
+            if step[1] != place or s.owed or s.broken
+        )
+        return steps, next((step for step in steps if step[4]), None), plan
 
     def _git(self, state: State) -> Iterator[Next]:
         """The task that makes commits: it looks at a fresh HEAD, pushes, and writes down that it has."""
         count = self._count
-        head, seen, owed = state[count], state[count + 1], self._owed.values[state[count + 2]]
+        head, seen, memory = state[count : count + 3]
+        if seen == head and memory == self._nothing:
+            return
+        owed = self._owed.values[memory]
         if seen != head:
             then = (*state[: count + 1], head, *state[count + 2 :])
             yield "the daemon reads HEAD", then, "", True
@@ -211,25 +210,21 @@ class World:
             found = self._pushed[key] = (pushed, broken)
         return found
 
-    def _people(self, state: State) -> Iterator[Next]:
-        count = self._count
-        head = self._heads.values[state[count]]
-        is_first = not head.entries and DOUBTFUL not in head.pins
-        if is_first:
-            merged = self._heads.of(Head((DOUBTFUL,) * count))
-            yield (
-                "a person merges 2.0.0",
-                (*state[:count], merged, merged, *state[count + 2 :]),
-                "",
-                False,
-            )
+    def _people(self, at: int) -> list[tuple[str, int, bool]]:
+        """Returns what people may merge on top of a HEAD, and whether it lifts a rejection."""
+        found = self._merges.get(at)
+        if found is not None:
+            return found
+        head, pins = self._heads.values[at], (DOUBTFUL,) * self._count
+        found = self._merges[at] = []
+        if not head.entries and DOUBTFUL not in head.pins:
+            found.append(("a person merges 2.0.0", self._heads.of(Head(pins)), False))
         is_lifted = any(entry.lifted is not None for entry in head.entries)
         if self._fleet.lifts and head.entries and not is_lifted:
             entries = tuple(replace(entry, lifted="it was not its fault") for entry in head.entries)
-            lifted = self._heads.of(Head((DOUBTFUL,) * count, entries))
-            places = tuple(self._lifted(at, state[at]) for at in range(count))
-            then = (*places, lifted, lifted, *state[count + 2 :])
-            yield "a person lifts the rejection and merges 2.0.0 again", then, "", False
+            told = "a person lifts the rejection and merges 2.0.0 again"
+            found.append((told, self._heads.of(Head(pins, entries)), True))
+        return found
 
     def _lifted(self, at: int, place: int) -> int:
         return self._place(at, replace(self._places.values[place], rejected=frozenset()))
@@ -255,7 +250,7 @@ class World:
     def rest(self, state: State) -> str:
         places = tuple(self._places.values[place] for place in state[: self._count])
         head = self._heads.values[state[self._count]]
-        holds = tuple(self._plan(at, state)[1].holds for at in range(self._count))
+        holds = tuple(self._plan(at, state)[2].holds for at in range(self._count))
         return rules.at_rest(places, head, holds)
 
     def is_seen_alike(self, state: State) -> bool:
@@ -264,7 +259,7 @@ class World:
         head = self._heads.values[state[self._count + 1]]
         cells = tuple(cell(self._fleet, at, place, head) for at, place in enumerate(places))
         whole = plan_service(facts(self._fleet, cells), FleetSummary(), NOW)
-        parts = (self._plan(at, state)[1].actions for at in range(self._count))
+        parts = (self._plan(at, state)[2].actions for at in range(self._count))
         return untimed(whole) == tuple(action for part in parts for action in part)
 
     def sizes(self) -> str:

@@ -74,6 +74,8 @@ sim: setup
 # Every order of events on fleets too large for `make test`: minutes, and gigabytes of states.
 model: setup
 	$(BIN)/python -m tests.model.search 1 1 1
+	$(BIN)/python -m tests.model.search 1 1 1+1 --begun
+	$(BIN)/python -m tests.model.search 1 1 2 --begun --reads
 
 # How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
 bench: parts

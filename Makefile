@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # Where a shell forbids to keep what Python compiles, each of hundreds of processes compiles all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt check test parts tools cluster-test races recordings sim bench docs demo chart lock
+.PHONY: setup fmt check test parts tools cluster-test races recordings sim model bench docs demo chart lock
 
 setup: $(STAMP)
 
@@ -70,6 +70,12 @@ demo: setup
 # The whole daemon in virtual time, some scenarios in many orders of what comes together.
 sim: setup
 	SIM_SEEDS=20 $(BIN)/pytest -q -n 2 tests/simulation
+
+# Every order of events on fleets too large for `make test`: minutes, and gigabytes of states.
+model: setup
+	$(BIN)/python -m tests.model.search 1 1 1
+	$(BIN)/python -m tests.model.search 1 1 1+1 --begun
+	$(BIN)/python -m tests.model.search 1 1 2 --begun --reads
 
 # How long the main job takes, and what an idle daemon costs, on the real control plane: half an hour.
 bench: parts

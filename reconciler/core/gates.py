@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import rejections
+from reconciler.core import moves, rejections
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
@@ -270,15 +270,7 @@ def _roll_back_complete(view: CellView, _: Revision) -> Gate:
 
 def is_returning(cell: Cell) -> bool:
     """Tells whether a roll-back of this cell is still to be completed."""
-    if cell.record is None or not cell.record.rejections:
-        return False
-    newest = cell.record.rejections[0]
-    return (
-        newest.restore_to is not None
-        and newest.rolled_back_at is None
-        and cell.record.admitted is not None
-        and cell.record.admitted.id == newest.restore_to.id
-    )
+    return moves.is_returning(cell.record)
 
 
 def _clusters_known(view: CellView, _: Revision) -> Gate:

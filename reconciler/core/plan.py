@@ -8,7 +8,7 @@ from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
 from reconciler.core.delivering import of_those_that_left, withdrawals
 from reconciler.core.membership import to_return
-from reconciler.core.recording import RecordAction
+from reconciler.core.moves import RecordAction
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitRevert, Hold, Reject
@@ -135,12 +135,15 @@ def _owed_commits(view: CellView, record: PromotionRecord) -> tuple[CommitRevert
 def _is_back(view: CellView, rejection: Rejection) -> bool:
     """Tells whether every reachable cluster was given the revision to go back to, and at least one.
 
-    One that answers and has not been read yet is waited for: it may still run the bad one.
+    One that answers and has not been read yet is waited for: it may still run the bad one. So is one
+    for which an order of something else still waits.
     """
     if rejection.restore_to is None or rejection.rolled_back_at is not None:
         return True
-    asked = to_return(view, rejection.restore_to)
-    return bool(asked) and all(m.is_on(rejection.restore_to.id) for m in asked)
+    target = rejection.restore_to
+    asked = to_return(view, target)
+    waits = any(m.order is not None and m.order.revision != target.id for m in asked)
+    return bool(asked) and not waits and all(m.is_on(target.id) for m in asked)
 
 
 def _is_fuse_blown(view: CellView) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core.fuses import FUSE_WINDOW
+from reconciler.core.moves import RecordAction, as_tabled, is_returning, speaks_of_what_left
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.records import (
@@ -21,9 +22,6 @@ from reconciler.model.records import (
 )
 from reconciler.model.release import Revision
 
-RecordAction = Adopt | Admit | Prove | Reject | FinishRollBack
-"""The actions that change what is known about an environment, and nothing else."""
-
 
 def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionRecord:
     """Returns the record after an action; a missing one is begun.
@@ -31,8 +29,15 @@ def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionR
     Args:
         record: What stands now, or None when nothing was ever admitted.
         action: One whose plan was made from that record.
+
+    Raises:
+        AssertionError: `moves` has no such move; it is our bug, and the record stays as it is.
     """
     was = record or empty(action.service, action.environment)
+    return as_tabled(record, action, _after(was, action))
+
+
+def _after(was: PromotionRecord, action: RecordAction) -> PromotionRecord:
     match action:
         case Adopt():
             return _proven(replace(was, admitted=action.proof.revision, rollout=None), action.proof)
@@ -46,25 +51,33 @@ def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionR
         case Prove():
             return _proven(replace(was, rollout=None), action.proof)
         case Reject():
-            return _rejected(was, action.rejection)
+            return _rejected(was, action)
         case FinishRollBack():
             return replace(was, rejections=_with_rejection(was.rejections, action.rejection))
         case _:
             assert_never(action)
 
 
-def _rejected(was: PromotionRecord, rejection: Rejection) -> PromotionRecord:
+def _rejected(was: PromotionRecord, action: Reject) -> PromotionRecord:
     """A rejection brought home late may speak of what is admitted no more: it is known, and moves nothing."""
-    if was.admitted is not None and was.admitted.id != rejection.revision.id:
+    rejection = action.rejection
+    if speaks_of_what_left(was, action):
         past = replace(rejection, rolled_back_at=rejection.rolled_back_at or rejection.rejected_at)
-        return replace(was, rejections=_with_rejection(was.rejections, past))
+        rejections = _with_rejection(was.rejections, past)
+        if is_returning(was):
+            # The first says where a roll-back leads that is under way.
+            first = was.rejections[0]
+            rejections = (first, *(r for r in rejections if r is not first))
+        return replace(was, rejections=rejections)
     target = rejection.restore_to
+    # One that holds again, since it is not lifted any more, is the newest again: it says where to go back to.
+    others = tuple(r for r in was.rejections if not _is_same(r, rejection))
     return replace(
         was,
         admitted=target or was.admitted,
         rollout=None,
         proofs=_newest(was.proofs, target) if target else was.proofs,
-        rejections=_with_rejection(was.rejections, rejection),
+        rejections=_with_rejection(others, rejection),
     )
 
 

@@ -7,7 +7,8 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from reconciler.core.recording import RecordAction, recorded
+from reconciler.core.moves import RecordAction
+from reconciler.core.recording import recorded
 from reconciler.errors import ReconcilerError, TransientError
 from reconciler.model.actions import (
     Action,

@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from reconciler.cli.root import reconciler
 from reconciler.config.reading import PLACES, variable
 from reconciler.config.settings import RELOADABLE, Settings
+from reconciler.core.moves import MEANING, TABLE, CellState
 from reconciler.core.reporting import blank
 from reconciler.schema.files import (
     AllowFile,
@@ -87,6 +88,7 @@ def generated() -> dict[str, str]:
         "docs/commands.md": _commands(),
         "docs/documents.md": _documents(),
         "docs/env-repo.md": _env_repo(),
+        "docs/promotion.md": _promotion(),
         "docs/settings.md": _settings(),
     }
     return {**schemas, **{path: _below(path, lines) for path, lines in pages.items()}}
@@ -186,6 +188,26 @@ def _env_repo() -> Iterator[str]:
                 needed = "not supported yet"
             yield f"| `{name}` | {needed} | {_cell(field)} |"
         yield ""
+
+
+def _promotion() -> Iterator[str]:
+    yield "## The states\n"
+    for state in CellState:
+        yield f"* **{state}**: {MEANING[state]}"
+    yield "\n## The moves as a diagram\n"
+    yield "```mermaid\nstateDiagram-v2"
+    yield f"    [*] --> {CellState.NOTHING_ADMITTED}"
+    for was in CellState:
+        for becomes in CellState:
+            moves = (r.move for r in TABLE if (r.was, r.becomes) == (was, becomes))
+            told = "<br/>".join(dict.fromkeys(moves))
+            if told:
+                yield f"    {was} --> {becomes}: {told}"
+    yield "```\n"
+    yield "## The moves in words\n"
+    yield "| from | move | to | when |\n|---|---|---|---|"
+    for row in TABLE:
+        yield f"| {row.was} | {row.move} | {row.becomes} | {row.when} |"
 
 
 def _cell(field: Any) -> str:

@@ -24,6 +24,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "cluster-test": ("-m cluster tests",),
     "races": ("RECONCILER_TEST_ROUNDS=5", "tests/cluster/test_races.py"),
     "sim": ("tests/simulation",),
+    "model": ("-m tests.model.search 1 1 1", "-m tests.model.search 1 1 2 --begun --reads"),
     "demo": ("reconciler demo",),
     "bench": ("benchmarks.main_job --out docs/benchmarks.md",),
     "docs": ("-m tests.house.generated",),

@@ -14,7 +14,6 @@ from reconciler.model.actions import Reject
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
-from reconciler.model.records import PromotionRecord
 from tests.fakes.facts import (
     AWAY,
     CRASHING,
@@ -108,7 +107,7 @@ def test_a_blown_fuse_says_until_when(
 
 @pytest.mark.parametrize(("made", "blown"), [(5, False), (6, True)])
 def test_a_higher_limit_is_reached_by_one_environment_alone(made: int, blown: bool) -> None:
-    known: PromotionRecord | None = None
+    known = record(DEV)
     for minutes in range(made, 0, -1):
         bad = rejected(ago(minutes=9 * minutes))
         known = recorded(known, Reject(API, DEV, bad, "", ""))

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.core.plan import plan_service
 from reconciler.model.actions import CommitRevert, Hold, Reject
-from reconciler.model.facts import Cell, FleetSummary
+from reconciler.model.facts import Cell, FleetSummary, Ordered
 from reconciler.model.names import ClusterName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection, RevertProgress
@@ -70,6 +70,16 @@ def back(bad: Rejection = OWED, **members: Any) -> Cell:
             id="the one that has it is suspended",
         ),
         pytest.param(lambda: back(prod_3={**UNREAD}), False, id="one was not read yet"),
+        pytest.param(
+            lambda: back(prod_3={"order": Ordered(V2.id)}),
+            False,
+            id="one was not given the bad one yet, and an order of it waits there",
+        ),
+        pytest.param(
+            lambda: back(prod_3={"order": Ordered(V1.id)}),
+            True,
+            id="for one only an order of the same one waits",
+        ),
         pytest.param(
             lambda: back(prod_1=dict(AWAY), prod_2=dict(AWAY), prod_3=dict(AWAY)),
             False,

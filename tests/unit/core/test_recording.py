@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler.core.fuses import FUSE_WINDOW
-from reconciler.core.recording import RecordAction, recorded, with_revert
+from reconciler.core.moves import RecordAction
+from reconciler.core.recording import recorded, with_revert
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import CommitId, RenderDigest
 from reconciler.model.records import (
@@ -41,8 +42,8 @@ def reject(bad: Any = BAD) -> Reject:
     [
         pytest.param(
             None,
-            Adopt(WEB, DEV, proof(V1), "", ""),
-            record(DEV, V1),
+            Adopt(WEB, DEV, proof(V1, opens_gates=False), "", ""),
+            record(DEV, V1, proofs=(proof(V1, opens_gates=False),)),
             id="adoption begins a record",
         ),
         pytest.param(
@@ -120,7 +121,8 @@ def test_a_proof_of_the_same_revision_takes_the_place_of_the_former() -> None:
 
 def test_a_proof_of_the_same_objects_takes_the_place_of_the_former() -> None:
     same, other = RenderDigest("sha256:same"), RenderDigest("sha256:other")
-    was = record(DEV, V1, proofs=(proof(V2, renders=other), proof(V1, renders=same), proof(V3)))
+    of = (proof(V2, renders=other), proof(V1, renders=same), proof(V3))
+    was = record(DEV, MANY[0], rollout=rollout(MANY[0]), proofs=of)
     now = recorded(was, Prove(WEB, DEV, proof(MANY[0], renders=same), "", ""))
     assert now.proofs == (proof(MANY[0], renders=same), proof(V2, renders=other), proof(V3))
     unknown = recorded(was, Prove(WEB, DEV, proof(MANY[0]), "", ""))
@@ -128,7 +130,8 @@ def test_a_proof_of_the_same_objects_takes_the_place_of_the_former() -> None:
 
 
 def test_only_so_many_proofs_are_kept_and_the_oldest_goes() -> None:
-    was = record(DEV, V1, proofs=tuple(proof(r) for r in MANY[:PROOFS_MAX]))
+    of = tuple(proof(r) for r in MANY[:PROOFS_MAX])
+    was = record(DEV, V1, rollout=rollout(V1), proofs=of)
     now = recorded(was, Prove(WEB, DEV, proof(V1), "", ""))
     assert now.proofs == (proof(V1), *was.proofs[: PROOFS_MAX - 1])
 
@@ -195,12 +198,6 @@ PROVE_2 = Prove(WEB, DEV, proof(V2), "", "")
         pytest.param((V1,), PROVE_2, (V2, V1), id="the newest first"),
         pytest.param((V1, V2), PROVE_2, (V2, V1), id="each once"),
         pytest.param(
-            (V1,),
-            Adopt(WEB, DEV, proof(V2, opens_gates=False), "", ""),
-            (V1,),
-            id="not what was only adopted",
-        ),
-        pytest.param(
             (V1,), Admit(WEB, DEV, V2, rollout(V2), "", ""), (V1,), id="not what was only admitted"
         ),
         pytest.param(
@@ -214,12 +211,16 @@ PROVE_2 = Prove(WEB, DEV, proof(V2), "", "")
 def test_a_record_remembers_what_has_passed(
     was: tuple[Revision, ...], action: RecordAction, passed: tuple[Revision, ...]
 ) -> None:
-    before = record(DEV, V1, passed=tuple(in_short(r.identity) for r in was))
+    before = replace(ROLLING, passed=tuple(in_short(r.identity) for r in was))
     assert recorded(before, action).passed == tuple(in_short(r.identity) for r in passed)
 
 
+def test_what_is_only_adopted_has_not_passed() -> None:
+    assert recorded(None, Adopt(WEB, DEV, proof(V2, opens_gates=False), "", "")).passed == ()
+
+
 def test_only_so_many_are_remembered() -> None:
-    before = record(DEV, V1, passed=tuple(f"{n:016x}" for n in range(PASSED_MAX)))
+    before = replace(ROLLING, passed=tuple(f"{n:016x}" for n in range(PASSED_MAX)))
     after = recorded(before, PROVE_2).passed
     assert len(after) == PASSED_MAX
     assert after[0] == in_short(V2.identity)

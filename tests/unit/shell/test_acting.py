@@ -121,6 +121,18 @@ class Acting:
     def act(self, *actions: Action, asker: Asker | None = None) -> list[bool]:
         return [self.actor.act(action, asker) for action in actions]
 
+    def begin(self, action: Action) -> Action:
+        """Has the home hold a record that an action is planned from; returns the action."""
+        match action:
+            case Adopt():
+                del self.memory.records[KEY]
+            case Prove():
+                self.memory.records[KEY] = record(DEV, V2, rollout=rollout(V2))
+            case FinishRollBack():
+                bad = replace(action.rejection, rolled_back_at=None)
+                self.memory.records[KEY] = record(DEV, V1, rejections=(bad,))
+        return action
+
     def told(self) -> list[EventKind]:
         return [event.kind for event in self.events]
 
@@ -130,7 +142,7 @@ def acting() -> Acting:
     return Acting()
 
 
-ADOPT = Adopt(WEB, DEV, proof(V1), "Adopted", "")
+ADOPT = Adopt(WEB, DEV, proof(V1, opens_gates=False), "Adopted", "")
 ADMIT = Admit(WEB, DEV, V2, rollout(V2), "GatesOpen", "")
 PROVE = Prove(WEB, DEV, proof(V2), "Soaked", "")
 REJECT = Reject(WEB, DEV, rejection(V1, restore_to=V2, rolled_back_at=None), "CrashLoopBackOff", "")
@@ -176,7 +188,7 @@ def delivering(ask: Asker, **changes: object) -> Deliver:
 
 @pytest.mark.parametrize("action", [*FORWARD.values(), *BACKWARD.values()], ids=lambda a: a.reason)
 def test_a_record_is_written_in_our_own_name(action: Action, acting: Acting) -> None:
-    assert acting.act(action) == [True]
+    assert acting.act(acting.begin(action)) == [True]
     written = acting.memory.records[KEY]
     assert (written.epoch, written.holder, written.installation) == (7, "me", "default")
 
@@ -210,13 +222,13 @@ def test_what_moves_forward_is_not_done_after_a_request_that_hung_past_our_deadl
 @pytest.mark.parametrize("action", FORWARD.values(), ids=FORWARD.keys())
 def test_what_moves_forward_is_done_up_to_the_deadline(action: Action, acting: Acting) -> None:
     acting.clock.advance(DEADLINE_S - 0.1)
-    assert acting.act(action) == [True]
+    assert acting.act(acting.begin(action)) == [True]
 
 
 @pytest.mark.parametrize("action", BACKWARD.values(), ids=BACKWARD.keys())
 def test_what_goes_back_is_written_down_without_the_lease(action: Action, acting: Acting) -> None:
     acting.clock.advance(DEADLINE_S)
-    assert acting.act(action) == [True]
+    assert acting.act(acting.begin(action)) == [True]
     assert acting.memory.records[KEY].epoch == 7
 
 
@@ -235,7 +247,7 @@ def test_what_goes_back_counts_even_where_the_home_does_not_take_it(
     action: Action, acting: Acting
 ) -> None:
     acting.memory.meet = _refuse(Unreachable("home", "cannot be written", "no answer"))
-    assert acting.act(action) == [True]
+    assert acting.act(acting.begin(action)) == [True]
     assert [kept.epoch for kept in acting.memory.waiting] == [7]
 
 
@@ -254,7 +266,7 @@ def test_what_moves_forward_needs_the_home_and_is_told_of_only_once_it_is_writte
 ) -> None:
     acting.memory.meet = _refuse(error)
     with pytest.raises(type(error)):
-        acting.act(action)
+        acting.act(acting.begin(action))
     assert not acting.memory.waiting and not acting.events
 
 
@@ -338,7 +350,8 @@ def test_each_change_of_a_record_is_told_with_the_revision_it_is_about(acting: A
 def test_the_end_of_a_roll_back_says_how_long_it_took(acting: Acting) -> None:
     began = acting.clock.now()
     acting.clock.advance(4)
-    acting.act(replace(FINISHED, rejection=rejection(V2, first_failure_at=began)))
+    finished = replace(FINISHED, rejection=rejection(V2, first_failure_at=began))
+    acting.act(acting.begin(finished))
     assert acting.events[0].seconds == 4
 
 

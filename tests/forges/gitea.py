@@ -27,7 +27,7 @@ OWNER, BOT = "people", "bot"
 PASSWORD = "canary-password-of-the-tests"
 
 _AS_ROOT = "GITEA_I_AM_BEING_UNSAFE_RUNNING_AS_ROOT"
-"""Of another user it could be neither started nor given its files, which are below our home: it is alone on loopback."""
+"""Of another user it could be neither started nor given its files, below our home."""
 
 _CONFIG = """\
 WORK_PATH = {folder}
@@ -170,9 +170,7 @@ class Gitea:
             time.sleep(0.05)
         self._command("admin", "user", "create", "--admin", *_named(OWNER))
         person = {"must_change_password": False, "password": PASSWORD}
-        self.api(
-            "POST", "/admin/users", {"username": BOT, "email": f"{BOT}@example.com", **person}
-        )
+        self.api("POST", "/admin/users", {"username": BOT, "email": f"{BOT}@example.com", **person})
         scopes = ["write:repository"]
         made = self.api("POST", f"/users/{BOT}/tokens", {"name": "t", "scopes": scopes}, user=BOT)
         self.bot_token = made["sha1"]

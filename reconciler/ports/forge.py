@@ -33,7 +33,8 @@ class Forge(Protocol):
         May be called again after any error: there is never a second one.
 
         Raises:
-            OperatorError: The forge answered, and says that we may not, or that there is nothing to merge.
+            OperatorError: The forge answered, and says that we may not, or that a branch is not there. Whether
+                there is anything to merge is not asked: a forge may open one without.
             TransientError: No answer; whether it is open is unknown until it is asked for again.
         """
         ...

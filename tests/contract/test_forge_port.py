@@ -142,3 +142,12 @@ def test_a_branch_that_is_not_there_has_no_pull_request(world: ForgeWorld) -> No
     assert world.forge.pull_request_of("nowhere", "main") is None
     with pytest.raises(Refused):
         world.forge.pull_request("nowhere", "main", "t", "b")
+
+
+def test_a_branch_with_nothing_to_merge_gets_one_all_the_same(world: ForgeWorld) -> None:
+    world.people.commit(OURS)
+    first = world.forge.pull_request(OURS, "main", "t", "b")
+    world.people.close(first.number, merged=True)
+    world.people.commit("main")
+    second = world.forge.pull_request(OURS, "main", "t", "b")
+    assert (second.state, second.number == first.number) == (PullRequestState.OPEN, False)

@@ -69,8 +69,6 @@ class MemoryForge:
         what = f"cannot open a pull request into {base}"
         if not {branch, base} <= self._branches.keys():
             raise Refused(f"branch {branch}", what, "there is no such branch")
-        if self._branches[branch] == self._branches[base]:
-            raise Refused(f"branch {branch}", what, "there is nothing to merge")
         number = next(self._numbers)
         head = self._branches[branch]
         url = f"memory:pulls/{number}"

@@ -104,7 +104,7 @@ class Gitea:
         }
         answer = self._ask("POST", "/pulls", doing, wanted)
         if answer.status == 201:
-            return said.pull_request(self._tree(answer, doing), doing)
+            return self._only(self._tree(answer, doing), branch, base, doing)
         if answer.status != 409:
             raise refusal(doing, answer, said=said.words(answer))
         # It is open already: ours from before, or somebody was quicker just now.
@@ -126,10 +126,28 @@ class Gitea:
         if first.state is PullRequestState.OPEN:
             return first
         # Gitea gives one of them, be there several: an open one may be behind one that was closed.
+        return next(iter(self._open(branch, base, doing)), first)
+
+    def _only(self, opened: Mapping[str, Any], branch: str, base: str, doing: Doing) -> PullRequest:
+        """Returns the oldest of ours that is open; Gitea itself opens several for those who ask at once."""
+        poster = said.poster(opened, doing)
+        mine = self._open(branch, base, doing, poster=poster)
+        if not mine:
+            raise Conflict(doing.subject, doing.what, "it was opened, and closed at once")
+        for more in mine[1:]:
+            closed = self._ask("PATCH", f"/pulls/{more.number}", doing, {"state": "closed"})
+            self._tree(closed, doing)
+        return mine[0]
+
+    def _open(
+        self, branch: str, base: str, doing: Doing, *, poster: int | None = None
+    ) -> list[PullRequest]:
+        """Returns the open pull requests for a branch of this repository, the oldest first."""
         query = {"state": "open", "base_branch": base}
         items = self._pages("/pulls", query, doing, lambda body: said.items(body, doing))
-        mine = next((item for item in items if said.is_of(item, branch)), None)
-        return first if mine is None else said.pull_request(mine, doing)
+        mine = [item for item in items if said.is_of(item, branch)]
+        found = [i for i in mine if poster is None or said.poster(i, doing) == poster]
+        return sorted((said.pull_request(i, doing) for i in found), key=lambda pull: pull.number)
 
     def _pages(
         self, path: str, query: Mapping[str, str], doing: Doing, read: Callable[[Any], Items]

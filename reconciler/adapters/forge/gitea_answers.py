@@ -98,6 +98,11 @@ def is_of(body: Tree, branch: str) -> bool:
     return head.get("label") == branch and head.get("repo_id") == base.get("repo_id")
 
 
+def poster(body: Tree, doing: Doing) -> int:
+    """Returns who has opened a pull request, by Gitea's number."""
+    return _number(tree(body.get("user"), doing), "id", doing)
+
+
 def check_pulls(repository: Tree, doing: Doing) -> None:
     """Raises where a repository has no pull requests at all."""
     if not _truth(repository, "has_pull_requests", doing):

@@ -128,7 +128,7 @@ class HttpClient:
 
     def _whole(self, response: urllib3.BaseHTTPResponse, doing: Doing, until_s: float) -> Answer:
         is_read = False
-        timer = _cut_at(until_s, getattr(response.connection, "sock", None))
+        timer = _cut_at(until_s, getattr(response.connection, "answering", None))
         try:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise doing.unreachable("the answer is compressed, which was not asked for")
@@ -171,22 +171,32 @@ class HttpClient:
         return pool
 
 
-class _Limited(HTTPConnection):
-    """A connection whose answer's head must come in time, however slowly it drips."""
+class _Limiting:
+    """What a connection does so that the head of an answer comes in time, however slowly it drips.
+
+    Attributes:
+        answering: What the answer comes from; one that ends with the connection takes it from `sock`.
+    """
+
+    timeout: float | None
+    sock: Any
+    answering: Any = None
 
     def getresponse(self) -> Any:
-        limit_s = self.timeout if isinstance(self.timeout, int | float) else 0.0
-        timer = _cut_at(time.monotonic() + limit_s, self.sock)
+        self.answering = self.sock
+        timer = _cut_at(time.monotonic() + (self.timeout or 0.0), self.answering)
         try:
-            return super().getresponse()
+            return super().getresponse()  # type: ignore[misc]
         finally:
             timer.cancel()
 
 
-class _LimitedHttps(HTTPSConnection):
-    """The same over TLS."""
+class _Limited(_Limiting, HTTPConnection):
+    pass
 
-    getresponse = _Limited.getresponse
+
+class _LimitedHttps(_Limiting, HTTPSConnection):
+    pass
 
 
 def _cut_at(until_s: float, sock: Any) -> threading.Timer:

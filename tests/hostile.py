@@ -85,6 +85,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
         owner = server
 
         def _serve(self) -> None:

@@ -14,6 +14,7 @@ from tests.contract.kube_fronts import REAL, Front, memory, real
 from tests.contract.kube_fronts import http as over_http
 from tests.forges.gitea import Gitea, serve_gitea
 from tests.gitservers.served import PUSHABLE, Way
+from tests.registries.distribution import Distribution, serve_registry
 
 
 @pytest.fixture(params=["memory", "http", REAL])
@@ -58,4 +59,11 @@ def local(tmp_path: Path) -> Iterator[ServedWorld]:
 def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gitea]:
     """One server for all of its tests: each has a repository of its own."""
     with serve_gitea(tmp_path_factory.mktemp("gitea")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
+    """One registry for all of its tests: each has repositories of its own."""
+    with serve_registry(tmp_path_factory.mktemp("registry")) as server:
         yield server

@@ -35,16 +35,15 @@ from reconciler.schema.files import (
     AmongFile,
     EnvironmentPolicyFile,
     FleetFile,
-    PatternPolicyFile,
     PinFile,
     PolicyFile,
     QuarantineFile,
     ReleaseFile,
     SelectorFile,
-    SemverPolicyFile,
     ServiceFile,
     Waves,
 )
+from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 
 
 def image_policy(file: SemverPolicyFile | PatternPolicyFile) -> ImagePolicy:

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
-from reconciler.model.image_policy import (
-    PATTERN_CHARACTERS_MAX,
-    RANGE_CHARACTERS_MAX,
-    VersionRange,
-    compiled,
-)
+from reconciler.schema.image_policy import ImagePolicyFile
+from reconciler.schema.strict import Repository, StrictFile
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=40)
@@ -40,7 +25,6 @@ Line = Annotated[
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Repository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,254}$")]
 Reference = Annotated[
     str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$")
 ]
@@ -49,21 +33,7 @@ Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{7,40}$")]
 Later = Annotated[Any, Field(None, description="Parsed, and not supported yet: it holds its user.")]
 
 
-class _File(BaseModel):
-    """A file, or a part of one; what it names in LATER holds whoever uses it."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
-
-    LATER: ClassVar[tuple[str, ...]] = ()
-
-    def unsupported(self) -> tuple[str, ...]:
-        """Returns the fields that stand there, be it with nothing, and are only parsed."""
-        return tuple(name for name in self.LATER if name in self.model_fields_set)
-
-
-class ClusterFile(_File):
+class ClusterFile(StrictFile):
     """One cluster; no credentials and no address."""
 
     name: Name
@@ -74,7 +44,7 @@ class ClusterFile(_File):
     """Only `active` is supported yet."""
 
 
-class EnvironmentFile(_File):
+class EnvironmentFile(StrictFile):
     """A step of the promotion order."""
 
     name: Name
@@ -83,7 +53,7 @@ class EnvironmentFile(_File):
     """Every cluster of it."""
 
 
-class AllowFile(_File):
+class AllowFile(StrictFile):
     """What services may touch; a list that is left out allows everything."""
 
     namespaces: list[Text] | None = None
@@ -92,7 +62,7 @@ class AllowFile(_File):
     """`Deployment`, or `apps/Deployment` where two groups have one."""
 
 
-class FleetFile(_File):
+class FleetFile(StrictFile):
     """`fleet.yaml`: every environment and cluster, in promotion order."""
 
     LATER: ClassVar[tuple[str, ...]] = ("freezes",)
@@ -106,7 +76,7 @@ class FleetFile(_File):
     freezes: Later = None
 
 
-class _Requirement(_File):
+class _Requirement(StrictFile):
     """What one label must meet."""
 
     key: Text
@@ -129,7 +99,7 @@ class PresenceFile(_Requirement):
     """Whatever its value."""
 
 
-class SelectorFile(_File):
+class SelectorFile(StrictFile):
     """A label selector, as in Kubernetes: a cluster must meet all of it."""
 
     match_labels: dict[str, str] = Field(default_factory=dict, max_length=50)
@@ -140,79 +110,7 @@ class SelectorFile(_File):
     """`{key, operator, values}`, with `In`, `NotIn`, `Exists` or `DoesNotExist`."""
 
 
-def _range(text: str) -> str:
-    try:
-        VersionRange(text)
-    except ValueError as bad:
-        raise PydanticCustomError("bad_range", "{why}", {"why": str(bad)}) from None
-    return text
-
-
-def _pattern(text: str) -> str:
-    try:
-        compiled(text)
-    except ValueError as bad:
-        raise PydanticCustomError("bad_pattern", "{why}", {"why": str(bad)}) from None
-    return text
-
-
-class _ImagePolicyFile(_File):
-    """Which tags of a repository a service follows."""
-
-    repository: Repository
-    """The image repository, as in a pin's `images`."""
-    downgrade: bool = False
-    """Follow an older tag, where there is none that is newer than what is pinned."""
-
-
-class SemverPolicyFile(_ImagePolicyFile):
-    """The newest version in a range."""
-
-    semver: Annotated[
-        str, StringConstraints(max_length=RANGE_CHARACTERS_MAX), AfterValidator(_range)
-    ]
-    """A range as npm has them, `>=1.4 <2`; a tag is a version with or without a `v`, and has three numbers."""
-    prerelease: bool = False
-    """Whether `1.5.0-rc.1` counts, too."""
-
-
-class PatternPolicyFile(_ImagePolicyFile):
-    """The last of the tags that match a pattern."""
-
-    pattern: Annotated[
-        str, StringConstraints(max_length=PATTERN_CHARACTERS_MAX), AfterValidator(_pattern)
-    ]
-    """What a tag must match, as RE2 has it, with a group by name: `^main-[0-9a-f]{7}-(?P<ts>[0-9]+)$`."""
-    extract: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")]
-    """The name of the group that is compared."""
-    order: Literal["numerical", "alphabetical"]
-    """How it is compared; the last one is followed."""
-
-    @field_validator("extract")
-    @classmethod
-    def _is_a_group(cls, extract: str, others: ValidationInfo) -> str:
-        if "pattern" in others.data and extract not in compiled(others.data["pattern"]).groupindex:
-            why = f"the pattern has no group (?P<{extract}>…)"
-            raise PydanticCustomError("bad_pattern", "{why}", {"why": why})
-        return extract
-
-
-def _policy_form(value: object) -> str:
-    """Tells the two ways to follow tags apart, so that only one is found fault with."""
-    is_pattern = isinstance(value, PatternPolicyFile) or (
-        isinstance(value, dict) and bool({"pattern", "extract", "order"} & value.keys())
-    )
-    return "by-pattern" if is_pattern else "by-version"
-
-
-ImagePolicyFile = Annotated[
-    Annotated[SemverPolicyFile, Tag("by-version")]
-    | Annotated[PatternPolicyFile, Tag("by-pattern")],
-    Discriminator(_policy_form),
-]
-
-
-class ServiceFile(_File):
+class ServiceFile(StrictFile):
     """`services/<service>/service.yaml`: what a service is, wherever it runs."""
 
     LATER: ClassVar[tuple[str, ...]] = (
@@ -251,7 +149,7 @@ class ServiceFile(_File):
     """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
 
 
-class ReleaseFile(_File):
+class ReleaseFile(StrictFile):
     """What moves from environment to environment."""
 
     version: Line
@@ -262,7 +160,7 @@ class ReleaseFile(_File):
     """The commit whose `services/<service>` is used; left out, it follows what earlier environments proved."""
 
 
-class ClusterValuesFile(_File):
+class ClusterValuesFile(StrictFile):
     """What one cluster has instead of the pin's values."""
 
     values: dict[str, Any] = Field(default_factory=dict)
@@ -274,7 +172,7 @@ def _form(value: object) -> str:
     return "word" if isinstance(value, str) else "tree"
 
 
-class PinFile(_File):
+class PinFile(StrictFile):
     """`environments/<environment>/<service>.yaml`: what an environment should run of a service."""
 
     LATER: ClassVar[tuple[str, ...]] = ("approved", "promote")
@@ -320,14 +218,14 @@ Waves = Annotated[
 """All of an environment's, in order, or a word for what is usual."""
 
 
-class SkipFile(_File):
+class SkipFile(StrictFile):
     """A cluster that does not answer is not waited for any longer."""
 
     skip_after_s: Seconds
     """Seconds after its last answer."""
 
 
-class EnvironmentPolicyFile(_File):
+class EnvironmentPolicyFile(StrictFile):
     """One environment's rules; nothing here has a silent default."""
 
     LATER: ClassVar[tuple[str, ...]] = (
@@ -366,7 +264,7 @@ class EnvironmentPolicyFile(_File):
     windows: Later = None
 
 
-class PolicyFile(_File):
+class PolicyFile(StrictFile):
     """`policies/<name>.yaml`: how services are promoted."""
 
     LATER: ClassVar[tuple[str, ...]] = ("newer_commits",)
@@ -378,7 +276,7 @@ class PolicyFile(_File):
     newer_commits: Later = None
 
 
-class EntryFile(_File):
+class EntryFile(StrictFile):
     """One rejected part of a service."""
 
     revision: Digest
@@ -405,7 +303,7 @@ class EntryFile(_File):
     """A person's reason to let it in again; the only thing that lifts an entry."""
 
 
-class QuarantineFile(_File):
+class QuarantineFile(StrictFile):
     """`quarantine/<service>.yaml`: what failed; written by the daemon, lifted by a person."""
 
     entries: list[EntryFile] = Field(max_length=500)

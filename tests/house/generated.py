@@ -26,17 +26,16 @@ from reconciler.schema.files import (
     EnvironmentFile,
     EnvironmentPolicyFile,
     FleetFile,
-    PatternPolicyFile,
     PinFile,
     PolicyFile,
     PresenceFile,
     QuarantineFile,
     ReleaseFile,
     SelectorFile,
-    SemverPolicyFile,
     ServiceFile,
     SkipFile,
 )
+from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 from reconciler.schema.published import FOLDER, KINDS, published
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -42,10 +42,12 @@ def forge(server: HostileServer, tmp_path: Path) -> Forge:
     return opened(server, tmp_path)
 
 
-def opened(server: HostileServer, folder: Path, ca_file: Path | None = None) -> Forge:
+def opened(
+    server: HostileServer, folder: Path, ca_file: Path | None = None, timeout_s: float = LIMIT_S
+) -> Forge:
     token_file = folder / "token"
     token_file.write_text(f"{TOKEN}\n")
-    access = GiteaAccess(f"{server.url}/team/env", token_file, ca_file, timeout_s=LIMIT_S)
+    access = GiteaAccess(f"{server.url}/team/env", token_file, ca_file, timeout_s=timeout_s)
     return open_gitea(access)
 
 
@@ -122,6 +124,26 @@ def test_an_answer_without_an_end_is_given_up(
     found = forge.statuses(COMMIT)
     assert isinstance(found, NotKnown) and found.reason == "Unreachable", found
     assert time.monotonic() - began_s < 3 * LIMIT_S
+    if bad in (Bad.hangs, Bad.drips_head, Bad.drips_body):
+        # What was cut off is not judged by what came of it.
+        assert "time" in found.message
+
+
+def test_a_flood_is_read_up_to_a_limit_of_bytes(server: HostileServer, tmp_path: Path) -> None:
+    server.answer = lambda request: Bad(server).floods(request)
+    found = opened(server, tmp_path, timeout_s=30.0).statuses(COMMIT)
+    assert isinstance(found, NotKnown) and "bytes" in found.message
+
+
+def test_what_is_compressed_is_not_unpacked(server: HostileServer, forge: Forge) -> None:
+    server.answer = says(200, gzip.compress(b"{}"), Content_Encoding="gzip")
+    assert "compressed" in not_known(forge).message
+
+
+def test_redirects_are_followed_a_few_times(server: HostileServer, forge: Forge) -> None:
+    server.answer = says(302, Location="/again")
+    forge.statuses(COMMIT)
+    assert len(server.requests) == 4
 
 
 def test_a_server_that_is_not_there_is_not_known(server: HostileServer, tmp_path: Path) -> None:
@@ -155,6 +177,7 @@ def test_a_list_that_is_not_whole_is_not_known(
     text = f'{{"sha": "{COMMIT}", {body}}}'
     server.answer = says(200, text.encode(), X_Total_Count=total)
     assert isinstance(forge.statuses(COMMIT), NotKnown)
+    assert len(server.requests) <= 2, "what cannot come right is not asked for again"
 
 
 def test_statuses_of_another_commit_are_not_ours(server: HostileServer, forge: Forge) -> None:

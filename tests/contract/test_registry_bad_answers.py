@@ -103,6 +103,7 @@ def test_a_bad_answer_is_none(
     server.answer = answer
     assert not_known(server, registry).reason == reason
     assert len(server.requests) <= 6
+    assert all("/team/web/" in request for request in server.requests)
 
 
 def test_who_asks_for_time_is_given_it(server: HostileServer, registry: OciRegistry) -> None:

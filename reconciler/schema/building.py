@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, SourceKind
 from reconciler.model.fleet import (
@@ -16,6 +17,7 @@ from reconciler.model.fleet import (
     Requirement,
 )
 from reconciler.model.freezes import Freeze, Scope
+from reconciler.model.image_policy import ImagePolicy, PatternPolicy, SemverPolicy, TagOrder
 from reconciler.model.names import (
     ClusterName,
     CommitId,
@@ -46,7 +48,20 @@ from reconciler.schema.files import (
     TrainFile,
     Waves,
 )
+from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 from reconciler.schema.window_files import WindowFile, WindowsFile
+
+
+def image_policy(file: SemverPolicyFile | PatternPolicyFile) -> ImagePolicy:
+    """Returns which tags are followed."""
+    match file:
+        case SemverPolicyFile():
+            return SemverPolicy(file.repository, file.semver, file.prerelease, file.downgrade)
+        case PatternPolicyFile():
+            order = TagOrder(file.order)
+            return PatternPolicy(file.repository, file.pattern, file.extract, order, file.downgrade)
+        case _:
+            assert_never(file)
 
 
 def fleet(file: FleetFile) -> Fleet:

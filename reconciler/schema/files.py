@@ -14,7 +14,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.times import from_rfc3339
-from reconciler.schema.parts import Part
+from reconciler.schema.image_policy import ImagePolicyFile
+from reconciler.schema.parts import Part, Repository
 from reconciler.schema.window_files import WindowsFile
 
 Name = Annotated[
@@ -33,7 +34,6 @@ Line = Annotated[
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Repository = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,254}$")]
 Reference = Annotated[
     str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$")
 ]
@@ -186,7 +186,8 @@ class ServiceFile(Part):
     placement: SelectorFile | None = None
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     group: Later = None
-    image_policy: Later = None
+    image_policy: ImagePolicyFile | None = None
+    """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
 
 
 class ReleaseFile(Part):

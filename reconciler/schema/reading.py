@@ -17,6 +17,8 @@ _CODES = {
     "string_type": "WrongType",
     "literal_error": "UnknownValue",
     "string_pattern_mismatch": "BadFormat",
+    "bad_range": "BadRange",
+    "bad_pattern": "BadPattern",
 }
 _FIXES = {
     "missing": "add it",

@@ -12,7 +12,9 @@ from tests.conftest import PLANES
 from tests.contract.git_ways import ServedWorld, served_world
 from tests.contract.kube_fronts import REAL, Front, memory, real
 from tests.contract.kube_fronts import http as over_http
+from tests.forges.gitea import Gitea, serve_gitea
 from tests.gitservers.served import PUSHABLE, Way
+from tests.registries.distribution import Distribution, serve_registry
 
 
 @pytest.fixture(params=["memory", "http", REAL])
@@ -51,3 +53,17 @@ def local(tmp_path: Path) -> Iterator[ServedWorld]:
     """A mirror's own troubles need no server."""
     with served_world(Way.LOCAL, tmp_path) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gitea]:
+    """One server for all of its tests: each has a repository of its own."""
+    with serve_gitea(tmp_path_factory.mktemp("gitea")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
+    """One registry for all of its tests: each has repositories of its own."""
+    with serve_registry(tmp_path_factory.mktemp("registry")) as server:
+        yield server

@@ -29,6 +29,9 @@ COMPILED = "-gcflags=all=-dwarf=false"
 COMPILER = {"CGO_ENABLED": "0", "GOGC": "off", "GOMEMLIMIT": "2GiB"}
 """A compiler that ends in a second has no garbage to collect, and a linker has it from the limit on."""
 
+TAGS = {"gitea": "sqlite,sqlite_unlock_notify"}
+"""Build tags of a folder whose database is a C library, so that it takes a C compiler beside Go."""
+
 VERSIONED = {"kubernetes": ("k8s.io/kubernetes", "k8s.io/component-base/version.gitVersion")}
 """A folder whose programs say a version that is linked into them: the module it is the version of, and its variable."""
 
@@ -40,14 +43,14 @@ ASSETS = "KUBEBUILDER_ASSETS"
 
 
 class NoGo(Exception):
-    """There is no Go toolchain, so that nothing can be built here."""
+    """There is no Go toolchain, or no C compiler for what takes one, so that nothing can be built here."""
 
 
 def tool(folder: str, program: str) -> Path:
     """Returns the path of a program that a folder's go.mod has as a tool.
 
     Args:
-        folder: Beside this file: `etcd`, `kubernetes`, `kwok`, `helm`.
+        folder: Beside this file: `etcd`, `gitea`, `kubernetes`, `kwok`, `helm`, `registry`.
         program: The binary, as `kube-apiserver`.
 
     Raises:
@@ -102,6 +105,8 @@ def _key(folder: str) -> str:
         raise NoGo
     version = subprocess.run([go, "version"], capture_output=True, check=True).stdout
     hashed = hashlib.sha256(repr((version, LINKED, COMPILED, VERSIONED.get(folder))).encode())
+    if folder in TAGS:
+        hashed.update(TAGS[folder].encode())
     for name in ("go.mod", "go.sum"):
         hashed.update((HERE / folder / name).read_bytes())
     return hashed.hexdigest()[:16]
@@ -115,7 +120,8 @@ def _build(folder: str, built: Path) -> None:
         made = Path(temporary) / "made"
         made.mkdir()
         # One command for all of a folder: it links one program while it compiles the next.
-        _go(folder, "build", "-trimpath", COMPILED, _linked(folder), "-o", f"{made}/", *packages)
+        flags = ("-trimpath", COMPILED, _linked(folder), f"-tags={TAGS.get(folder, '')}")
+        _go(folder, "build", *flags, "-o", f"{made}/", *packages)
         for package in packages:
             if package in CALLED:
                 _, _, name = re.sub(r"/v\d+$", "", package).rpartition("/")
@@ -135,10 +141,15 @@ def _go(folder: str, *arguments: str) -> str:
     go = shutil.which("go")
     if go is None:
         raise NoGo
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly", **COMPILER}
+    if folder in TAGS:
+        if shutil.which(os.environ.get("CC", "gcc")) is None:
+            raise NoGo
+        environment["CGO_ENABLED"] = "1"
     done = subprocess.run(
         [go, *arguments],
         cwd=HERE / folder,
-        env={**os.environ, "GOFLAGS": "-mod=readonly", **COMPILER},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=BUILD_TIMEOUT_S,
@@ -171,7 +182,7 @@ def _built(folder: str) -> str:
     try:
         return f"{folder}: {build(folder)}"
     except NoGo:
-        return f"{folder}: not built, since there is no Go; tests that need it say so"
+        return f"{folder}: not built, since there is no Go, or no C compiler; tests that need it say so"
 
 
 if __name__ == "__main__":

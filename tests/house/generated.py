@@ -39,6 +39,7 @@ from reconciler.schema.files import (
     SkipFile,
     TrainFile,
 )
+from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 from reconciler.schema.published import FOLDER, KINDS, published
 from reconciler.schema.window_files import WindowFile, WindowsFile
 
@@ -68,6 +69,8 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),
     ("services/<service>/service.yaml: placement.match_expressions[], by presence", PresenceFile),
+    ("services/<service>/service.yaml: image_policy, by version", SemverPolicyFile),
+    ("services/<service>/service.yaml: image_policy, by pattern", PatternPolicyFile),
     ("environments/<environment>/<service>.yaml", PinFile),
     ("environments/<environment>/<service>.yaml: release", ReleaseFile),
     ("environments/<environment>/<service>.yaml: approved", ApprovedFile),

@@ -58,9 +58,11 @@ def install_go(tmp_path: Path) -> Path:
     ("folder", "programs"),
     [
         ("etcd", ["etcd"]),
+        ("gitea", ["gitea"]),
         ("helm", ["helm"]),
         ("kubernetes", ["kube-apiserver", "kube-controller-manager", "kube-scheduler"]),
         ("kwok", ["kwok"]),
+        ("registry", ["registry"]),
     ],
 )
 def test_a_go_mod_names_its_programs(folder: str, programs: list[str]) -> None:
@@ -84,8 +86,8 @@ def test_a_folder_whose_programs_are_all_given_is_not_built(
     give(tmp_path, monkeypatch, "etcd", "kube-apiserver", "kwok")
     building.main()
     said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
-    given, missing = "given by KUBEBUILDER_ASSETS", "not built, since there is no Go"
-    assert said.keys() == {"etcd", "helm", "kubernetes", "kwok"}
+    given, missing = "given by KUBEBUILDER_ASSETS", "not built, since there is no Go, or"
+    assert said.keys() == {"etcd", "gitea", "helm", "kubernetes", "kwok", "registry"}
     assert (said["etcd"], said["kwok"]) == (given, given)
     # Its two other programs are not there.
     assert said["kubernetes"].startswith(missing) and said["helm"].startswith(missing)
@@ -106,6 +108,13 @@ def test_a_program_that_is_not_given_is_built_once(
     assert found.is_relative_to(tmp_path / "cache")
     assert requiring.require_tool("etcd", "etcd") == found
     assert sum(line.startswith("build") for line in calls.read_text().splitlines()) == 1
+
+
+def test_what_takes_a_c_compiler_is_not_built_without_one(tmp_path: Path) -> None:
+    calls = install_go(tmp_path)
+    with pytest.raises(building.NoGo):
+        building.build("gitea")
+    assert "build" not in calls.read_text()
 
 
 def test_a_modules_files_are_fetched(tmp_path: Path) -> None:

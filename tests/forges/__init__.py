@@ -1,0 +1,1 @@
+"""Real forges for tests, on loopback; nothing here may know the reconciler."""

@@ -1,0 +1,1 @@
+"""A real OCI registry for tests, on loopback; nothing here may know the reconciler."""

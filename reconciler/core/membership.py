@@ -42,7 +42,7 @@ def meant_for(view: CellView, member: Member, target: Revision) -> Revision | No
     own = member.record.revision if member.record is not None else None
     if own is None or rejections.against(view, own) is None:
         return own
-    return rejections.way_back(view.cell, own)
+    return rejections.allowed(view, own)
 
 
 def runs_rejected(view: CellView, member: Member) -> bool:
@@ -54,14 +54,16 @@ def runs_rejected(view: CellView, member: Member) -> bool:
 
 
 def to_return(view: CellView, target: Revision) -> tuple[Member, ...]:
-    """Returns the members that a roll-back waits for: the active ones, or where none is, whoever goes back.
+    """Returns the members that a roll-back waits for: the active ones, or where none can be, whoever goes back.
 
     One that answers and was not read yet may run the bad one.
     """
-    if view.cell.active:
-        return to_go_back(view.cell.active)
-    all_back = (m for m in view.cell.members if not m.known or meant_for(view, m, target) == target)
-    return to_go_back(tuple(all_back))
+    active = to_go_back(view.cell.active)
+    if active:
+        return active
+    others = (m for m in view.cell.members if m.state is not ClusterState.ACTIVE)
+    back = (m for m in others if not m.known or meant_for(view, m, target) == target)
+    return to_go_back(tuple(back))
 
 
 def _is_left_alone(view: CellView, member: Member, meant: Revision) -> bool:

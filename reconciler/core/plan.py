@@ -6,6 +6,7 @@ from datetime import datetime
 
 from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
+from reconciler.core.beside import going_back
 from reconciler.core.delivering import of_those_that_left, withdrawals
 from reconciler.core.membership import to_return
 from reconciler.core.moves import RecordAction
@@ -73,12 +74,16 @@ def _moves(view: CellView) -> tuple[Action, ...]:
 
 
 def _beside(view: CellView, moves: tuple[Action, ...]) -> tuple[Hold, ...]:
-    """A cluster that is another's is told whatever else holds its cell: only a person can settle it."""
-    others = next((m for m in view.cell.counted if m.other), None)
+    """A cluster that only a person can settle is told whatever else holds its cell."""
     holds = [action for action in moves if isinstance(action, Hold)]
-    if others is None or not holds or any(hold.page for hold in holds):
+    if not holds or any(hold.page for hold in holds):
         return ()
-    return (rolling.others(view, others),)
+    others = next((m for m in view.cell.counted if m.other), None)
+    if others is not None:
+        return (rolling.others(view, others),)
+    admitted = view.cell.record.admitted if view.cell.record is not None else None
+    stuck = going_back(view, admitted) if admitted is not None else None
+    return (stuck,) if stuck is not None and stuck.page else ()
 
 
 def _at_rest(view: CellView, action: Action) -> Action:

@@ -70,7 +70,7 @@ def reach(cell: Cell, rollout: Rollout) -> Reach:
     for number, wave in enumerate(policy.waves, start=1):
         members = [m for m in cell.active if m.cluster in wave]
         reached.extend(members)
-        gone = next((c for c in wave if cell.member(c) is None), None)
+        gone = next((c for c in wave if cell.member(c) is None and c not in cell.left), None)
         late = [m for m in members if not is_healthy(m, revision, for_s=policy.between_s)]
         missing = [m for m in late if number > 1 and _is_missing(m, rollout)]
         if len(left_out) + len(missing) <= spare:

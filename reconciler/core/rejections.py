@@ -72,6 +72,23 @@ def way_back(cell: Cell, leaving: Revision, avoiding: Rejection | None = None) -
     )
 
 
+def allowed(view: CellView, leaving: Revision | None = None) -> Revision | None:
+    """Returns the newest proven revision that no rejection holds here, be it made before here; or None.
+
+    Args:
+        view: The cell.
+        leaving: What it must not be.
+    """
+    return next(
+        (
+            revision
+            for revision in ways_back(view.cell)
+            if (leaving is None or revision.id != leaving.id) and against(view, revision) is None
+        ),
+        None,
+    )
+
+
 def ways_back(cell: Cell) -> tuple[Revision, ...]:
     """Returns every proven revision that is not rejected here, newest first."""
     if cell.record is None:

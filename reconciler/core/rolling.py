@@ -186,16 +186,16 @@ def _last(late: list[Member], revision: Revision) -> Member:
 def _anew(view: CellView, rollout: Rollout) -> Admit | Hold:
     """Begins a roll-out again whose every cluster drains or joins by now, with the waves that HEAD has."""
     wanted, policy = view.cell.ask.wanted, view.cell.ask.policy
-    version = rollout.revision.release.version
     waves = policy.clusters() if policy is not None else ()
-    is_asked = wanted is not None and wanted.id == rollout.revision.id
-    if wanted is None or not is_asked or all(m.cluster not in waves for m in view.cell.active):
+    version = rollout.revision.release.version
+    if wanted is None or all(m.cluster not in waves for m in view.cell.active):
+        # People have set them so, and nothing that is in use waits.
         message = f"{version} rolls out, and none of its clusters is active any more"
-        return hold(view, Reason.ORPHANED, message, page=True)
+        return hold(view, Reason.ORPHANED, message)
     shut = gates.shut(gates.admission(view, wanted))
     if shut:
         return held_by(view, shut)
-    message = f"{version} begins anew: none of the clusters that it began with is active any more"
+    message = f"{version} began on clusters none of which is active any more, and begins anew"
     return admit(view, wanted, message)
 
 
@@ -206,6 +206,8 @@ def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, .
     is well: it would only be changed twice.
     """
     target = rollout.restore_to
+    if target is not None and rejections.against(view, target) is not None:
+        target = rejections.allowed(view)
     if target is None:
         return ()
     strays = (m for m in view.cell.members if m not in how_far.members and _is_stray(view, m))

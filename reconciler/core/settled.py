@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import inf
 
 from reconciler.core import gates, rejections, rolling
-from reconciler.core.beside import trouble
+from reconciler.core.beside import going_back, joining
 from reconciler.core.holding import hold
 from reconciler.core.judging import (
     badness,
@@ -95,7 +95,8 @@ def _nobody(view: CellView) -> str:
         *(belongs_to(m.other, what=f"{m.cluster}: its record") for m in members if m.other),
         *(f"{m.cluster}: {m.health.message}" for m in members if m.is_untouched),
     )
-    return next(iter(whys), "no cluster answers")
+    away = ", ".join(m.cluster for m in members if not m.reachable)
+    return next(iter(whys), f"no answer from {away}" if away else "no cluster is left to put back")
 
 
 def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold | None:
@@ -109,11 +110,13 @@ def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold 
         found = rolling.reject_if_bad(view, admitted, own)
         if isinstance(found, Reject) or (found is not None and not _newer_is_open(view, admitted)):
             return found
-    staying = tuple(m for m in view.cell.members if m.state is not ClusterState.DRAINING)
-    bad = badness(staying, admitted)
+    joining = tuple(m for m in view.cell.members if m.state is ClusterState.JOINING)
+    bad = badness((*view.cell.active, *joining), admitted)
     if bad is None or _newer_is_open(view, admitted):
         return None
     message = f"{admitted.release.version} fails after its proof: {bad.message}"
+    if bad.member.state is ClusterState.JOINING:
+        message = f"a cluster that joins fails with what is proven here: {bad.message}"
     return Hold(view.service, view.environment, Reason.FAILING_AFTER_PROOF, message, page=True)
 
 
@@ -165,7 +168,9 @@ def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
     if awaited is not None and policy is not None:
         # It was proven before, and is being gone back to: that is over when the clusters have it.
         return rolling.waiting_for(view, awaited, admitted, policy, 0.0)
-    beside = trouble(view, admitted, policy) if policy is not None else None
+    beside = going_back(view, admitted)
+    if beside is None and policy is not None:
+        beside = joining(view, admitted, policy)
     return beside or Hold(
         view.service, view.environment, Reason.SETTLED, f"{version} is proven here"
     )

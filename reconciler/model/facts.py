@@ -255,6 +255,7 @@ class Cell:
         other: The installation that the record belongs to, if that is another: it is not known then.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
+        left: Clusters that drained, and are in the fleet no more.
     """
 
     environment: EnvironmentName
@@ -268,6 +269,7 @@ class Cell:
     other: str = ""
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
+    left: tuple[ClusterName, ...] = ()
 
     @property
     def active(self) -> tuple[Member, ...]:

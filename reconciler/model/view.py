@@ -27,6 +27,7 @@ class Head:
         error: Why the last fetch failed, or HEAD is not accepted; empty when all is well.
         halted: Set while HEAD may not be followed at all.
         clusters: Of the accepted fleet.yaml, or as the home remembers them while no commit could be read.
+        joining: Those of them that join.
         draining: Those of them that drain.
         left: Those that drained and are named no more: nothing is said of them.
     """
@@ -38,6 +39,7 @@ class Head:
     error: str = ""
     halted: Reason | None = None
     clusters: tuple[ClusterName, ...] = ()
+    joining: tuple[ClusterName, ...] = ()
     draining: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
 

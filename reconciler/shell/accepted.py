@@ -32,7 +32,7 @@ class AcceptedHead:
         kept = found.get("data") or {}
         commit, word = str(kept.get("commit") or ""), str(kept.get("acceptedHistory") or "")
         version = str(found["metadata"]["resourceVersion"])
-        named = {key: _names(kept.get(key)) for key in ("clusters", "draining", "left")}
+        named = {key: _names(kept.get(key)) for key in ("clusters", "joining", "draining", "left")}
         return LastAccepted(CommitId(commit) if commit else None, word, version, **named)
 
     def save(self, accepted: LastAccepted) -> None:
@@ -52,6 +52,7 @@ class AcceptedHead:
                 "commit": accepted.commit or "",
                 "acceptedHistory": accepted.word,
                 "clusters": " ".join(accepted.clusters),
+                "joining": " ".join(accepted.joining),
                 "draining": " ".join(accepted.draining),
                 "left": " ".join(accepted.left),
             },

@@ -295,10 +295,11 @@ class Engine:
         )
 
     def _unreachable(self) -> dict[ClusterName, str]:
-        """Returns the clusters of which nothing is known; of one that has left nobody asks."""
+        """Returns the clusters of which nothing is known; of one that has left nobody asks, unless it is the home."""
         head = self.heads.head
         silent = self.clusters.unreachable(head.clusters)
-        return {name: why for name, why in silent.items() if name not in head.left}
+        unasked = {*head.left} - {self._ports.home}
+        return {name: why for name, why in silent.items() if name not in unasked}
 
     def _lease_step(self) -> float:
         """Keeps the lease while anything may be written: the mode may change while the daemon runs."""

@@ -216,6 +216,7 @@ class Gatherer:
             other=self._records.other(key),
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
+            left=self._head().left,
         )
 
     def _ask(
@@ -271,9 +272,13 @@ class Gatherer:
         return member if member.state is state else replace(member, state=state)
 
     def _state(self, name: ClusterName) -> ClusterState:
-        """Returns a cluster's state at HEAD; without Git it counts, unless the home remembers that it drains."""
-        remembered = name in self._head().draining and self._asker is None
-        return self._states.get(name, ClusterState.DRAINING if remembered else ClusterState.ACTIVE)
+        """Returns a cluster's state at HEAD, or without Git as the home remembers it."""
+        head = self._head()
+        if self._asker is None and name in head.joining:
+            return ClusterState.JOINING
+        if self._asker is None and name in head.draining:
+            return ClusterState.DRAINING
+        return self._states.get(name, ClusterState.ACTIVE)
 
     def _orphans(
         self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]

@@ -37,6 +37,7 @@ class LastAccepted:
         word: The operator's `accept_history` that was used up: it allows one rewrite, not every later one.
         version: Of the stored object; empty before it was first stored.
         clusters: Of that commit's fleet.yaml: what a start without Git puts back bad releases on.
+        joining: Those of them that join.
         draining: Those of them that drain.
         left: Those that drained and are named no more, the newest first.
     """
@@ -45,6 +46,7 @@ class LastAccepted:
     word: str = ""
     version: str = ""
     clusters: tuple[ClusterName, ...] = ()
+    joining: tuple[ClusterName, ...] = ()
     draining: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
 
@@ -174,7 +176,7 @@ class Heads:
                 former = last.commit if last is not None else None
                 self._vouch(now.snapshot.commit if now.snapshot else former, snapshot)
                 if self._remember(last, now, snapshot):
-                    named = _members(snapshot, last, now)
+                    named = self._members(snapshot, last, now)
                     followed = replace(now, snapshot=snapshot, halted=None, **named)
                     return self._publish(followed, EventKind.FETCHED)
             raise Conflict("the accepted HEAD", "cannot be written", "others write it")
@@ -189,7 +191,7 @@ class Heads:
         """Returns what is followed while HEAD itself may not be: what was accepted before."""
         snapshot = now.snapshot or self._former(last)
         if snapshot is not None:
-            return replace(now, snapshot=snapshot, **_members(snapshot, last, now))
+            return replace(now, snapshot=snapshot, **self._members(snapshot, last, now))
         return _as_remembered(now, last)
 
     def _with_known_clusters(self, head: Head) -> Head:
@@ -223,7 +225,7 @@ class Heads:
         if word and self._contains(snapshot.commit, word):
             used = word
         version = last.version if last else ""
-        wanted = LastAccepted(snapshot.commit, used, version, **_members(snapshot, last, now))
+        wanted = LastAccepted(snapshot.commit, used, version, **self._members(snapshot, last, now))
         try:
             if wanted != last:
                 self._accepted.save(wanted)
@@ -231,6 +233,12 @@ class Heads:
             return False
         self._word = used
         return True
+
+    def _members(self, snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Members:
+        """Returns who belongs to the fleet; what another daemon has remembered since counts before what we followed."""
+        own, known = was.snapshot, last.commit if last is not None else None
+        is_older = known is not None and own is not None and not self._contains(own.commit, known)
+        return _members(snapshot, last, Head() if is_older else was)
 
     def _former(self, last: LastAccepted | None) -> Snapshot | None:
         """Reads the last accepted commit: after a start, when HEAD itself may not be followed."""
@@ -269,6 +277,7 @@ class Heads:
 
 class _Members(TypedDict):
     clusters: tuple[ClusterName, ...]
+    joining: tuple[ClusterName, ...]
     draining: tuple[ClusterName, ...]
     left: tuple[ClusterName, ...]
 
@@ -279,7 +288,7 @@ def _members(snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Membe
     Args:
         snapshot: An accepted commit.
         last: What was accepted before, as the home remembers it.
-        was: What was followed before; where nothing is remembered, as in observe mode, that alone says it.
+        was: What this daemon followed before; where nothing is remembered, as in observe mode, that alone says it.
     """
     clusters = snapshot.fleet.clusters()
     named = tuple(cluster.name for cluster in clusters)
@@ -287,6 +296,7 @@ def _members(snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Membe
     left = (*drained, *(last.left if last else ()), *was.left)
     return _Members(
         clusters=named,
+        joining=tuple(c.name for c in clusters if c.state is ClusterState.JOINING),
         draining=tuple(c.name for c in clusters if c.state is ClusterState.DRAINING),
         left=tuple(name for name in dict.fromkeys(left) if name not in named)[:LEFT_MAX],
     )
@@ -295,4 +305,10 @@ def _members(snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Membe
 def _as_remembered(head: Head, last: LastAccepted | None) -> Head:
     if last is None:
         return head
-    return replace(head, clusters=last.clusters, draining=last.draining, left=last.left)
+    return replace(
+        head,
+        clusters=last.clusters,
+        joining=last.joining,
+        draining=last.draining,
+        left=last.left,
+    )

@@ -248,3 +248,26 @@ def test_without_git_the_home_remembers_who_drains(whole: World) -> None:
     (planned,) = whole.engine.view.services.values()
     states = {str(m.cluster): m.state for c in planned.facts.cells for m in c.members}
     assert states["prod-3"] is ClusterState.DRAINING
+
+
+def test_one_that_drains_and_leaves_in_the_middle_of_a_roll_out_is_not_missed(whole: World) -> None:
+    whole.git.merge(pins(NEW))
+    assert whole.until(lambda: whole.image("prod-1") == image(NEW))
+    whole.clusters["prod-3"].faults.is_down = True
+    whole.git.merge(fleet(prod_3="draining"))
+    whole.pass_(3)
+    whole.git.merge(fleet(prod_3="gone"))
+    assert whole.until(lambda: whole.proven("prod", NEW))
+
+
+def test_a_home_that_drained_and_left_is_still_missed(whole: World) -> None:
+    kept = fleet()["fleet.yaml"].replace("[{name: dev-1}]", "[{name: dev-1}, {name: dev-2}]")
+    for state in ("draining", "gone"):
+        drains = kept.replace("{name: dev-1}", "{name: dev-1, state: draining}")
+        gone = kept.replace("{name: dev-1}, ", "")
+        whole.git.merge({"fleet.yaml": drains if state == "draining" else gone})
+        whole.pass_(5)
+    assert left(whole) == ["dev-1"]
+    whole.clusters["dev-1"].faults.is_down = True
+    whole.pass_(60)
+    assert whole.engine.view is not None and "dev-1" in whole.engine.view.unreachable

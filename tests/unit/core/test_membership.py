@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.core.fuses import counts_of, plan_fleet
 from reconciler.core.gates import admission
+from reconciler.core.judging import APPLY_REFUSED
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reach import reach
 from reconciler.model.actions import Admit, Hold, Prove
@@ -18,6 +19,7 @@ from reconciler.model.fleet import ClusterState
 from reconciler.model.names import ClusterName
 from reconciler.model.policy import DriftMode
 from reconciler.model.records import ApplyState, Origin
+from reconciler.model.release import Values
 from tests.fakes.facts import (
     AWAY,
     CLUSTERS,
@@ -45,7 +47,9 @@ from tests.fakes.facts import (
     states,
     view,
 )
+from tests.fakes.records import revision
 
+V4 = revision("4.0.0")
 PROD_1, PROD_2, PROD_3 = CLUSTERS[PROD]
 JOINS: dict[str, Any] = {"state": ClusterState.JOINING}
 DRAINS: dict[str, Any] = {"state": ClusterState.DRAINING}
@@ -128,9 +132,9 @@ def test_a_draining_cluster_is_no_spare_of_a_quorum() -> None:
 ALL_DRAIN = {f"prod_{n}": DRAINS for n in (1, 2, 3)}
 
 
-def test_a_roll_out_without_an_active_cluster_proves_nothing_and_pages() -> None:
+def test_a_roll_out_without_an_active_cluster_proves_nothing() -> None:
     (hold,) = planned(prod(ROLLING, **ALL_DRAIN))
-    assert isinstance(hold, Hold) and hold.page
+    assert isinstance(hold, Hold) and not hold.page
     assert said((hold,)) == ["Hold Orphaned"] and "active" in hold.message
 
 
@@ -149,7 +153,23 @@ def test_a_roll_out_that_lost_all_its_clusters_begins_anew_where_others_are_acti
     assert said(planned(*unproven, given))[-1] == "Hold WaitingForProof"
     # What is asked for by now is another: that is for the gates of that one.
     other = replace(given, ask=ask(V3, PROD, policy=now))
-    assert said(planned(*before, other))[-1] == "Hold Orphaned"
+    assert said(planned(*before, other))[-1] == "Hold WaitingForProof"
+    # A cluster that is gone without a word is still asked after.
+    gone = replace(given, members=given.members[1:])
+    assert said(planned(*before, gone))[-1] == "Hold Orphaned"
+    # Meanwhile one that joins has what is proven, and one that drains goes on with what it has.
+    joins = replace(given.members[2], cluster=ClusterName("prod-4"), record=None, **JOINS)
+    whole = replace(given, members=(*given.members, joins))
+    assert "Deliver prod-4 1.0.0" in said(planned(*before, whole))
+
+
+def test_one_that_drained_and_left_is_missed_by_no_roll_out() -> None:
+    without = prod(ROLLING)
+    without = replace(without, members=without.members[:2])
+    assert said(planned(without))[-1] == "Hold Orphaned"
+    assert said(planned(replace(without, left=(PROD_3,)))) == ["Prove Soaked"]
+    none = replace(without, members=(), left=(PROD_1, PROD_2, PROD_3))
+    assert said(planned(none)) == ["Hold Orphaned"]
 
 
 def test_a_release_is_not_rejected_by_a_cluster_that_joins_or_drains() -> None:
@@ -316,6 +336,89 @@ def test_whom_a_person_must_help_is_told_first() -> None:
     )
     hold = planned(with_record(given, "prod-3", returning=True, proven=False))[-1]
     assert isinstance(hold, Hold) and hold.page and "prod-3" in hold.message
+
+
+BAD_BEFORE = rejection(V2, DEV)
+"""Made in dev; its images may run nowhere."""
+V2_AGAIN = revision("2.0.0", values=Values.of({"replicas": 2}))
+
+
+def test_nobody_goes_back_to_what_was_rejected_before_here() -> None:
+    """Two revisions of one bad release gave way to each other at every turn."""
+    known = record(PROD, V3, proofs=(proof(V3, PROD), proof(V2_AGAIN, PROD), proof(V1, PROD)))
+    before = (
+        cell(DEV, record(DEV, V3, rejections=(BAD_BEFORE,))),
+        cell(STAGING, record(STAGING, V3)),
+    )
+    given = prod(known, on={"prod-3": V2}, prod_3=DRAINS)
+    assert said(planned(*before, given)) == ["Deliver prod-3 3.0.0 back"]
+    given = prod(known, on={"prod-3": V2_AGAIN}, prod_3=DRAINS)
+    assert said(planned(*before, given)) == ["Deliver prod-3 3.0.0 back"]
+    rolls = replace(known, admitted=V4, rollout=rollout(V4, PROD, restore_to=V2_AGAIN))
+    rolls = replace(rolls, proofs=known.proofs[1:])
+    before = (
+        cell(DEV, record(DEV, V4, rejections=(BAD_BEFORE,))),
+        cell(STAGING, record(STAGING, V4)),
+    )
+    given = prod(rolls, on={"prod-3": None}, prod_3=JOINS)
+    assert "Deliver prod-3 1.0.0" in said(planned(*before, given))
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param(replace(RETURNED, rollout=None), id="settled"),
+        pytest.param(
+            record(
+                PROD,
+                V3,
+                rollout=rollout(V3, PROD),
+                rejections=RETURNED.rejections,
+                proofs=(proof(V1, PROD),),
+            ),
+            id="something else rolls out",
+        ),
+    ],
+)
+def test_one_that_cannot_go_back_pages_whatever_its_environment_does(known: Any) -> None:
+    late = {"health": STARTING, "healthy_s": 0.0, "waiting_s": 700.0}
+    given = prod(known, on={"prod-3": V1}, prod_3=DRAINS | late)
+    given = replace(
+        given,
+        members=tuple(
+            replace(m, healthy_s=1.0) if m.cluster != "prod-3" else m for m in given.members
+        ),
+    )
+    given = with_record(given, "prod-3", returning=True, proven=False)
+    paged = [a for a in planned(given) if isinstance(a, Hold) and a.page]
+    assert [hold.reason for hold in paged] == ["RollingBack"]
+    early = tuple(replace(m, waiting_s=1.0) for m in given.members)
+    refused = with_record(
+        replace(given, members=early), "prod-3", state=ApplyState.FAILED, reason=APPLY_REFUSED
+    )
+    assert any(isinstance(a, Hold) and a.page for a in planned(refused))
+
+
+def test_one_that_is_away_with_what_was_rejected_says_nothing() -> None:
+    given = prod(RETURNED, on={"prod-3": V2}, prod_3=DRAINS | AWAY)
+    assert said(planned(given)) == ["Hold Settled"]
+
+
+def test_with_the_active_ones_away_those_that_drain_end_a_way_back() -> None:
+    away = prod(RETURNING, prod_1=AWAY, prod_2=DRAINS, prod_3=DRAINS)
+    assert said(planned(away)) == ["FinishRollBack RolledBack"]
+    nobody = prod(RETURNING, prod_1=AWAY, prod_2=AWAY, prod_3=AWAY)
+    (hold,) = planned(nobody)
+    assert isinstance(hold, Hold) and "no answer from prod-1, prod-2, prod-3" in hold.message
+
+
+def test_what_fails_on_a_joining_cluster_is_not_said_of_the_environment() -> None:
+    failing = {"health": CRASHING, "healthy_s": 0.0}
+    (hold,) = planned(prod(prod_1=JOINS | failing))
+    assert isinstance(hold, Hold) and "a cluster that joins" in hold.message
+    both = prod(prod_1=JOINS | failing, prod_2=failing)
+    (hold,) = planned(both)
+    assert isinstance(hold, Hold) and "prod-2" in hold.message and "joins" not in hold.message
 
 
 def test_with_none_active_a_way_back_waits_for_those_that_go_back_alone() -> None:

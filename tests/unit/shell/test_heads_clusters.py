@@ -73,6 +73,18 @@ def test_no_more_are_remembered_to_have_left_than_is_of_use(home: Home) -> None:
     assert membership(home.daemon())[2] == many[:LEFT_MAX]
 
 
+def test_what_another_daemon_has_followed_since_counts_before_what_this_one_did(home: Home) -> None:
+    late, other = home.daemon(), home.daemon()
+    home.git.merge(fleet("a", "-b"))
+    for heads in (late, other):
+        heads.step()
+    home.git.merge(fleet("a", "b"))
+    other.step()
+    home.git.merge(fleet("a"))
+    assert membership(other)[2] == []
+    assert membership(late)[2] == [], "it was gone without having drained"
+
+
 def test_without_git_the_home_says_who_belongs_to_the_fleet(home: Home) -> None:
     heads = home.daemon()
     home.git.merge(fleet("a", "-b"))

@@ -1,0 +1,306 @@
+"""What an observer outside of the product has seen: what clusters were given, how long it was well, what Git holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+import yaml
+
+from reconciler.model.names import BlobId, CommitId
+from reconciler.simulated.behaviour import Fate
+from reconciler.simulated.cluster import SimulatedCluster, Written
+from tests.fakes.memory_git import BRANCH, MemoryGit
+from tests.simulation.fleet.shape import Fleet, Service, Tree, image_of
+
+WORKLOADS = ("Deployment", "StatefulSet")
+OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret")
+RECORDS = ("PromotionRecord", "ServiceRecord")
+OURS = "reconciler-system"
+
+
+class Identity(NamedTuple):
+    """What moves from environment to environment, as a workload shows it."""
+
+    version: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One write of a workload.
+
+    Attributes:
+        was: What it was before.
+        record: Epoch and holder of the cluster's record of it at that moment.
+        asked: The version that the last accepted commit pinned there then; None: no such pin.
+    """
+
+    at_s: float
+    holder: str
+    service: str
+    environment: str
+    cluster: str
+    identity: Identity
+    replicas: int
+    was: Identity | None
+    record: tuple[int, str] | None
+    asked: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of a daemon, in the order of all clusters together."""
+
+    at_s: float
+    holder: str
+    cluster: str
+    written: Written
+
+
+@dataclass(slots=True)
+class Rejected:
+    """A rejection, as it was first written to a promotion record.
+
+    Attributes:
+        back_s: When its clusters were said to be back.
+    """
+
+    service: str
+    rejected_at: str
+    at_s: float
+    version: str
+    part: str
+    environments: tuple[str, ...]
+    back_s: float = float("inf")
+
+
+@dataclass(slots=True)
+class _Well:
+    identity: Identity | None
+    is_well: bool
+    since_s: float
+
+
+@dataclass(slots=True)
+class Witness:
+    """Everything that was seen so far.
+
+    Attributes:
+        well_s: Seconds for which a cluster was well on an identity of a service.
+        truths: By cluster and image, what becomes of it, where that is not to get ready.
+        trees: By service and number, every tree that people merged.
+        fleets: Every fleet that people have asked for.
+        accepted: Commits that daemons have written down as accepted, in order.
+        allowed: Commits that the operator let a rewritten branch go on from.
+        lost_s: When the home lost all promotion records.
+        epochs: Epoch and holder of each record as last written.
+        head: The commit that was accepted last.
+        rejections: Every rejection that was ever written down, by service and what it is known by.
+    """
+
+    fleet: Fleet
+    git: MemoryGit
+    clusters: Mapping[str, SimulatedCluster]
+    environments: Mapping[str, str]
+    truths: dict[tuple[str, str], Fate] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
+    given: list[Given] = field(default_factory=list)
+    newest: dict[tuple[str, str], Identity] = field(default_factory=dict)
+    well_s: dict[tuple[str, str, Identity], float] = field(default_factory=dict)
+    fleets: list[Fleet] = field(default_factory=list)
+    accepted: list[CommitId] = field(default_factory=list)
+    allowed: set[CommitId] = field(default_factory=set)
+    lost_s: list[float] = field(default_factory=list)
+    trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
+    epochs: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
+    head: CommitId | None = None
+    rejections: dict[tuple[str, str], Rejected] = field(default_factory=dict)
+    _well: dict[tuple[str, str], _Well] = field(default_factory=dict)
+    _frozen: dict[tuple[str, str], _Well] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.trees = {(name, "1"): tree for name, tree in self.fleet.trees.items()}
+
+    def rewritten(self, commit: CommitId) -> None:
+        """Is told of a commit that begins another history."""
+
+    def knows(self, service: str, version: str) -> None:
+        """Is told of a version that people may pin."""
+        self.versions["@".join(image_of(service, version))] = version
+
+    # What is seen of clusters.
+
+    def write(self, at_s: float, holder: str, cluster: str, written: Written) -> Given | None:
+        """Is told of each write of a daemon as it reaches a cluster."""
+        self.writes.append(Write(at_s, holder, cluster, written))
+        if written.kind == "ConfigMap" and written.name == "reconciler-head":
+            self.accepted.append(CommitId(written.obj["data"]["commit"]))
+        if written.kind == "PromotionRecord":
+            self._note_rejections(at_s, written)
+        if written.kind not in WORKLOADS or written.verb == "delete":
+            return None
+        service, environment = written.name, self.environments[cluster]
+        identity = self.identity(written.obj)
+        if identity is None:
+            return None
+        record = self.stored(cluster, "ServiceRecord", f"{service}.{environment}")
+        spec = record["spec"] if record is not None else None
+        pin = self.pin(service, environment, self.accepted[-1] if self.accepted else None)
+        given = Given(
+            at_s,
+            holder,
+            service,
+            environment,
+            cluster,
+            identity,
+            int(written.obj["spec"].get("replicas", 1)),
+            self.newest.get((service, cluster)),
+            (spec["epoch"], spec["holder"]) if spec is not None else None,
+            pin[0] if pin is not None else None,
+        )
+        self.newest[service, cluster] = identity
+        self.given.append(given)
+        return given
+
+    def _note_rejections(self, at_s: float, written: Written) -> None:
+        spec = written.obj.get("spec") or {}
+        for found in spec.get("rejections") or ():
+            release = found["revision"]["release"]
+            image = "@".join(next(iter(release["images"]), ("", "")))
+            key = (spec["service"], found["rejectedAt"])
+            if key not in self.rejections:
+                where = tuple(found["environments"])
+                version = self.versions.get(image, "")
+                self.rejections[key] = Rejected(*key, at_s, version, found["part"], where)
+            if found.get("rolledBackAt") and spec["environment"] == found["environments"][0]:
+                self.rejections[key].back_s = min(at_s, self.rejections[key].back_s)
+
+    def identity(self, obj: Mapping[str, Any]) -> Identity | None:
+        """Returns what a workload asks for, or None where it is nothing that people made."""
+        template = obj["spec"]["template"]
+        image = template["spec"]["containers"][0]["image"]
+        annotations = template["metadata"].get("annotations") or {}
+        version = self.versions.get(image)
+        return None if version is None else Identity(version, annotations.get("tree", ""))
+
+    def look(self, cluster: str, at_s: float) -> None:
+        """Looks at the workloads of a cluster, past all that is broken about it."""
+        environment = self.fleet.environment(self.environments[cluster])
+        for service in self.fleet.services:
+            if cluster not in self.fleet.goes_to(service, environment):
+                continue
+            live = self.live(cluster, service)
+            identity = self.identity(live) if live is not None else None
+            is_well = live is not None and _is_well(live)
+            key = (service.name, cluster)
+            was = self._well.get(key)
+            if was is not None and (was.identity, was.is_well) == (identity, is_well):
+                continue
+            if was is not None:
+                self._count(key, was, at_s)
+            self._well[key] = _Well(identity, is_well, at_s)
+
+    def freeze(self, cluster: str, at_s: float) -> None:
+        """Is told that a cluster lies from now on: what it said last is what is seen of it."""
+        for key, well in self._well.items():
+            if key[1] == cluster:
+                self._frozen[key] = _Well(well.identity, well.is_well, at_s)
+
+    def thaw(self, cluster: str, at_s: float) -> None:
+        """Is told that it lies no more."""
+        for key in [key for key in self._frozen if key[1] == cluster]:
+            self._count(key, self._frozen.pop(key), at_s)
+
+    def _count(self, key: tuple[str, str], was: _Well, at_s: float) -> None:
+        if was.is_well and was.identity is not None:
+            found = (*key, was.identity)
+            self.well_s[found] = self.well_s.get(found, 0.0) + at_s - was.since_s
+
+    def well_for(self, service: str, cluster: str, identity: Identity, at_s: float) -> float:
+        """Returns the seconds for which a cluster was, or seemed, well on something."""
+        total = self.well_s.get((service, cluster, identity), 0.0)
+        for known in (self._well, self._frozen):
+            now = known.get((service, cluster))
+            if now is not None and now.is_well and now.identity == identity:
+                total += at_s - now.since_s
+        return total
+
+    def state(self, service: str, cluster: str) -> tuple[Identity | None, bool, float]:
+        """Returns what a cluster runs, whether it is well, and since when."""
+        now = self._well.get((service, cluster))
+        return (now.identity, now.is_well, now.since_s) if now is not None else (None, False, 0.0)
+
+    def live(self, cluster: str, service: Service) -> Mapping[str, Any] | None:
+        """Returns a workload as the cluster holds it."""
+        return self._peek(cluster, "apps/v1", service.workload, service.name, service.name)
+
+    def stored(self, cluster: str, kind: str, name: str) -> Mapping[str, Any] | None:
+        """Returns a record as the cluster holds it."""
+        return self._peek(cluster, "reconciler.dev/v1alpha1", kind, OURS, name)
+
+    def _peek(
+        self, cluster: str, api_version: str, kind: str, namespace: str, name: str
+    ) -> Mapping[str, Any] | None:
+        store = self.clusters[cluster].store
+        served = store.served(api_version, kind)
+        return store.seen(served, namespace, name) if served is not None else None
+
+    # What is true.
+
+    def is_bad(self, service: str, cluster: str, version: str) -> bool:
+        """Whether a version cannot run on a cluster, by its own fault."""
+        return (cluster, "@".join(image_of(service, version))) in self.truths
+
+    # What is seen of Git.
+
+    def pin(
+        self, service: str, environment: str, commit: CommitId | None = None
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """Returns the version that a commit pins, and all of the pin; None where there is none that can be read."""
+        tree = self.file(f"environments/{environment}/{service}.yaml", commit)
+        if not isinstance(tree, dict) or "images" not in (tree.get("release") or {}):
+            return None
+        repository, digest = next(iter(tree["release"]["images"].items()), ("", ""))
+        version = self.versions.get(f"{repository}@{digest}")
+        return (version, tree) if version is not None else None
+
+    def quarantine(self, service: str, commit: CommitId | None = None) -> list[dict[str, Any]]:
+        """Returns the entries of a quarantine file."""
+        tree = self.file(f"quarantine/{service}.yaml", commit)
+        return list(tree["entries"]) if isinstance(tree, dict) else []
+
+    def file(self, path: str, commit: CommitId | None = None) -> Any:
+        """Returns what a file of a commit, or of the branch, says; None where it cannot be read."""
+        files = self.git.files(commit or self.git.branches[BRANCH])
+        return parsed(self.git, files[path]) if path in files else None
+
+
+_PARSED: dict[BlobId, Any] = {}
+
+
+def parsed(git: MemoryGit, blob: BlobId) -> Any:
+    """Returns what YAML a blob holds; a blob's name says all of it."""
+    if blob not in _PARSED:
+        _PARSED[blob] = _loaded(git.blob(blob))
+    return _PARSED[blob]
+
+
+@cache
+def _loaded(octets: bytes) -> Any:
+    try:
+        return yaml.load(octets, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return None
+
+
+def _is_well(obj: Mapping[str, Any]) -> bool:
+    """Whether a workload's own status says that every Pod of it is of its template, and ready."""
+    status, wanted = obj.get("status") or {}, obj["spec"].get("replicas", 1)
+    counts = [status.get(k, 0) for k in ("replicas", "updatedReplicas", "readyReplicas")]
+    return (
+        counts == [wanted] * 3 and status.get("observedGeneration") == obj["metadata"]["generation"]
+    )

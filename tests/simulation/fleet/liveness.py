@@ -99,7 +99,7 @@ class Liveness:
                     release = record["spec"]["revision"]["release"]
                     image = "@".join(release["images"][0])
                     identity = witness.identity(live)
-                    wanted = witness.versions.get(image)
+                    wanted = witness.repo.versions.get(image)
                     if identity is None or identity.version != wanted:
                         yield f"{service.name} on {cluster} is {identity}, and its record {wanted}"
 

@@ -93,7 +93,7 @@ class People:
 
     def _release(self, event: Event) -> Edits:
         world = self.world
-        world.witness.knows(event.service, event.version)
+        world.witness.repo.knows(event.service, event.version)
         image = "@".join(image_of(event.service, event.version))
         for cluster in event.where:
             world.witness.truths[cluster, image] = event.fate

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil
 
 from reconciler.ports.git import CommitFacts
 from tests.simulation.fleet.shape import CANARY
-from tests.simulation.fleet.witness import OBJECTS, OURS, RECORDS, Given, Identity, Witness, Write
-
-SLACK_S = 1.0
-"""By which what is seen of a cluster is older than what is true there."""
+from tests.simulation.fleet.witness import OBJECTS, OURS, RECORDS, Given, Witness, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,66 +26,13 @@ class Look:
     commits: tuple[CommitFacts, ...]
 
 
-def soak_s(witness: Witness, environment: str) -> float:
-    """Returns the shortest soak that anybody ever asked for in an environment."""
-    found = [
-        one.rules.soak_s
-        for fleet in witness.fleets
-        for one in fleet.environments
-        if one.name == environment
-    ]
-    return min(found)
-
-
-def was_proven(
-    witness: Witness, service: str, environment: str, identity: Identity, at_s: float
-) -> bool:
-    """Whether enough clusters of an environment have been well on something for its soak."""
-    placed = next(one for one in witness.fleet.services if one.name == service)
-    least = soak_s(witness, environment) - SLACK_S
-    where = witness.fleet.environment(environment)
-    well = sum(
-        witness.well_for(service, cluster, identity, at_s) >= least
-        for cluster in witness.fleet.goes_to(placed, where)
-    )
-    needed = min(
-        max(1, ceil(one.rules.quorum * len(fleet.goes_to(placed, one)) / 100))
-        for fleet in witness.fleets
-        for one in fleet.environments
-        if one.name == environment
-    )
-    return well >= needed
-
-
-def before(witness: Witness, environment: str) -> set[str]:
-    """Returns what stood before an environment whichever fleet was asked for."""
-    paths = [
-        set(fleet.before(environment))
-        for fleet in witness.fleets
-        if any(one.name == environment for one in fleet.environments)
-    ]
-    return set.intersection(*paths)
-
-
 def i01_a_release_goes_on_only_after_it_was_well_in_every_environment_before(
     look: Look,
 ) -> Iterator[str]:
     """Seen from the clusters' own states, and not from what any record says."""
     for given in look.given:
-        if given.identity == given.was:
-            continue
-        what = (given.service, given.identity, given.at_s)
-        if _was_proven(look.witness, given.environment, *what):
-            continue
-        for environment in sorted(before(look.witness, given.environment)):
-            if not _was_proven(look.witness, environment, *what):
-                yield f"{_told(given)}, which was not well in {environment}"
-
-
-def _was_proven(
-    witness: Witness, environment: str, service: str, identity: Identity, at_s: float
-) -> bool:
-    return was_proven(witness, service, environment, identity, at_s)
+        if given.unproven:
+            yield f"{_told(given)}, which was not well in {', '.join(given.unproven)}"
 
 
 def _told(given: Given) -> str:
@@ -103,8 +46,9 @@ def i02_nothing_is_deleted_but_what_the_given_tree_leaves_out(look: Look) -> Ite
     """Whatever is broken: no list that failed, and no file that is gone, deletes anything."""
     for write in _deletions(look):
         written = write.written
-        newest = look.witness.newest.get((written.namespace, write.cluster))
-        tree = look.witness.trees.get((written.namespace, newest.tree)) if newest else None
+        tree = (
+            look.witness.trees.get((written.namespace, write.newest.tree)) if write.newest else None
+        )
         is_extra = written.name == f"{written.namespace}-extra"
         if tree is None or tree.has_extra or not is_extra:
             about = f"{written.kind} {written.namespace}/{written.name} on {write.cluster}"
@@ -135,14 +79,14 @@ def i05_a_revert_touches_only_pins_of_what_failed_and_keeps_the_rest(look: Look)
         if "Reconciler-Action:" not in commit.message:
             continue
         about = f"{commit.commit[:7]} {commit.message.splitlines()[0]!r}"
-        now, was = witness.git.files(commit.commit), witness.git.files(commit.parents[0])
+        now, was = witness.repo.git.files(commit.commit), witness.repo.git.files(commit.parents[0])
         for path in sorted(now.keys() | was.keys()):
             if now.get(path) == was.get(path) or path.startswith("quarantine/"):
                 continue
             if path not in now or path not in was or not path.startswith("environments/"):
                 yield f"{about} changed {path}"
                 continue
-            old, new = (witness.git.blob(files[path]).decode() for files in (was, now))
+            old, new = (witness.repo.git.blob(files[path]).decode() for files in (was, now))
             if _comments(old) != _comments(new):
                 yield f"{about} changed the comments of {path}"
 
@@ -154,7 +98,7 @@ def _comments(text: str) -> list[str]:
 def i05_each_failure_is_written_to_git_once(look: Look) -> Iterator[str]:
     """One entry for each rejection, however often its push was lost, raced or broken off."""
     for service in {one.name for one in look.witness.fleet.services} if look.commits else ():
-        found = [str(entry["rejected_at"]) for entry in look.witness.quarantine(service)]
+        found = [str(entry["rejected_at"]) for entry in look.witness.repo.quarantine(service)]
         for at in sorted({at for at in found if found.count(at) > 1}):
             yield f"{service}: the failure of {at} stands {found.count(at)} times in its quarantine"
 
@@ -183,12 +127,9 @@ def i12_no_record_is_set_back_and_each_write_follows_its_claim(look: Look) -> It
 def i13_nothing_is_pruned_before_its_release_is_proven(look: Look) -> Iterator[str]:
     """What a release leaves out goes once it was well there for the soak."""
     for write in _deletions(look):
-        service = write.written.namespace
-        newest = look.witness.newest.get((service, write.cluster))
-        environment = look.witness.environments[write.cluster]
-        if newest and not was_proven(look.witness, service, environment, newest, write.at_s):
+        if not write.is_proven:
             about = f"{write.written.name} on {write.cluster}"
-            yield f"{write.at_s:.2f} s: {write.holder} deleted {about} before {newest} was proven"
+            yield f"{write.at_s:.2f} s: {write.holder} deleted {about} before {write.newest} was proven"
 
 
 def i14_no_secret_is_said(look: Look) -> Iterator[str]:
@@ -212,9 +153,9 @@ def i16_what_is_accepted_descends_from_what_was(look: Look) -> Iterator[str]:
             continue
         commit = write.written.obj["data"]["commit"]
         former, witness.head = witness.head, commit
-        if former is None or witness.git.is_ancestor(former, commit):
+        if former is None or witness.repo.git.is_ancestor(former, commit):
             continue
-        if not any(witness.git.is_ancestor(one, commit) for one in witness.allowed):
+        if not any(witness.repo.git.is_ancestor(one, commit) for one in witness.allowed):
             yield f"{write.at_s:.2f} s: {write.holder} accepted {commit[:7]} after {former[:7]}"
 
 
@@ -253,7 +194,7 @@ class Safety:
         return [f"{check.__name__}: {what}" for check in INVARIANTS for what in check(look)]
 
     def _commits(self) -> list[CommitFacts]:
-        git = self._witness.git
+        git = self._witness.repo.git
         found: list[CommitFacts] = []
         at = git.branches["main"] if git.branches else None
         while at is not None and at not in self._known:

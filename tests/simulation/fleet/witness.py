@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from math import ceil
 from typing import Any, NamedTuple
 
-import yaml
-
-from reconciler.model.names import BlobId, CommitId
+from reconciler.model.names import CommitId
 from reconciler.simulated.behaviour import Fate
 from reconciler.simulated.cluster import SimulatedCluster, Written
-from tests.fakes.memory_git import BRANCH, MemoryGit
+from tests.simulation.fleet.repo import Repo
 from tests.simulation.fleet.shape import Fleet, Service, Tree, image_of
 
 WORKLOADS = ("Deployment", "StatefulSet")
 OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret")
 RECORDS = ("PromotionRecord", "ServiceRecord")
 OURS = "reconciler-system"
+
+SLACK_S = 1.0
+"""By which what is seen of a cluster is older than what is true there."""
 
 
 class Identity(NamedTuple):
@@ -36,6 +37,7 @@ class Given:
         was: What it was before.
         record: Epoch and holder of the cluster's record of it at that moment.
         asked: The version that the last accepted commit pinned there then; None: no such pin.
+        unproven: Where it had to be proven before, and was not.
     """
 
     at_s: float
@@ -48,16 +50,24 @@ class Given:
     was: Identity | None
     record: tuple[int, str] | None
     asked: str | None
+    unproven: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of a daemon, in the order of all clusters together."""
+    """One write of a daemon, in the order of all clusters together.
+
+    Attributes:
+        newest: Of a deletion: what the cluster had been given of the service then.
+        is_proven: Whether that was proven there.
+    """
 
     at_s: float
     holder: str
     cluster: str
     written: Written
+    newest: Identity | None = None
+    is_proven: bool = False
 
 
 @dataclass(slots=True)
@@ -102,11 +112,10 @@ class Witness:
     """
 
     fleet: Fleet
-    git: MemoryGit
+    repo: Repo
     clusters: Mapping[str, SimulatedCluster]
     environments: Mapping[str, str]
     truths: dict[tuple[str, str], Fate] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     newest: dict[tuple[str, str], Identity] = field(default_factory=dict)
@@ -128,15 +137,11 @@ class Witness:
     def rewritten(self, commit: CommitId) -> None:
         """Is told of a commit that begins another history."""
 
-    def knows(self, service: str, version: str) -> None:
-        """Is told of a version that people may pin."""
-        self.versions["@".join(image_of(service, version))] = version
-
     # What is seen of clusters.
 
     def write(self, at_s: float, holder: str, cluster: str, written: Written) -> Given | None:
         """Is told of each write of a daemon as it reaches a cluster."""
-        self.writes.append(Write(at_s, holder, cluster, written))
+        self.writes.append(self._write(at_s, holder, cluster, written))
         if written.kind == "ConfigMap" and written.name == "reconciler-head":
             self.accepted.append(CommitId(written.obj["data"]["commit"]))
         if written.kind == "PromotionRecord":
@@ -149,7 +154,8 @@ class Witness:
             return None
         record = self.stored(cluster, "ServiceRecord", f"{service}.{environment}")
         spec = record["spec"] if record is not None else None
-        pin = self.pin(service, environment, self.accepted[-1] if self.accepted else None)
+        pin = self.repo.pin(service, environment, self.accepted[-1] if self.accepted else None)
+        was = self.newest.get((service, cluster))
         given = Given(
             at_s,
             holder,
@@ -158,13 +164,22 @@ class Witness:
             cluster,
             identity,
             int(written.obj["spec"].get("replicas", 1)),
-            self.newest.get((service, cluster)),
+            was,
             (spec["epoch"], spec["holder"]) if spec is not None else None,
             pin[0] if pin is not None else None,
+            self._unproven(service, environment, identity, at_s) if identity != was else (),
         )
         self.newest[service, cluster] = identity
         self.given.append(given)
         return given
+
+    def _write(self, at_s: float, holder: str, cluster: str, written: Written) -> Write:
+        service = written.namespace
+        newest = self.newest.get((service, cluster)) if written.verb == "delete" else None
+        if newest is None:
+            return Write(at_s, holder, cluster, written)
+        is_proven = self.proven(service, self.environments[cluster], newest, at_s)
+        return Write(at_s, holder, cluster, written, newest, is_proven)
 
     def _note_rejections(self, at_s: float, written: Written) -> None:
         spec = written.obj.get("spec") or {}
@@ -174,7 +189,7 @@ class Witness:
             key = (spec["service"], found["rejectedAt"])
             if key not in self.rejections:
                 where = tuple(found["environments"])
-                version = self.versions.get(image, "")
+                version = self.repo.versions.get(image, "")
                 self.rejections[key] = Rejected(*key, at_s, version, found["part"], where)
             if found.get("rolledBackAt") and spec["environment"] == found["environments"][0]:
                 self.rejections[key].back_s = min(at_s, self.rejections[key].back_s)
@@ -184,7 +199,7 @@ class Witness:
         template = obj["spec"]["template"]
         image = template["spec"]["containers"][0]["image"]
         annotations = template["metadata"].get("annotations") or {}
-        version = self.versions.get(image)
+        version = self.repo.versions.get(image)
         return None if version is None else Identity(version, annotations.get("tree", ""))
 
     def look(self, cluster: str, at_s: float) -> None:
@@ -226,7 +241,7 @@ class Witness:
         for known in (self._well, self._frozen):
             now = known.get((service, cluster))
             if now is not None and now.is_well and now.identity == identity:
-                total += at_s - now.since_s
+                total += max(0.0, at_s - now.since_s)
         return total
 
     def state(self, service: str, cluster: str) -> tuple[Identity | None, bool, float]:
@@ -255,46 +270,39 @@ class Witness:
         """Whether a version cannot run on a cluster, by its own fault."""
         return (cluster, "@".join(image_of(service, version))) in self.truths
 
-    # What is seen of Git.
+    # What is proven, as far as anybody can see.
 
-    def pin(
-        self, service: str, environment: str, commit: CommitId | None = None
-    ) -> tuple[str, Mapping[str, Any]] | None:
-        """Returns the version that a commit pins, and all of the pin; None where there is none that can be read."""
-        tree = self.file(f"environments/{environment}/{service}.yaml", commit)
-        if not isinstance(tree, dict) or "images" not in (tree.get("release") or {}):
-            return None
-        repository, digest = next(iter(tree["release"]["images"].items()), ("", ""))
-        version = self.versions.get(f"{repository}@{digest}")
-        return (version, tree) if version is not None else None
+    def proven(self, service: str, environment: str, identity: Identity, at_s: float) -> bool:
+        """Whether enough clusters of an environment have been well on something for its shortest soak."""
+        placed = next(one for one in self.fleet.services if one.name == service)
+        asked = [
+            (one.rules, len(fleet.goes_to(placed, one)))
+            for fleet in self.fleets
+            for one in fleet.environments
+            if one.name == environment
+        ]
+        least_s = min(rules.soak_s for rules, _ in asked) - SLACK_S
+        needed = min(max(1, ceil(rules.quorum * count / 100)) for rules, count in asked)
+        clusters = self.fleet.goes_to(placed, self.fleet.environment(environment))
+        well = sum(self.well_for(service, c, identity, at_s) >= least_s for c in clusters)
+        return well >= needed
 
-    def quarantine(self, service: str, commit: CommitId | None = None) -> list[dict[str, Any]]:
-        """Returns the entries of a quarantine file."""
-        tree = self.file(f"quarantine/{service}.yaml", commit)
-        return list(tree["entries"]) if isinstance(tree, dict) else []
+    def before(self, environment: str) -> tuple[str, ...]:
+        """Returns what stood before an environment whichever fleet was asked for."""
+        paths = [
+            set(fleet.before(environment))
+            for fleet in self.fleets
+            if any(one.name == environment for one in fleet.environments)
+        ]
+        return tuple(sorted(set.intersection(*paths)))
 
-    def file(self, path: str, commit: CommitId | None = None) -> Any:
-        """Returns what a file of a commit, or of the branch, says; None where it cannot be read."""
-        files = self.git.files(commit or self.git.branches[BRANCH])
-        return parsed(self.git, files[path]) if path in files else None
-
-
-_PARSED: dict[BlobId, Any] = {}
-
-
-def parsed(git: MemoryGit, blob: BlobId) -> Any:
-    """Returns what YAML a blob holds; a blob's name says all of it."""
-    if blob not in _PARSED:
-        _PARSED[blob] = _loaded(git.blob(blob))
-    return _PARSED[blob]
-
-
-@cache
-def _loaded(octets: bytes) -> Any:
-    try:
-        return yaml.load(octets, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
-        return None
+    def _unproven(
+        self, service: str, environment: str, identity: Identity, at_s: float
+    ) -> tuple[str, ...]:
+        if self.proven(service, environment, identity, at_s):
+            return ()
+        earlier = self.before(environment)
+        return tuple(e for e in earlier if not self.proven(service, e, identity, at_s))
 
 
 def _is_well(obj: Mapping[str, Any]) -> bool:

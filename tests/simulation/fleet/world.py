@@ -26,6 +26,7 @@ from reconciler.simulated.cluster import SimulatedCluster, Written
 from tests.fakes.memory_git import MemoryGit
 from tests.simulation.fleet.building import SharedBuilder
 from tests.simulation.fleet.daemons import GitPort, OwnClock, Process
+from tests.simulation.fleet.repo import Repo
 from tests.simulation.fleet.script import Kind, Script
 from tests.simulation.fleet.witness import OURS, Witness
 
@@ -110,7 +111,7 @@ class FleetWorld:
         self._dirty: set[str] = set()
         environments = script.fleet.clusters()
         self.clusters = {name: self._cluster(name) for name in environments}
-        self.witness = Witness(script.fleet, self.git, self.clusters, environments)
+        self.witness = Witness(script.fleet, Repo(self.git), self.clusters, environments)
         for name, cluster in self.clusters.items():
             for service in script.fleet.services:
                 meta = {"name": service.name}

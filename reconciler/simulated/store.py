@@ -158,7 +158,9 @@ class Store:
                 raise answers.not_found(kind.resource, key.name)
             _check_version(kind, was, obj["metadata"])
             if subresource == "status":
-                new = {**copied(was), "status": copied(obj.get("status") or {})}
+                # The rest is what it was: what is stored is never changed in place.
+                new = {**was, "metadata": dict(was["metadata"])}
+                new["status"] = copied(obj.get("status") or {})
             else:
                 new = defaulted(_with_status_of(kind, obj, was))
             admit(kind, new, was)

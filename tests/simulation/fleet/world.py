@@ -46,7 +46,7 @@ DEPTH_MAX = 3
 AFTER_S = 10.0
 """For how long after a fault what is done still counts as done under it."""
 
-CONTROLLERS_S = 0.2
+CONTROLLERS_S = 0.3
 
 
 class PacedRunner(SeededRunner):
@@ -137,7 +137,7 @@ class FleetWorld:
         return SimulatedCluster(
             name,
             clock=self.clock,
-            pace=Pace(),
+            pace=Pace(crash_every_s=1.2, pull_every_s=1.2),
             fates_of=fate,
             on_change=lambda kind: self._changed(name, kind),
         )

@@ -35,6 +35,7 @@ class Faults:
         world.say("fault", str(event))
         world.active[event.kind] = float("inf")
         key = (event.kind, event.cluster)
+        world.witness.disturbed_s[event.cluster] = float("inf")
         self.until[key] = max(self.until.get(key, 0), event.turn + event.span)
         if event.kind in ON_CLUSTERS:
             self._trouble(event)
@@ -74,6 +75,8 @@ class Faults:
         del self.until[kind, cluster]
         if not any(key[0] is kind for key in self.until):
             world.active[kind] = world.now_s + AFTER_S
+        if not any(key[1] == cluster for key in self.until):
+            world.witness.disturbed_s[cluster] = world.now_s
         if kind in ON_CLUSTERS:
             world.troubles.get(cluster, {}).pop(kind, None)
             if kind is Kind.STALE:

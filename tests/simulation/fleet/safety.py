@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from reconciler.model.names import CommitId
 from reconciler.ports.git import CommitFacts
+from tests.simulation.fleet import safety_back as back
+from tests.simulation.fleet.safety_back import told
 from tests.simulation.fleet.shape import CANARY
 from tests.simulation.fleet.witness import OBJECTS, OURS, RECORDS, Given, Witness, Write
 
@@ -32,14 +35,7 @@ def i01_a_release_goes_on_only_after_it_was_well_in_every_environment_before(
     """Seen from the clusters' own states, and not from what any record says."""
     for given in look.given:
         if given.unproven:
-            yield f"{_told(given)}, which was not well in {', '.join(given.unproven)}"
-
-
-def _told(given: Given) -> str:
-    version, tree = given.identity
-    return (
-        f"{given.at_s:.2f} s: {given.holder} gave {given.cluster} {given.service} {version}/{tree}"
-    )
+            yield f"{told(given)}, which was not well in {', '.join(given.unproven)}"
 
 
 def i02_nothing_is_deleted_but_what_the_given_tree_leaves_out(look: Look) -> Iterator[str]:
@@ -121,7 +117,7 @@ def i12_no_record_is_set_back_and_each_write_follows_its_claim(look: Look) -> It
         last[which] = (epoch, holder)
     for given in look.given:
         if given.record is None or given.record[1] != given.holder:
-            yield f"{_told(given)} while its record is {given.record}"
+            yield f"{told(given)} while its record is {given.record}"
 
 
 def i13_nothing_is_pruned_before_its_release_is_proven(look: Look) -> Iterator[str]:
@@ -165,6 +161,13 @@ INVARIANTS: tuple[Callable[[Look], Iterator[str]], ...] = (
     i02_no_release_is_rejected_that_does_not_fail_there,
     i05_a_revert_touches_only_pins_of_what_failed_and_keeps_the_rest,
     i05_each_failure_is_written_to_git_once,
+    back.i04_clusters_go_back_before_their_revert_is_committed,
+    back.i05_a_revert_takes_back_what_failed_for_what_was_well_there,
+    back.i07_a_rejection_is_written_before_anything_goes_back,
+    back.i07_what_is_rejected_stays_out_until_a_person_lifts_it,
+    back.i09_what_fails_goes_back_in_a_short_time,
+    back.i10_nothing_new_comes_before_a_way_back_is_complete,
+    back.i15_what_is_only_observed_is_not_written,
     i12_no_record_is_set_back_and_each_write_follows_its_claim,
     i13_nothing_is_pruned_before_its_release_is_proven,
     i14_no_secret_is_said,
@@ -201,5 +204,13 @@ class Safety:
             facts = git.commit_facts(at)
             found.append(facts)
             self._known.add(at)
+            self._note_lifted(at)
             at = facts.parents[0] if facts.parents else None
         return found[::-1]
+
+    def _note_lifted(self, commit: CommitId) -> None:
+        witness = self._witness
+        for service in witness.fleet.services:
+            for entry in witness.repo.quarantine(service.name, commit):
+                if entry.get("lifted"):
+                    witness.lifted.add((service.name, str(entry["rejected_at"])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ WORKLOADS = ("Deployment", "StatefulSet")
 OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret")
 RECORDS = ("PromotionRecord", "ServiceRecord")
 OURS = "reconciler-system"
+
+OBSERVED_AFTER_S = 3.0
+"""A batch that was begun before a commit was accepted may be written after it."""
 
 SLACK_S = 1.0
 """By which what is seen of a cluster is older than what is true there."""
@@ -38,9 +42,11 @@ class Given:
         record: Epoch and holder of the cluster's record of it at that moment.
         asked: The version that the last accepted commit pinned there then; None: no such pin.
         unproven: Where it had to be proven before, and was not.
+        is_observed: Whether the last accepted commit said that it is only observed, for a while already.
     """
 
     at_s: float
+    at: datetime
     holder: str
     service: str
     environment: str
@@ -51,6 +57,7 @@ class Given:
     record: tuple[int, str] | None
     asked: str | None
     unproven: tuple[str, ...]
+    is_observed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,8 @@ class Rejected:
     """A rejection, as it was first written to a promotion record.
 
     Attributes:
-        back_s: When its clusters were said to be back.
+        back_s: When its clusters were said to be back, or the rejection stood in the record no more.
+        goes_back: Whether there is anything to go back to.
     """
 
     service: str
@@ -85,6 +93,7 @@ class Rejected:
     part: str
     environments: tuple[str, ...]
     back_s: float = float("inf")
+    goes_back: bool = False
 
 
 @dataclass(slots=True)
@@ -106,6 +115,10 @@ class Witness:
         accepted: Commits that daemons have written down as accepted, in order.
         allowed: Commits that the operator let a rewritten branch go on from.
         lost_s: When the home lost all promotion records.
+        lifted: Rejections that a person has ever lifted: service and time.
+        observed: Services that are only observed, as the accepted commit says since `observed_s`.
+        disturbed_s: Until when a cluster, or all of it ("" is that), was not left alone; inf while it is not.
+        home: The cluster that holds the records.
         epochs: Epoch and holder of each record as last written.
         head: The commit that was accepted last.
         rejections: Every rejection that was ever written down, by service and what it is known by.
@@ -125,11 +138,17 @@ class Witness:
     allowed: set[CommitId] = field(default_factory=set)
     lost_s: list[float] = field(default_factory=list)
     trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
+    lifted: set[tuple[str, str]] = field(default_factory=set)
+    observed: set[str] = field(default_factory=set)
+    observed_s: float = 0.0
+    disturbed_s: dict[str, float] = field(default_factory=dict)
+    home: str = ""
     epochs: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
     head: CommitId | None = None
     rejections: dict[tuple[str, str], Rejected] = field(default_factory=dict)
     _well: dict[tuple[str, str], _Well] = field(default_factory=dict)
     _frozen: dict[tuple[str, str], _Well] = field(default_factory=dict)
+    _ill_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.trees = {(name, "1"): tree for name, tree in self.fleet.trees.items()}
@@ -143,7 +162,7 @@ class Witness:
         """Is told of each write of a daemon as it reaches a cluster."""
         self.writes.append(self._write(at_s, holder, cluster, written))
         if written.kind == "ConfigMap" and written.name == "reconciler-head":
-            self.accepted.append(CommitId(written.obj["data"]["commit"]))
+            self._accept(at_s, CommitId(written.obj["data"]["commit"]))
         if written.kind == "PromotionRecord":
             self._note_rejections(at_s, written)
         if written.kind not in WORKLOADS or written.verb == "delete":
@@ -158,6 +177,7 @@ class Witness:
         was = self.newest.get((service, cluster))
         given = Given(
             at_s,
+            written.at,
             holder,
             service,
             environment,
@@ -168,10 +188,25 @@ class Witness:
             (spec["epoch"], spec["holder"]) if spec is not None else None,
             pin[0] if pin is not None else None,
             self._unproven(service, environment, identity, at_s) if identity != was else (),
+            self._is_observed(service, at_s),
         )
         self.newest[service, cluster] = identity
         self.given.append(given)
         return given
+
+    def _accept(self, at_s: float, commit: CommitId) -> None:
+        self.accepted.append(commit)
+        observed = {
+            service.name
+            for service in self.fleet.services
+            if (self.repo.file(f"services/{service.name}/service.yaml", commit) or {}).get("mode")
+            == "observe"
+        }
+        if observed != self.observed:
+            self.observed, self.observed_s = observed, at_s
+
+    def _is_observed(self, service: str, at_s: float) -> bool:
+        return service in self.observed and at_s - self.observed_s > OBSERVED_AFTER_S
 
     def _write(self, at_s: float, holder: str, cluster: str, written: Written) -> Write:
         service = written.namespace
@@ -190,7 +225,9 @@ class Witness:
             if key not in self.rejections:
                 where = tuple(found["environments"])
                 version = self.repo.versions.get(image, "")
-                self.rejections[key] = Rejected(*key, at_s, version, found["part"], where)
+                found_ = Rejected(*key, at_s, version, found["part"], where)
+                found_.goes_back = bool(found.get("restoreTo"))
+                self.rejections[key] = found_
             if found.get("rolledBackAt") and spec["environment"] == found["environments"][0]:
                 self.rejections[key].back_s = min(at_s, self.rejections[key].back_s)
 
@@ -217,6 +254,8 @@ class Witness:
                 continue
             if was is not None:
                 self._count(key, was, at_s)
+                if was.identity is not None and not was.is_well:
+                    self._ill_s[service.name] = at_s
             self._well[key] = _Well(identity, is_well, at_s)
 
     def freeze(self, cluster: str, at_s: float) -> None:
@@ -263,6 +302,31 @@ class Witness:
         store = self.clusters[cluster].store
         served = store.served(api_version, kind)
         return store.seen(served, namespace, name) if served is not None else None
+
+    def given_before(self, service: str, cluster: str, at: datetime) -> str | None:
+        """Returns the version that a cluster was given last before some wall time."""
+        found = [
+            one.identity.version
+            for one in self.given
+            if (one.service, one.cluster) == (service, cluster) and one.at <= at
+        ]
+        return found[-1] if found else None
+
+    def quiet_s(self, cluster: str, now_s: float) -> float:
+        """Returns for how long nothing has befallen a cluster, its home, Git or the daemons."""
+        return now_s - max(self.disturbed_s.get(name, 0.0) for name in ("", self.home, cluster))
+
+    def ill_s(self, now_s: float) -> dict[str, float]:
+        """Returns when each service was last ill anywhere."""
+        found = dict(self._ill_s)
+        for (service, _), state in self._well.items():
+            if state.identity is not None and not state.is_well:
+                found[service] = now_s
+        return found
+
+    def is_forgotten(self, rejected: Rejected) -> bool:
+        """Whether the home lost a rejection, which need not have been in Git by then or since."""
+        return any(lost_s >= rejected.at_s for lost_s in self.lost_s)
 
     # What is true.
 

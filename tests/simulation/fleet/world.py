@@ -111,7 +111,9 @@ class FleetWorld:
         self._dirty: set[str] = set()
         environments = script.fleet.clusters()
         self.clusters = {name: self._cluster(name) for name in environments}
-        self.witness = Witness(script.fleet, Repo(self.git), self.clusters, environments)
+        self.witness = Witness(
+            script.fleet, Repo(self.git), self.clusters, environments, home=script.home
+        )
         for name, cluster in self.clusters.items():
             for service in script.fleet.services:
                 meta = {"name": service.name}

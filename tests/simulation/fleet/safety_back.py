@@ -111,21 +111,19 @@ def i09_what_fails_goes_back_in_a_short_time(look: Look) -> Iterator[str]:
                 continue
             if not witness.is_bad(service.name, cluster, identity.version):
                 continue
-            if witness.quiet_s(cluster, look.now_s) < BACK_WITHIN_S or not _is_alone(
-                witness, service.name, look.now_s
-            ):
+            if witness.quiet_s(cluster, look.now_s) < BACK_WITHIN_S:
+                continue
+            if not _is_alone(witness, service.name, look.now_s, since_s):
                 continue
             if _may_stay(witness, service.name, environment, cluster, identity, look.now_s):
                 continue
             yield f"{service.name} {identity.version} fails on {cluster} since {since_s:.2f} s"
 
 
-def _is_alone(witness: Witness, service: str, now_s: float) -> bool:
-    """Whether no other service was ill lately: several together are held as the platform's."""
-    return all(
-        name == service or now_s - ill_s > INCIDENT_S
-        for name, ill_s in witness.ill_s(now_s).items()
-    )
+def _is_alone(witness: Witness, service: str, now_s: float, since_s: float) -> bool:
+    """Whether no other service was ill as this one fell ill: several together are held as the platform's."""
+    ill = witness.ill_s(now_s)
+    return all(name == service or since_s - last_s > INCIDENT_S for name, last_s in ill.items())
 
 
 def _may_stay(

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.core import delivering, gates
-from reconciler.model.fleet import Mode
 from reconciler.schema.edit import set_release
-from reconciler.shell.asking import Asker
 from tests.simulation.fleet.play import play
 from tests.simulation.fleet.script import written
 from tests.simulation.fleet.shrinking import failing
@@ -36,10 +34,6 @@ def prunes_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivering, "_order", lambda *about: replace(order(*about), proven=True))
 
 
-def observes_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Asker, "mode", lambda *about: Mode.ENFORCE)
-
-
 def drops_comments(patch: pytest.MonkeyPatch) -> None:
     def dropped(*about: Any) -> bytes:
         lines = set_release(*about).split(b"\n")
@@ -52,7 +46,6 @@ MUTANTS: dict[str, tuple[Break, str]] = {
     "01 not proven before": (without(gates._proven_before), "i01"),
     "05 comments are dropped": (drops_comments, "i05"),
     "13 pruned before it is proven": (prunes_at_once, "i13"),
-    "15 observe is not looked at": (observes_nothing, "i15"),
 }
 
 

@@ -67,9 +67,17 @@ recordings: setup
 demo: setup
 	$(BIN)/reconciler demo
 
-# The whole daemon in virtual time, some scenarios in many orders of what comes together.
+# The whole daemon in virtual time: RUNS fleets from seeds on all cores, a table of what was done under which fault, and
+# some scenarios in many orders of what comes together. SIM_SEED=s replays one fleet with its timeline, and shrinks it if
+# it fails.
+RUNS ?= 20
 sim: setup
+ifdef SIM_SEED
+	SIM_SEED=$(SIM_SEED) $(BIN)/python -m tests.simulation.fleet --shrink
+else
+	$(BIN)/python -m tests.simulation.fleet --runs $(RUNS)
 	SIM_SEEDS=20 $(BIN)/pytest -q -n 2 tests/simulation
+endif
 
 # Every order of events on fleets too large for `make test`: minutes, and gigabytes of states.
 model: setup

@@ -103,13 +103,15 @@ def _order(view: CellView, revision: Revision, member: Member) -> Deliver:
     record = view.cell.record
     returning, overwrite = _returns(view, revision, member), view.cell.ask.adopt_overwrite
     rejection = record.rejections[0] if record is not None and record.rejections else None
+    proof = proof_of(view.cell, revision)
     return Deliver(
         service=view.service,
         environment=view.environment,
         cluster=member.cluster,
         revision=revision,
         returning=returning,
-        proven=proof_of(view.cell, revision) is not None and not returning,
+        # What was adopted and not yet seen healthy for its soak lets nothing be pruned.
+        proven=proof is not None and proof.opens_gates and not returning,
         drift=drift_mode(view, member),
         keep=_kept(view, revision),
         reason="RollingBack" if returning else "Deliver",

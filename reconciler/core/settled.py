@@ -95,8 +95,9 @@ def _nobody(view: CellView) -> str:
         *(belongs_to(m.other, what=f"{m.cluster}: its record") for m in members if m.other),
         *(f"{m.cluster}: {m.health.message}" for m in members if m.is_untouched),
     )
-    away = ", ".join(m.cluster for m in members if not m.reachable)
-    return next(iter(whys), f"no answer from {away}" if away else "no cluster is left to put back")
+    away = [m.cluster for m in members if not m.reachable]
+    silent = f"no answer from {', '.join(away)}" if away else "no cluster is left to put back"
+    return next(iter(whys), "no cluster answers" if len(away) == len(members) else silent)
 
 
 def _failing(view: CellView, admitted: Revision, proof: Proof) -> Reject | Hold | None:

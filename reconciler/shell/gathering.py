@@ -128,7 +128,8 @@ class Gatherer:
         recorded: dict[ServiceName, set[EnvironmentName]] = {}
         for service, environment in self._records.cells():
             recorded.setdefault(service, set()).add(environment)
-        seen = {name: self._try(name, recorded.get(name, set())) for name in services}
+        # In order, so that what is rendered first hangs on names alone.
+        seen = {name: self._try(name, recorded.get(name, set())) for name in sorted(services)}
         self.facts.update(seen)
         self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
 

@@ -213,9 +213,21 @@ class Heads:
         lost = [one for one in former if one is not None and not self._contains(commit, one)]
         if not lost or (word and word != used and self._contains(commit, word)):
             return None
+        if last is not None and lost == former[1:] and self._was_let_through(last, lost[0]):
+            return None
         return (
             f"{commit} does not descend from {lost[0]}, the last accepted commit; set "
             f"`repo.accept_history: {commit}` if the branch was rewritten on purpose"
+        )
+
+    def _was_let_through(self, last: LastAccepted, own: str | None) -> bool:
+        """Tells whether the operator's word has let another daemon follow a rewrite that we have yet to follow."""
+        return (
+            last.commit is not None
+            and own is not None
+            and bool(last.word)
+            and self._contains(last.commit, last.word)
+            and not self._contains(CommitId(own), last.word)
         )
 
     def _remember(self, last: LastAccepted | None, now: Head, snapshot: Snapshot) -> bool:

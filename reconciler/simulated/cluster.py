@@ -34,10 +34,12 @@ class Faults:
 
     Attributes:
         is_down: Every connection is refused.
+        is_stale: Watches tell nothing of what happens, as where a cache lags; they tell it all later.
         before: Called with verb and kind before every request; raises what is to be met.
     """
 
     is_down: bool = False
+    is_stale: bool = False
     before: Callable[[str, str], None] = field(default=lambda verb, kind: None)
 
 
@@ -64,6 +66,7 @@ class SimulatedCluster:
         pace: How fast its Pods are.
         fates_of: What becomes of a container of an image here.
         skew_s: Seconds that its own clock is ahead.
+        on_change: Told of the kind of each change of an object.
     """
 
     def __init__(
@@ -74,13 +77,14 @@ class SimulatedCluster:
         pace: Pace | None = None,
         fates_of: Callable[[str], Fate] = fate_of,
         skew_s: float = 0.0,
+        on_change: Callable[[str], None] = lambda kind: None,
     ) -> None:
         self.name = name
         self.skew_s = skew_s
         self._clock = clock
         clock = _Ahead(clock, skew_s) if skew_s else clock
         self._made = 0
-        self.store = Store(clock, self._uid)
+        self.store = Store(clock, self._uid, on_change)
         self.faults = Faults()
         self.audit: list[Written] = []
         self._workloads = Workloads(self.store, clock, pace or Pace(), fates_of)
@@ -90,6 +94,11 @@ class SimulatedCluster:
     def step(self) -> None:
         """Lets the controllers work."""
         self._workloads.step()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing moves until somebody writes, or what becomes of an image changes."""
+        return self._workloads.is_at_rest
 
     def client(
         self,
@@ -111,7 +120,13 @@ class SimulatedCluster:
         def written(verb: str, obj: KubeObject) -> None:
             wrote(self._wrote(verb, obj))
 
-        return MemoryKube(self.store, before=asked, wrote=written, skew_s=self.skew_s)
+        return MemoryKube(
+            self.store,
+            before=asked,
+            wrote=written,
+            skew_s=self.skew_s,
+            is_stale=lambda: self.faults.is_stale,
+        )
 
     def _uid(self) -> str:
         self._made += 1

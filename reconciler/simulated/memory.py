@@ -38,6 +38,7 @@ class MemoryKube:
         before: Called before each request with its verb and kind; raises the fault to be met there.
         wrote: Called after each write that reached the store, with its verb and the object.
         skew_s: Seconds that the cluster's clock is ahead.
+        is_stale: Whether watches tell nothing for now.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class MemoryKube:
         before: Callable[[str, str], None] = lambda verb, kind: None,
         wrote: Callable[[str, KubeObject], None] = lambda verb, obj: None,
         skew_s: float = 0.0,
+        is_stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._manager = manager
         self._before = before
         self._wrote = wrote
         self._skew_s = skew_s
+        self._is_stale = is_stale
 
     @property
     def skew_s(self) -> float | None:
@@ -107,6 +110,9 @@ class MemoryKube:
             )
         except Answer as answer:
             raise translated(kind, answer) from answer
+        if self._is_stale():
+            yield WatchEvent(Change.BOOKMARK, {"metadata": {"resourceVersion": resource_version}})
+            return
         for one in logged:
             yield WatchEvent(Change(one.change), one.obj)
         if version == self._store.version:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from reconciler.core.diff import AS_SET, list_key
@@ -46,13 +47,18 @@ _SERVER_METADATA = frozenset(
 
 def fields_of(obj: dict[str, Any]) -> Fields:
     """Returns every leaf that an object names, without what identifies it or is the server's."""
+    return frozenset(_values_of(obj, obj))
+
+
+def _values_of(obj: dict[str, Any], part: dict[str, Any]) -> dict[Field, Any]:
+    """Returns every leaf of some top-level fields of an object, and what it says."""
     kind = (str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
-    return frozenset(_leaves(obj, kind, (), ()))
+    return dict(_leaves(part, kind, (), ()))
 
 
 def _leaves(
     value: Any, kind: tuple[str, str], at: Field, names: tuple[str, ...]
-) -> Iterator[Field]:
+) -> Iterator[tuple[Field, Any]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
             if not names and key in _IDENTITY:
@@ -64,14 +70,14 @@ def _leaves(
     keys = list_key(*kind, names) if isinstance(value, list) and value else None
     if keys is None:
         if names != ("metadata",):
-            yield at
+            yield at, value
         return
     for item in value:
         step = _item_step(item, keys)
         if step is None:
-            yield at
+            yield at, value
             return
-        yield (*at, step)
+        yield (*at, step), item
         if keys != AS_SET:
             yield from _leaves(item, kind, (*at, step), names)
 
@@ -133,13 +139,16 @@ def applied(
 
 def written(before: dict[str, Any], now: dict[str, Any], owners: Owners, me: Owner) -> Owners:
     """Returns who owns what after a plain write: the writer owns whatever it changed."""
-    was, is_ = fields_of(before), fields_of(now)
-    changed = {f for f in is_ if f not in was or _get(before, f) != _get(now, f)}
-    after = {
-        owner: (owned & is_) - (changed if owner != me else frozenset())
+    # What is the very same object was not written: most writes are of a status alone.
+    moved = {key for key in (*before, *now) if before.get(key) is not now.get(key)}
+    was, is_ = (_values_of(o, {k: v for k, v in o.items() if k in moved}) for o in (before, now))
+    changed = {f for f, value in is_.items() if f not in was or was[f] != value}
+    left = {
+        owner: frozenset(f for f in owned if f in is_ or f[0][1] not in moved)
         for owner, owned in owners.items()
     }
-    after[me] = frozenset(changed | (owners.get(me, frozenset()) & is_))
+    after = {owner: owned - (changed if owner != me else set()) for owner, owned in left.items()}
+    after[me] = left.get(me, frozenset()) | changed
     return {owner: owned for owner, owned in after.items() if owned}
 
 
@@ -245,8 +254,12 @@ def _child(obj: Any, kind: str, name: str) -> Any:
     return next((item for item in obj if _is_item(item, kind, name)), None)
 
 
+_named = lru_cache(maxsize=4096)(json.loads)
+"""What a step's name says; nobody changes it."""
+
+
 def _is_item(item: Any, kind: str, name: str) -> bool:
-    wanted = json.loads(name)
+    wanted = _named(name)
     if kind == "v":
         return bool(item == wanted)
     return item_key(item, tuple(wanted)) == tuple(wanted.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,9 +61,14 @@ class _Entry:
 
 
 class Shelf:
-    """Objects of one cluster; hold `lock` over whatever must be seen together."""
+    """Objects of one cluster; hold `lock` over whatever must be seen together.
 
-    def __init__(self) -> None:
+    Args:
+        on_change: Told of the kind of each change, while `lock` is held.
+    """
+
+    def __init__(self, on_change: Callable[[str], None] = lambda kind: None) -> None:
+        self._on_change = on_change
         self.lock = threading.RLock()
         self.version = 1
         # Each kind has its own: hundreds of watches wait on one cluster, and few are of what has changed.
@@ -125,6 +130,7 @@ class Shelf:
             self._forgotten[key[:2]] = log[0].version
         log.append(_Entry(self.version, before, after, last))
         self._changes[key[:2]].notify_all()
+        self._on_change(key.kind)
 
     def wait(self, group: str, kind: str, version: int, timeout_s: float) -> None:
         """Waits until something may have happened to a kind after a version, or a time is up."""

@@ -28,12 +28,18 @@ class Store:
     Args:
         clock: Stamps objects.
         uids: Makes a UID; deterministic in a simulation.
+        on_change: Told of the kind of each change.
     """
 
-    def __init__(self, clock: Clock, uids: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        uids: Callable[[], str] = lambda: str(uuid.uuid4()),
+        on_change: Callable[[str], None] = lambda kind: None,
+    ) -> None:
         self._clock = clock
         self._uids = uids
-        self._shelf = Shelf()
+        self._shelf = Shelf(on_change)
         self.lock = self._shelf.lock
         self._held: dict[Key, Held] = {}
         self._named = 0
@@ -79,6 +85,10 @@ class Store:
     def peek(self, kind: Kind, namespace: str | None) -> list[Object]:
         """Returns the stored objects themselves, for controllers, which change none of them in place."""
         return self._shelf.all(kind.group, kind.kind, namespace)
+
+    def seen(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """Returns a stored object itself, which nobody may change in place, or None."""
+        return self._shelf.get(_key(kind, namespace, name))
 
     def since(
         self, kind: Kind, version: int, namespace: str | None, labels: str = "", fields: str = ""
@@ -148,7 +158,9 @@ class Store:
                 raise answers.not_found(kind.resource, key.name)
             _check_version(kind, was, obj["metadata"])
             if subresource == "status":
-                new = {**copied(was), "status": copied(obj.get("status") or {})}
+                # The rest is what it was: what is stored is never changed in place.
+                new = {**was, "metadata": dict(was["metadata"])}
+                new["status"] = copied(obj.get("status") or {})
             else:
                 new = defaulted(_with_status_of(kind, obj, was))
             admit(kind, new, was)

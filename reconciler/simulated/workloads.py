@@ -66,7 +66,7 @@ class Workloads:
     def step(self) -> None:
         """Moves everything on to the present moment; at rest that is nothing, and costs next to nothing."""
         with self._store.lock:
-            if self._is_at_rest():
+            if self.is_at_rest:
                 return
             before = self._store.version
             # One moment for all of it: what is at rest a moment later may not have been written yet.
@@ -84,7 +84,9 @@ class Workloads:
             self._each("apps/v1", "DaemonSet", tell_daemon_set)
             self._rests = self._rest() if self._store.version == before else None
 
-    def _is_at_rest(self) -> bool:
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether a step would do nothing."""
         rests = self._rests
         if rests is None or rests.version != self._store.version:
             return False

@@ -79,6 +79,10 @@ class MemoryGit:
         files = self._commits[commit or self.branches[BRANCH]].files
         return self._blobs[files[path]]
 
+    def files(self, commit: CommitId) -> Mapping[str, BlobId]:
+        """Returns the blob of each file of a commit."""
+        return self._commits[commit].files
+
     # Remote.
 
     def fetch(self) -> CommitId:

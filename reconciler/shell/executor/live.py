@@ -80,7 +80,7 @@ class LiveObjects:
 
     def watch(self, kinds: Iterable[Kind]) -> None:
         """Sees to it that kinds are watched from now on."""
-        for kind in kinds:
+        for kind in sorted(kinds):
             with self._lock:
                 if kind in self._watched:
                     continue

@@ -99,7 +99,9 @@ class Prunes:
     def _plan(self, key: CellKey, inventory: Inventory, wanted: set[ObjectRef]) -> PrunePlan:
         gone = inventory.refs - wanted
         # Of a kind that is served no more there is no object either.
-        unserved = {ref for ref in gone if self._api.kind(ref.api_version, ref.kind) is None}
+        unserved = {
+            ref for ref in sorted(gone) if self._api.kind(ref.api_version, ref.kind) is None
+        }
         kinds = sorted({(ref.api_version, ref.kind) for ref in gone - unserved})
         self._live.watch(kinds)
         if not self._live.is_fresh(kinds):

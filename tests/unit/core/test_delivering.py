@@ -119,6 +119,15 @@ def test_what_is_proven_here_may_be_pruned_to_and_what_is_not_may_not() -> None:
     assert not order(empty, V2).proven
 
 
+def test_what_was_adopted_and_not_yet_seen_well_for_its_soak_lets_nothing_be_pruned() -> None:
+    adopted = proof(V1, origin=Origin.ADOPTED, opens_gates=False)
+    seen = replace(adopted, opens_gates=True)
+    first, later = (
+        cell(DEV, record(DEV, V1, proofs=(p,)), on={"dev-1": None}) for p in (adopted, seen)
+    )
+    assert not order(first).proven and order(later).proven
+
+
 def test_a_way_back_comes_from_what_is_stored_and_prunes_nothing() -> None:
     known = record(DEV, V1, rejections=(rejection(V2, rolled_back_at=None),))
     found = order(cell(DEV, known, on={"dev-1": V2}))

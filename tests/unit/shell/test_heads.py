@@ -195,6 +195,20 @@ def test_a_word_that_was_used_does_not_accept_the_next_rewrite(
     assert heads.head.halted is Reason.HISTORY_REWRITTEN
 
 
+def test_a_word_that_another_daemon_used_lets_us_follow_the_same_rewrite(home: Home) -> None:
+    one, two = home.daemon(), home.daemon()
+    one.step()
+    two.step()
+    home.word = home.rewrite()
+    assert followed(two) == home.word
+    later = home.git.merge({"README.md": "hello"})
+    assert followed(one) == later == home.remembered()
+    # The word is used up for both.
+    home.rewrite()
+    assert followed(one) == later
+    assert one.head.halted is Reason.HISTORY_REWRITTEN
+
+
 def test_a_broken_fleet_keeps_the_last_accepted_commit(home: Home) -> None:
     heads = home.daemon()
     heads.step()

@@ -1,0 +1,317 @@
+"""What happens in a run, turn by turn; all of it is decided before the run begins, from its seed alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.simulated.behaviour import Fate
+from tests.simulation.fleet.shape import Environment, Fleet, Rules, Service, Tree
+
+TURNS = 200
+"""The least that a script may have."""
+
+FAULTS_MIN = 10
+
+
+class Kind(StrEnum):
+    """Who does what; those of FAULTS are done by nobody."""
+
+    RELEASE = "release"
+    RELEASE_MANY = "release of many"
+    REVERT = "revert by hand"
+    REPIN = "re-pin of what was bad"
+    VALUES = "edit of values"
+    TREE = "edit of manifests"
+    POLICY = "edit of the policy"
+    PAUSE = "pause"
+    RESUME = "resume"
+    LIFT = "lift of a quarantine"
+    UNQUARANTINE = "quarantine file deleted"
+    REMOVE = "removal from the fleet"
+    RESTORE = "return to the fleet"
+    BREAK = "broken file"
+    MEND = "mended file"
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+    HAND_EDIT = "edit by hand on a cluster"
+    HAND_DELETE = "delete by hand on a cluster"
+    DOWN = "cluster down"
+    HANG = "cluster hangs"
+    SLOW = "cluster slow"
+    FORBID = "cluster forbids"
+    FLAKY = "cluster errs"
+    STALE = "watches stale"
+    EXPIRED = "watches expired"
+    GIT_DOWN = "git down"
+    GIT_RACE = "git race"
+    GIT_REFUSES = "git refuses"
+    GIT_DROPS = "git drops"
+    GIT_BREAKS_OFF = "git breaks off"
+    REWRITE = "history rewritten"
+    CLOCK = "clock jumps"
+    KILL = "killed between calls"
+    KILL_BEFORE_WRITE = "killed before a write"
+    KILL_AFTER_WRITE = "killed after a write"
+    STALL = "stalled"
+    SECOND = "second daemon"
+    RECORDS_LOST = "records lost"
+
+
+FAULTS = tuple(kind for kind in Kind if list(Kind).index(kind) >= list(Kind).index(Kind.DOWN))
+ON_CLUSTERS = (Kind.DOWN, Kind.HANG, Kind.SLOW, Kind.FORBID, Kind.FLAKY, Kind.STALE, Kind.EXPIRED)
+
+PEOPLE: dict[Kind, int] = {
+    Kind.RELEASE: 14,
+    Kind.RELEASE_MANY: 3,
+    Kind.REVERT: 2,
+    Kind.REPIN: 3,
+    Kind.VALUES: 4,
+    Kind.TREE: 4,
+    Kind.POLICY: 2,
+    Kind.PAUSE: 2,
+    Kind.LIFT: 3,
+    Kind.UNQUARANTINE: 1,
+    Kind.REMOVE: 2,
+    Kind.BREAK: 2,
+    Kind.OBSERVE: 1,
+    Kind.HAND_EDIT: 2,
+    Kind.HAND_DELETE: 1,
+}
+"""How often people do what, of one another; what undoes a thing comes with it."""
+
+FATES = (Fate.CRASH, Fate.OOM, Fate.NO_IMAGE, Fate.DENIED, Fate.NO_CONFIG, Fate.CRASH)
+"""Of releases that are bad by their own fault, and seen to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happens at the beginning of a turn.
+
+    Attributes:
+        span: For how many turns it lasts, where it lasts.
+        where: Clusters on which a release is bad, or what is removed.
+        number: What else there is to choose, as its kind reads it.
+        others: Of a commit that holds several releases.
+    """
+
+    turn: int
+    kind: Kind
+    service: str = ""
+    environment: str = ""
+    cluster: str = ""
+    version: str = ""
+    span: int = 0
+    fate: Fate = Fate.READY
+    where: tuple[str, ...] = ()
+    number: float = 0.0
+    others: tuple[Event, ...] = ()
+
+    def __str__(self) -> str:
+        about = [self.service, self.version, self.environment, self.cluster, *self.where]
+        fate = [self.fate.value] if self.fate is not Fate.READY else []
+        span = [f"for {self.span} turns"] if self.span else []
+        number = [f"{self.number:g}"] if self.number else []
+        more = [f"[{other}]" for other in self.others]
+        return " ".join([self.kind.value, *filter(None, about), *fate, *number, *span, *more])
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A whole run.
+
+    Attributes:
+        steps: Virtual seconds of each turn.
+        fuses: How many rejections are believed, of a service and of the fleet.
+    """
+
+    seed: int
+    fleet: Fleet
+    steps: tuple[float, ...]
+    events: tuple[Event, ...]
+    fuses: tuple[int, int]
+    home: str
+
+
+def written(seed: int) -> Script:
+    """Returns the script of a seed."""
+    chance = random.Random(seed)
+    fleet = _fleet(chance)
+    turns = TURNS + chance.randrange(20)
+    steps = tuple(round(chance.choice((0.3, 1.0, 2.0, 3.0, 5.0)) * chance.uniform(0.5, 1.5), 3)
+                  for _ in range(turns))  # fmt: skip
+    writer = _Writer(chance, fleet, turns)
+    events = tuple(sorted(writer.events(), key=lambda event: event.turn))
+    fuses = chance.choice(((1, 3), (20, 60), (20, 60), (20, 60)))
+    home = chance.choice(sorted(fleet.clusters()))
+    return Script(seed, fleet, steps, events, fuses, home)
+
+
+# The fleet.
+
+_NAMES = ("dev", "test", "staging", "prod-eu", "prod-us", "last")
+_SERVICES = ("api", "web", "store", "worker", "mail")
+
+
+def _fleet(chance: random.Random) -> Fleet:
+    count = chance.randint(3, 6)
+    clusters = chance.randint(max(5, count), 12)
+    sizes = [1] * count
+    for _ in range(clusters - count):
+        sizes[chance.choice(range(count // 2, count))] += 1
+    is_line = chance.random() < 0.4
+    environments: list[Environment] = []
+    for index in range(count):
+        name = _NAMES[index]
+        # The first of each is a canary, so that none is without.
+        members = tuple(
+            (f"{name}-{n + 1}", "canary" if n == 0 else chance.choice(("canary", "main")))
+            for n in range(sizes[index])
+        )
+        after: tuple[str, ...] = ()
+        if index:
+            earlier = [one.name for one in environments]
+            after = (earlier[-1],)
+            if not is_line:
+                after = tuple(
+                    sorted(chance.sample(earlier, min(len(earlier), chance.choice((1, 1, 2)))))
+                )
+        environments.append(Environment(name, members, after, _rules(chance, members)))
+    services = [Service("api", has_secret=True)]
+    for name in _SERVICES[1 : chance.choice((4, 4, 5))]:
+        kind = "StatefulSet" if name == "store" else "Deployment"
+        needs = (
+            ("api",)
+            if name == "web"
+            else ("web",)
+            if name == "worker" and chance.random() < 0.5
+            else ()
+        )
+        tier = "canary" if name == "mail" else None
+        services.append(Service(name, kind, needs, has_secret=chance.random() < 0.3, tier=tier))
+    trees = {one.name: Tree() for one in services}
+    return Fleet(tuple(environments), tuple(services), chance.choice(("report", "correct")), trees)
+
+
+def _rules(chance: random.Random, members: tuple[tuple[str, str], ...]) -> Rules:
+    names = [name for name, _ in members]
+    waves = ["all", "each", '["50%", "100%"]', '[1, "100%"]',
+             '[{match_labels: {tier: canary}}, "100%"]',
+             f'[[{names[0]}], "50%", "100%"]']  # fmt: skip
+    quorum = chance.choice((100, 100, 60)) if len(members) > 2 else 100
+    return Rules(
+        soak_s=chance.randint(3, 6),
+        watch_for_s=chance.choice((0, 20, 40, 90)),
+        deadline_s=chance.choice((15, 30, 60)),
+        waves=chance.choice(waves),
+        wave_soak_s=chance.choice((None, None, 1)),
+        max_concurrent=chance.choice((None, None, 1, 2)),
+        quorum=quorum,
+        skip_after_s=chance.choice((None, 8)) if quorum < 100 else None,
+    )
+
+
+# What happens.
+
+
+@dataclass(slots=True)
+class _Writer:
+    chance: random.Random
+    fleet: Fleet
+    turns: int
+    _minor: dict[str, int] = field(default_factory=dict)
+    _bad: list[tuple[str, str]] = field(default_factory=list)
+
+    def events(self) -> Iterator[Event]:
+        services = [one.name for one in self.fleet.services]
+        first = tuple(Event(0, Kind.RELEASE, service, version="1.0.0") for service in services)
+        yield Event(0, Kind.RELEASE_MANY, others=first)
+        last = self.turns - 5
+        begin = self.chance.randint(8, 45)
+        faults = 0
+        for turn in range(1, last):
+            if turn >= begin and self.chance.random() < 0.17:
+                yield from self._person(turn)
+            if turn >= 3 and self.chance.random() < 0.085:
+                faults += 1
+                yield from self._fault(turn)
+        for _ in range(FAULTS_MIN - faults):
+            yield from self._fault(self.chance.randrange(3, last))
+
+    def _span(self) -> int:
+        return self.chance.choice((1, 2, 4, 8, 15))
+
+    def _release(self, turn: int, service: str) -> Event:
+        self._minor[service] = minor = self._minor.get(service, 0) + 1
+        version = f"1.{minor}.0"
+        if self.chance.random() < 0.5:
+            return Event(turn, Kind.RELEASE, service, version=version)
+        self._bad.append((service, version))
+        names = [one.name for one in self.fleet.environments]
+        begin = self.chance.randrange(len(names))
+        where = [c for one in self.fleet.environments[begin:] for c in one.names()]
+        if self.chance.random() < 0.25:
+            where = [self.chance.choice(where)]
+        fate = self.chance.choice(FATES)
+        return Event(turn, Kind.RELEASE, service, version=version, fate=fate, where=tuple(where))
+
+    def _person(self, turn: int) -> Iterator[Event]:
+        chance = self.chance
+        kind = chance.choices(list(PEOPLE), list(PEOPLE.values()))[0]
+        service = chance.choice(self.fleet.services).name
+        environment = chance.choice(self.fleet.environments)
+        cluster = chance.choice(environment.names())
+        later = turn + self._span() + 1
+        number = float(chance.randint(1, 3))
+        match kind:
+            case Kind.RELEASE:
+                yield self._release(turn, service)
+            case Kind.RELEASE_MANY:
+                some = chance.sample(self.fleet.services, chance.randint(2, 3))
+                yield Event(turn, kind, others=tuple(self._release(turn, s.name) for s in some))
+            case Kind.REPIN:
+                if self._bad:
+                    service, version = chance.choice(self._bad)
+                    yield Event(turn, kind, service, version=version)
+            case Kind.POLICY:
+                yield Event(turn, kind, environment=environment.name, number=number + 2)
+            case Kind.PAUSE:
+                yield Event(turn, kind, service, environment.name)
+                yield Event(later, Kind.RESUME, service, environment.name)
+            case Kind.REMOVE:
+                what = chance.choice((environment.name, cluster))
+                yield Event(turn, kind, where=(what,))
+                yield Event(later, Kind.RESTORE, where=(what,))
+            case Kind.BREAK:
+                file = chance.choice(("fleet.yaml", "policies/line.yaml",
+                    f"services/{service}/service.yaml", f"services/{service}/app.yaml",
+                    f"environments/{environment.name}/{service}.yaml"))  # fmt: skip
+                yield Event(turn, kind, where=(file,))
+                yield Event(later, Kind.MEND, where=(file,))
+            case Kind.OBSERVE:
+                yield Event(turn, kind, service)
+                yield Event(later, Kind.ENFORCE, service)
+            case Kind.HAND_DELETE if self.fleet.drift == "report":
+                # KNOWN: what is missing keeps what is adopted in its soak for ever.
+                return
+            case Kind.HAND_EDIT | Kind.HAND_DELETE:
+                yield Event(turn, kind, service, environment.name, cluster, number=number)
+            case _:
+                yield Event(turn, kind, service, environment.name, number=number)
+
+    def _fault(self, turn: int) -> Iterator[Event]:
+        chance = self.chance
+        kind = chance.choice(FAULTS)
+        cluster = chance.choice(sorted(self.fleet.clusters())) if kind in ON_CLUSTERS else ""
+        number = 0.0
+        if kind in (Kind.KILL, Kind.KILL_AFTER_WRITE, Kind.KILL_BEFORE_WRITE):
+            number = float(chance.randint(1, 60) if kind is Kind.KILL else chance.randint(1, 12))
+        elif kind is Kind.CLOCK:
+            number = float(chance.choice((-3600, -120, -20, 20, 120, 3600)))
+        elif kind is Kind.SLOW:
+            number = chance.choice((0.1, 0.3, 0.6))
+        elif kind is Kind.GIT_RACE:
+            number = float(chance.randint(0, 1))
+        yield Event(turn, kind, cluster=cluster, span=self._span(), number=number)

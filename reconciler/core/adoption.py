@@ -46,15 +46,29 @@ def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]
     revisions = {m.record.revision.id: m.record.revision for m in recorded if m.record}
     everywhere = len(recorded) == sum(not m.is_untouched for m in view.cell.counted)
     applied = all(m.record and m.record.applied == m.record.revision.id for m in recorded)
-    if len(revisions) == 1 and applied:
+    ill = [m for m in recorded if m.health.status is not HealthStatus.CURRENT]
+    if len(revisions) == 1 and applied and not ill:
         (revision,) = revisions.values()
         return (_adopt(view, revision, "the clusters' own records agree on it"),)
     if view.cell.ask.adopt_overwrite and view.cell.ask.wanted is not None:
         return _admit(view, view.cell.ask.wanted)
+    if len(revisions) == 1 and applied:
+        return (_ill(view, ill[0]),)
     versions = ", ".join(sorted({r.release.version for r in revisions.values()}))
     what = f"the clusters' own records say {versions}" + ("" if everywhere else ", and not on all")
     message = f"the promotion record is gone and {what}"
     return (hold(view, Reason.ADOPTION_DIFFERS, message, page=True),)
+
+
+def _ill(view: CellView, member: Member) -> Hold:
+    """What is not well is nothing to go back to; it may come round, and a person may know better."""
+    what = member.health.message or member.health.status
+    message = (
+        f"the promotion record is gone, and what {member.cluster} runs is not healthy: {what}; it is taken "
+        "over once it is, or say `adopt: overwrite` in the pin for what HEAD asks for"
+    )
+    page = member.health.status is HealthStatus.FAILED
+    return hold(view, Reason.ADOPTION_PENDING, message, page=page)
 
 
 def _from_live(view: CellView, wanted: Revision) -> tuple[Action, ...]:

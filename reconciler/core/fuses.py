@@ -25,13 +25,13 @@ class Counts:
 
     Attributes:
         rejected_at: Of each rejection that was made in an environment itself.
-        failed_at: When the failure of each of them was first seen.
+        failed_at: When the failure of each was first seen, and since when it is over: None while it goes back.
         failing_at: Of each environment that fails now, since when; None: nobody has said.
     """
 
     service: ServiceName
     rejected_at: tuple[datetime, ...] = ()
-    failed_at: tuple[datetime, ...] = ()
+    failed_at: tuple[tuple[datetime, datetime | None], ...] = ()
     failing_at: tuple[datetime | None, ...] = ()
 
 
@@ -42,7 +42,7 @@ def counts_of(facts: ServiceFacts) -> Counts:
     return Counts(
         facts.service,
         tuple(rejection.rejected_at for rejection in own),
-        tuple(rejection.first_failure_at for rejection in own),
+        tuple((r.first_failure_at, _back_at(r)) for r in own),
         tuple(one.member.health.first_failure_at for one in bad),
     )
 
@@ -80,8 +80,10 @@ def plan_fleet(
         now_failing = [at or now for at in counts.failing_at]
         if now_failing:
             failing[counts.service] = now_failing
-        if counts.failed_at or now_failing:
-            failures[counts.service] = [*counts.failed_at, *now_failing]
+        # What going back has healed for so long was the release's own, and says nothing of others.
+        past = [at for at, back in counts.failed_at if not back or now - back < INCIDENT_WINDOW]
+        if past or now_failing:
+            failures[counts.service] = [*past, *now_failing]
     until = {service: _blown_until(times, service_an_hour) for service, times in recent.items()}
     return FleetSummary(
         fuses_blown={service: at for service, at in until.items() if at is not None},
@@ -105,6 +107,11 @@ def _made_here(cell: Cell) -> tuple[Rejection, ...]:
     """Returns the rejections of a cell, without those it took over from an environment before it."""
     rejections = cell.record.rejections if cell.record else ()
     return tuple(r for r in rejections if r.environments[0] == cell.environment)
+
+
+def _back_at(rejection: Rejection) -> datetime | None:
+    """Returns since when a rejection's failure is over; with nothing to go back to, what fails now says so itself."""
+    return rejection.rolled_back_at if rejection.restore_to else rejection.rejected_at
 
 
 def _bad(cell: Cell) -> Badness | None:

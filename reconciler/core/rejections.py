@@ -45,6 +45,12 @@ def repeats(revision: Revision, rejection: Rejection | QuarantineEntry) -> bool:
     return revision.part(rejection.part) == rejection.part_digest
 
 
+def was_lifted(view: CellView, revision: Revision) -> bool:
+    """Tells whether a person has lifted what held a revision here, so that it may be tried once more."""
+    lifted = any(repeats(revision, entry) for entry in view.cell.ask.lifted)
+    return lifted and against(view, revision) is None
+
+
 def against(view: CellView, revision: Revision) -> Rejection | None:
     """Returns a standing rejection, made here or before here, that holds this revision in this cell."""
     for cell in (view.cell, *reversed(view.earlier)):

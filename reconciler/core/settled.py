@@ -135,7 +135,9 @@ def _forward(view: CellView, admitted: Revision, proof: Proof | None) -> tuple[A
     if ask.wanted is None:
         reason = ask.reason or Reason.GIT_UNKNOWN
         return (Hold(view.service, view.environment, reason, ask.message),)
-    if ask.wanted.id == admitted.id:
+    if ask.wanted.id == admitted.id and not (
+        proof is None and rejections.was_lifted(view, admitted)
+    ):
         return (_stay(view, admitted, proof),)
     shut = gates.shut(gates.admission(view, ask.wanted))
     if not shut:
@@ -189,6 +191,9 @@ def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action
         seen = replace(proof, opens_gates=True, proven_at=view.now)
         message = f"adopted {version} was healthy on every cluster for {policy.soak_s:g} s"
         return Prove(view.service, view.environment, seen, "Soaked", message)
+    ill = next((m for m in lagging if not is_healthy(m, admitted, for_s=0.0)), None)
+    if ill is not None:
+        return rolling.waiting_for(view, ill, admitted, policy, policy.soak_s)
     left_s = soak_left_s(lagging, admitted, for_s=policy.soak_s)
     message = f"{version} was adopted and is being observed for its soak"
     return hold(view, Reason.WAITING_FOR_SOAK, message, due_in_s=left_s)

@@ -31,7 +31,7 @@ from tests.model.values import Fleet, fleet
         ),
         pytest.param(
             fleet("1", "1", live=LiveState.EQUAL),
-            Found(93_724, 275_651, 294, 49),
+            Found(98_889, 280_816, 294, 51),
             id="a release after one that is found live",
         ),
         pytest.param(

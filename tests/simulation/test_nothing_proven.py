@@ -75,3 +75,27 @@ def test_a_first_install_that_failed_stays_stopped_after_a_restart() -> None:
     assert world.image("staging-1") is None
     assert deletes(world) == []
     assert len(world.told(EventKind.REJECTED)) == 1
+
+
+def lifted(world: World) -> None:
+    """A person lifts what the quarantine holds, with a reason."""
+    text = world.git.read("quarantine/web.yaml").decode()
+    world.git.merge({"quarantine/web.yaml": f"{text.rstrip()}\n  lifted: the node broke\n"})
+
+
+def test_a_first_install_whose_rejection_is_lifted_is_tried_once_more() -> None:
+    world = failed_at_first()
+    assert world.until(lambda: bool(world.told(EventKind.REVERT_PUSHED)))
+    del world.fates["dev-1", BAD]
+    lifted(world)
+    assert world.until(lambda: world.proven("prod", BAD))
+
+
+def test_a_first_install_that_fails_again_once_lifted_is_stopped_again() -> None:
+    world = failed_at_first()
+    assert world.until(lambda: bool(world.told(EventKind.REVERT_PUSHED)))
+    lifted(world)
+    assert world.until(lambda: len(world.told(EventKind.REVERT_PUSHED)) == 2)
+    world.pass_(120)
+    assert len(world.told(EventKind.REJECTED)) == 2
+    assert all(world.image(name) is None for e in ("staging", "prod") for name in CLUSTERS[e])

@@ -130,3 +130,15 @@ def test_the_second_to_turn_bad_is_held_only_within_two_minutes_of_the_first(
     assert rejected == ({"web"} if is_together else {"web", "api"})
     assert ("api" in paged(world)) is is_together
     assert world.image("dev-1", "api") == image(BAD if is_together else GOOD)
+
+
+def test_the_second_is_judged_by_itself_once_the_first_has_been_back_for_two_minutes(
+    world: World,
+) -> None:
+    """What going back has healed was no incident: the second was held for ever."""
+    world.git.merge(release(BAD, "web"))
+    assert world.until(lambda: bool(world.told(EventKind.ROLLED_BACK)))
+    world.git.merge(release(BAD, "api"))
+    assert world.until(lambda: "api" in paged(world), 60)
+    assert world.until(lambda: world.image("dev-1", "api") == image(GOOD), 240)
+    assert {e.service for e in world.told(EventKind.REJECTED)} == {"web", "api"}

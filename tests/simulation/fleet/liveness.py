@@ -53,8 +53,8 @@ class Liveness:
             return
         for about, row in self._rows(leading[0].holder):
             following = row["next"]
-            if self.world.witness.lost_s and row["phase"] == "RollingBack":
-                # KNOWN: what failed as the home lost its records is adopted, and gone back to.
+            if self.world.witness.lost_s and following and following["reason"] == "AdoptionPending":
+                # What failed as the home lost its records is a person's to judge: it waits for one.
                 continue
             if following is None:
                 yield f"{about} has nothing planned: {row['summary']}"

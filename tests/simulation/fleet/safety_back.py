@@ -59,7 +59,7 @@ def i05_a_revert_takes_back_what_failed_for_what_was_well_there(look: Look) -> I
             if not any(witness.is_bad(service, cluster, bad) for cluster in clusters):
                 yield f"{about}, and {bad} is good everywhere"
             if witness.lost_s:
-                # KNOWN: what failed as the home lost its records is adopted, and gone back to.
+                # What was well as the home lost its records is adopted, and gone back to without a soak.
                 continue
             trees = {tree for (name, tree) in witness.trees if name == service}
             seen = (Identity(good, tree) for tree in sorted(trees))

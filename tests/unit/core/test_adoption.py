@@ -17,6 +17,7 @@ from reconciler.model.reasons import Reason
 from reconciler.model.records import Origin
 from tests.fakes.facts import (
     AWAY,
+    CRASHING,
     DEV,
     NOW,
     PROD,
@@ -241,6 +242,16 @@ EVERYWHERE_2 = {"prod-1": V2, "prod-2": V2, "prod-3": V2}
     ("given", "actions"),
     [
         pytest.param(lost(on=EVERYWHERE_2), ["Adopt Adopted"], id="they agree"),
+        pytest.param(
+            lost(on=EVERYWHERE_2, prod_2={"health": CRASHING}),
+            ["Hold AdoptionPending"],
+            id="they agree on what fails: it is nothing to go back to",
+        ),
+        pytest.param(
+            lost(ask(V1, PROD, adopt_overwrite=True), on=EVERYWHERE_2, prod_2={"health": CRASHING}),
+            ["Admit GatesOpen"],
+            id="they agree on what fails, and the pin says to overwrite",
+        ),
         pytest.param(
             lost(on={"prod-1": V2, "prod-2": V2}),
             ["Adopt Adopted"],

@@ -170,10 +170,34 @@ def test_a_service_without_a_record_counts_for_nothing() -> None:
         pytest.param(
             (
                 service("api", failing_since=ago(seconds=9)),
-                service("db", rejected(ago(seconds=60))),
+                service("db", rejected(ago(seconds=60), rolled_back_at=ago(seconds=58))),
             ),
             {API},
             id="another was taken back a moment ago",
+        ),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=60)),
+                service("db", rejected(ago(seconds=160), rolled_back_at=None)),
+            ),
+            {API},
+            id="another is still being taken back",
+        ),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=60)),
+                service("db", rejected(ago(seconds=160), rolled_back_at=ago(seconds=120))),
+            ),
+            set(),
+            id="another has been back for two minutes",
+        ),
+        pytest.param(
+            (
+                service("api", failing_since=ago(seconds=60)),
+                service("db", rejected(ago(seconds=160), rolled_back_at=None, restore_to=None)),
+            ),
+            set(),
+            id="another could not go back, and fails no more",
         ),
         pytest.param(
             (

@@ -129,7 +129,7 @@ def everywhere(**changes: Any) -> dict[str, dict[str, Any]]:
         ),
         pytest.param(
             cell(PROD, ADOPTED, members={"prod-3": BLUE}),
-            ["Hold WaitingForSoak", "Hold OtherInstallation"],
+            ["Hold OtherInstallation"],
             id="what was adopted is watched",
         ),
         pytest.param(

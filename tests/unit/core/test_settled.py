@@ -408,12 +408,12 @@ def test_an_adopted_revision_opens_gates_after_a_whole_soak() -> None:
         pytest.param(adopted(healthy_s=20.0), Reason.WAITING_FOR_SOAK, 40.0, id="its soak goes on"),
         pytest.param(
             adopted(healthy_s=20.0, health=STARTING),
-            Reason.WAITING_FOR_SOAK,
-            None,
+            Reason.PROGRESSING,
+            600.0,
             id="it is not well",
         ),
         pytest.param(
-            adopted(healthy_s=20.0, **AWAY), Reason.WAITING_FOR_SOAK, None, id="nobody looks"
+            adopted(healthy_s=20.0, **AWAY), Reason.CLUSTER_UNREACHABLE, None, id="nobody looks"
         ),
         pytest.param(
             adopted(ask(V1, policy=None)), Reason.GIT_UNKNOWN, None, id="its soak is not known"

@@ -7,10 +7,11 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
 from tests.gitservers.certificates import Certificate
+from tests.tls import TlsServer
 
 Answering = Callable[[BaseHTTPRequestHandler], None]
 
@@ -65,17 +66,7 @@ class HostileServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    tls: ssl.SSLContext | None = None
-
-    def get_request(self) -> tuple[Any, Any]:
-        request, client_address = super().get_request()
-        if self.tls is None:
-            return request, client_address
-        wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        return wrapped, client_address
-
+class _Server(TlsServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing of clients that leave."""
         if not isinstance(sys.exc_info()[1], OSError):

@@ -9,7 +9,9 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from tests.gitservers.certificates import Certificate
 
@@ -106,3 +108,20 @@ def tls_front(port: int, certificate: Certificate) -> Iterator[TlsFront]:
     finally:
         front.stop()
         thread.join()
+
+
+class TlsServer(ThreadingHTTPServer):
+    """A server of HTTP, or of HTTPS where `tls` is set."""
+
+    daemon_threads = True
+    tls: ssl.SSLContext | None = None
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Takes a connection."""
+        request, client_address = super().get_request()
+        if self.tls is None:
+            return request, client_address
+        # The handshake comes with the first read, in the connection's own thread: a client may hang
+        # in it. Wrapped here, the connection that the server closes in the end is the wrapped one.
+        wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        return wrapped, client_address

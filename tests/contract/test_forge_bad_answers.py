@@ -26,7 +26,8 @@ from tests.hostile import Answering, Bad, HostileServer, says
 
 TOKEN = "canary-forge-token"
 COMMIT = CommitId("c" * 40)
-LIMIT_S = 0.6
+PATIENT_S, LIMIT_S, SOON_S = 60.0, 0.6, 20.0
+"""An answer may take so long where time is not what is tried, and where it is; it must be given up by then."""
 
 JSON = {"Content_Type": "application/json"}
 
@@ -43,7 +44,7 @@ def forge(server: HostileServer, tmp_path: Path) -> Forge:
 
 
 def opened(
-    server: HostileServer, folder: Path, ca_file: Path | None = None, timeout_s: float = LIMIT_S
+    server: HostileServer, folder: Path, ca_file: Path | None = None, timeout_s: float = PATIENT_S
 ) -> Forge:
     token_file = folder / "token"
     token_file.write_text(f"{TOKEN}\n")
@@ -117,13 +118,13 @@ def test_who_asks_for_time_is_given_it(server: HostileServer, forge: Forge) -> N
     "bad", [Bad.hangs, Bad.drips_head, Bad.drips_body, Bad.breaks_off, Bad.hangs_up, Bad.floods]
 )
 def test_an_answer_without_an_end_is_given_up(
-    bad: Callable[..., None], server: HostileServer, forge: Forge
+    bad: Callable[..., None], server: HostileServer, tmp_path: Path
 ) -> None:
     server.answer = lambda request: bad(Bad(server), request)
     began_s = time.monotonic()
-    found = forge.statuses(COMMIT)
+    found = opened(server, tmp_path, timeout_s=LIMIT_S).statuses(COMMIT)
     assert isinstance(found, NotKnown) and found.reason == "Unreachable", found
-    assert time.monotonic() - began_s < 3 * LIMIT_S
+    assert time.monotonic() - began_s < SOON_S
     if bad in (Bad.hangs, Bad.drips_head, Bad.drips_body):
         # What was cut off is not judged by what came of it.
         assert "time" in found.message
@@ -131,7 +132,7 @@ def test_an_answer_without_an_end_is_given_up(
 
 def test_a_flood_is_read_up_to_a_limit_of_bytes(server: HostileServer, tmp_path: Path) -> None:
     server.answer = lambda request: Bad(server).floods(request)
-    found = opened(server, tmp_path, timeout_s=30.0).statuses(COMMIT)
+    found = opened(server, tmp_path).statuses(COMMIT)
     assert isinstance(found, NotKnown) and "bytes" in found.message
 
 

@@ -9,13 +9,13 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from reconciler.adapters.git.demo_server import BackendHandler, find_backend
 from tests.gitservers.certificates import Certificate
 from tests.gitservers.hooks import HangUp, Hooks
+from tests.tls import TlsServer
 
 USERNAME = "git"
 
@@ -87,21 +87,7 @@ class GitHttpServer:
         self.hooks.__exit__()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    tls: ssl.SSLContext | None = None
-
-    def get_request(self) -> tuple[Any, Any]:
-        request, client_address = super().get_request()
-        if self.tls is None:
-            return request, client_address
-        # The handshake comes with the first read, in the connection's own thread: a client may hang
-        # in it. Wrapped here, the connection that the server closes in the end is the wrapped one.
-        return (
-            self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False),
-            client_address,
-        )
-
+class _Server(TlsServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing of clients that leave, or are left."""
         if not isinstance(sys.exc_info()[1], OSError | HangUp):

@@ -113,7 +113,7 @@ def from_library(doing: Doing, error: BaseException) -> ReconcilerError:
     """Translates one of LIBRARY_ERRORS; its own text may hold an address or a token, so none is copied."""
     if isinstance(error, urllib3.exceptions.LocationValueError):
         return InvalidInput(doing.subject, doing.what, "its address cannot be used", "correct it")
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             said = getattr(cause, "verify_message", "") or "it could not be verified"
             why = clean(f"the server's certificate is not trusted: {said}")
@@ -136,7 +136,7 @@ def seconds(value: object) -> float | None:
     return min(float(text), RETRY_AFTER_S_MAX)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """Yields an error and what caused it; urllib3 keeps the cause in three different places."""
     queue: list[object] = [error]
     for _ in range(CHAIN_MAX):
@@ -149,7 +149,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _transport_why(error: BaseException) -> str:
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, OSError) and cause.strerror:
             return clean(f"no answer: {cause.strerror}")
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
+from reconciler.adapters.http.answer import chain, seconds
 from reconciler.errors import (
     AdmissionDenied,
     Conflict,
@@ -38,12 +39,6 @@ WHY_CHARS_MAX = 500
 
 CAUSES_MAX = 20
 """Fields named of one refused object; a person mends the first few and sees the rest next time."""
-
-RETRY_AFTER_S_MAX = 300.0
-"""A server that asks for more is asked again after five minutes all the same."""
-
-CHAIN_MAX = 8
-"""How far an exception's causes are followed; urllib3 nests three deep."""
 
 LIBRARY_ERRORS = (
     urllib3.exceptions.HTTPError,
@@ -157,7 +152,7 @@ class Answer:
 
 def from_answer(doing: Doing, answer: Answer) -> ReconcilerError:
     """Translates an HTTP answer that is no success."""
-    retry_after_s = _seconds(answer.headers.get("Retry-After"))
+    retry_after_s = seconds(answer.headers.get("Retry-After"))
     return from_status(doing, answer.status, answer.status_object(), retry_after_s)
 
 
@@ -177,7 +172,7 @@ def from_status(
         stands between may answer anything with a code of four hundred.
     """
     subject, what, why = doing.subject, doing.what, _why(doing, code, status)
-    retry_after_s = _seconds(_details(status).get("retryAfterSeconds")) or retry_after_s
+    retry_after_s = seconds(_details(status).get("retryAfterSeconds")) or retry_after_s
     namespace_fix = _about_namespace(code, status)
     if namespace_fix:
         return TransientError(subject, what, why, namespace_fix)
@@ -225,7 +220,7 @@ def from_library(doing: Doing, error: BaseException) -> ReconcilerError:
     if isinstance(error, _MISCONFIGURED):
         why = f"the client's configuration is not usable ({type(error).__name__})"
         return InvalidInput(doing.subject, doing.what, why, "check server and proxy addresses")
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             said = getattr(cause, "verify_message", "") or "it could not be verified"
             why = clean(f"the server's certificate is not trusted: {said}")
@@ -270,25 +265,6 @@ def _cause_reasons(status: Mapping[str, Any]) -> set[str]:
     return {str(cause.get("reason")) for cause in _causes(status)}
 
 
-def _seconds(value: object) -> float | None:
-    # An HTTP date would have to be read against our own clock; no API server sends one.
-    if not str(value).isascii() or not str(value).isdigit():
-        return None
-    return min(float(str(value)), RETRY_AFTER_S_MAX)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yields an error and what caused it; urllib3 keeps the cause in three different places."""
-    queue: list[object] = [error]
-    for _ in range(CHAIN_MAX):
-        if not queue:
-            return
-        each = queue.pop(0)
-        if isinstance(each, BaseException):
-            yield each
-            queue += [*each.args, each.__cause__, each.__context__, getattr(each, "reason", None)]
-
-
 def _is_about_our_certificate(error: ssl.SSLError) -> bool:
     # Set by the C library; an error that Python's own code raises has none.
     reason = str(getattr(error, "reason", ""))
@@ -296,7 +272,7 @@ def _is_about_our_certificate(error: ssl.SSLError) -> bool:
 
 
 def _transport_why(error: BaseException) -> str:
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, OSError) and cause.strerror:
             return clean(f"no answer: {cause.strerror}")
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):

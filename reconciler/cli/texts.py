@@ -108,7 +108,7 @@ def _rejected(document: Document, now: datetime) -> str:
 
 def _trouble(cluster: Document) -> str:
     if not cluster["reachable"]:
-        return "does not answer"
+        return "" if cluster["state"] == "draining" else "does not answer"
     told = []
     if cluster["health"] == "Failed":
         told.append(f"fails: {cluster['message'] or cluster['reason']}")

@@ -47,12 +47,18 @@ def sign(phase: str) -> str:
 def cluster_tone(cluster: Mapping[str, Any]) -> str:
     """Returns the class of one cluster of a cell."""
     if not cluster["reachable"]:
-        return "bad"
+        # One that drains may be switched off.
+        return "wait" if cluster["state"] == "draining" else "bad"
     return "wait" if cluster["drift"] else _HEALTH.get(cluster["health"], "bad")
 
 
 def cluster_words(cluster: Mapping[str, Any]) -> str:
     """Returns what one cluster of a cell is like, in a few words."""
+    words = _words(cluster)
+    return words if cluster["state"] == "active" else f"{cluster['state']}, {words}"
+
+
+def _words(cluster: Mapping[str, Any]) -> str:
     if not cluster["reachable"]:
         return "does not answer"
     if cluster["health"] == "Unknown" and cluster["reason"] in _APPLY_STATES:

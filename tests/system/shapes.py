@@ -99,6 +99,7 @@ class Wave(_Strict):
 
 class Member(_Strict):
     name: str
+    state: Literal["active", "joining", "draining"]
     reachable: bool
     applied: Revision | None
     health: Health

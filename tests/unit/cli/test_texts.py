@@ -14,6 +14,7 @@ from reconciler.core import reporting
 from reconciler.core.reporting import Document, blank
 from reconciler.model.env_repo import Fault
 from reconciler.model.facts import FleetSummary
+from reconciler.model.fleet import ClusterState
 from reconciler.model.names import CommitId
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.records import RevertProgress
@@ -215,6 +216,11 @@ def test_what_halts_the_fleet_and_broken_files_come_first() -> None:
 def test_a_cluster_in_trouble_has_a_line(changes: dict[str, Any], text: str) -> None:
     view = seen(cell(DEV, record(DEV), members={"dev-1": changes}))
     assert f"web in dev: dev-1 {text}" in noted(view)
+
+
+def test_one_that_drains_may_be_away_without_a_line() -> None:
+    away = {**AWAY, "state": ClusterState.DRAINING}
+    assert noted(seen(cell(DEV, record(DEV), members={"dev-1": away}))) == []
 
 
 # explain

@@ -43,7 +43,13 @@ def cell(service: str, environment: str, step: int, **more: Any) -> dict[str, An
 
 
 def member(name: str, **more: Any) -> dict[str, Any]:
-    found = {"name": name, "reachable": True, "applied": REVISION, "health": "Current"}
+    found = {
+        "name": name,
+        "state": "active",
+        "reachable": True,
+        "applied": REVISION,
+        "health": "Current",
+    }
     return {**found, "reason": "", "message": "", "drift": 0, **more}
 
 
@@ -202,6 +208,16 @@ def test_a_phase_or_a_health_that_nobody_knows_is_bad() -> None:
     assert showing.cluster_tone(member("a", health="New")) == "bad"
     assert showing.cluster_tone(member("a", health="Unknown")) == "wait"
     assert showing.cluster_tone(member("a", reachable=False)) == "bad"
+    assert showing.cluster_tone(member("a", reachable=False, state="joining")) == "bad"
+
+
+def test_a_cluster_that_drains_or_joins_says_so_and_one_that_drains_may_be_off() -> None:
+    off = member("a", reachable=False, state="draining")
+    assert (showing.cluster_tone(off), showing.cluster_words(off)) == (
+        "wait",
+        "draining, does not answer",
+    )
+    assert showing.cluster_words(member("a", state="joining")) == "joining, Current"
 
 
 def test_clusters_say_what_they_are_like_in_words() -> None:

@@ -11,7 +11,6 @@ from reconciler.core.diff import list_key
 from reconciler.core.diff.list_keys import LIST_KEYS
 from reconciler.errors import Refused
 from reconciler.simulated.kinds import BUILT_IN
-from tests.conftest import PLANES
 from tests.contract.kube_fronts import Front
 from tests.contract.kube_objects import (
     Object,
@@ -75,17 +74,15 @@ def test_keys_of_a_map_are_anybodys(front: Front, space: str) -> None:
 
 
 def test_the_fields_that_a_simulated_cluster_knows_are_those_of_a_real_one(
-    request: pytest.FixtureRequest,
+    planes: dict[str, ControlPlane],
 ) -> None:
-    planes: dict[str, ControlPlane] = request.getfixturevalue(PLANES)
     assert table(planes["dev-1"]) == FILE.read_text(), "run python -m tests.controlplane.fields"
 
 
 # Lists that are maps in disguise.
 
 
-def test_the_keys_of_lists_are_those_of_a_real_cluster(request: pytest.FixtureRequest) -> None:
-    planes: dict[str, ControlPlane] = request.getfixturevalue(PLANES)
+def test_the_keys_of_lists_are_those_of_a_real_cluster(planes: dict[str, ControlPlane]) -> None:
     published = lists(planes["dev-1"])
     assert {(k.api_version, k.kind) for k in BUILT_IN} <= {place[:2] for place in published}
     assert {place: list_key(*place) for place in published} == published

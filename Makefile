@@ -41,7 +41,7 @@ parts:
 	$(MAKE) --no-print-directory -j2 setup tools
 
 # The real control plane and other real parts, built from their Go modules once and kept outside the clone; that takes
-# both cores for seven minutes, in which no test is slowed down by it.
+# both cores for eleven minutes, in which no test is slowed down by it.
 tools:
 	$(PYTHON) -m tests.controlplane.building
 

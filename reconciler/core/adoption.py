@@ -47,12 +47,13 @@ def _from_clusters(view: CellView, recorded: list[Member]) -> tuple[Action, ...]
     everywhere = len(recorded) == sum(not m.is_untouched for m in view.cell.counted)
     applied = all(m.record and m.record.applied == m.record.revision.id for m in recorded)
     ill = [m for m in recorded if m.health.status is not HealthStatus.CURRENT]
-    if len(revisions) == 1 and applied and not ill:
+    agree = len(revisions) == 1 and applied
+    if agree and not ill:
         (revision,) = revisions.values()
         return (_adopt(view, revision, "the clusters' own records agree on it"),)
     if view.cell.ask.adopt_overwrite and view.cell.ask.wanted is not None:
         return _admit(view, view.cell.ask.wanted)
-    if len(revisions) == 1 and applied:
+    if agree:
         return (_ill(view, ill[0]),)
     versions = ", ".join(sorted({r.release.version for r in revisions.values()}))
     what = f"the clusters' own records say {versions}" + ("" if everywhere else ", and not on all")

@@ -211,14 +211,18 @@ def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
         return opened(name)
     after_s = rollout.policy.finish_after_s
     age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
-    if after_s is None or age_s < after_s or not _moves(view, in_force(view.cell, rollout)):
+    if (
+        after_s is None
+        or age_s < after_s
+        or not _ends_by_itself(view, in_force(view.cell, rollout))
+    ):
         return opened(name)
     version, newer = rollout.revision.release.version, wanted.release.version
     message = f"{version} rolls out, and is finished before {newer} is taken"
     return closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
 
 
-def _moves(view: CellView, rollout: Rollout) -> bool:
+def _ends_by_itself(view: CellView, rollout: Rollout) -> bool:
     """Tells whether a roll-out will come to an end by itself, as far as can be told."""
     how_far = reach(view.cell, rollout)
     if shut(next_wave(view, rollout.revision)) or how_far.gone is not None:

@@ -250,7 +250,7 @@ class Heads:
         """Returns who belongs to the fleet; what another daemon has remembered since counts before what we followed."""
         own, known = was.snapshot, last.commit if last is not None else None
         is_older = known is not None and own is not None and not self._contains(own.commit, known)
-        return _members(snapshot, last, Head() if is_older else was)
+        return _membership(snapshot, last, Head() if is_older else was)
 
     def _former(self, last: LastAccepted | None) -> Snapshot | None:
         """Reads the last accepted commit: after a start, when HEAD itself may not be followed."""
@@ -294,7 +294,7 @@ class _Members(TypedDict):
     left: tuple[ClusterName, ...]
 
 
-def _members(snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Members:
+def _membership(snapshot: Snapshot, last: LastAccepted | None, was: Head) -> _Members:
     """Returns who belongs to the fleet, and who has left it: those that drained and are not named any more.
 
     Args:

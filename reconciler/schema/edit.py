@@ -13,6 +13,7 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.freezes import Freeze, Scope
 from reconciler.model.names import RevisionId, ServiceName
 from reconciler.model.release import Release, Values
+from reconciler.model.skips import Skip
 from reconciler.model.times import rfc3339
 from reconciler.schema import building
 from reconciler.schema.files import FleetFile, PinFile, QuarantineFile, ReleaseFile
@@ -176,10 +177,17 @@ def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
     return edited
 
 
-def promote(path: str, octets: bytes, release: Release) -> bytes:
+def promote(path: str, octets: bytes, release: Release, *, is_hotfix: bool = False) -> bytes:
     """Returns a pin that asks for a release and keeps its own values.
 
-    Its source is written only where one stands: a pin that floats goes on to follow what is proven before.
+    Its source is written only where one stands: a pin that floats goes on to follow what is proven before. What was
+    skipped for another release is taken out.
+
+    Args:
+        path: Names the file in errors.
+        octets: The pin as it is.
+        release: What it shall ask for.
+        is_hotfix: Whether its source is written in any case, so that it is exactly this one.
 
     Raises:
         InvalidInput: As `set_release`.
@@ -187,19 +195,40 @@ def promote(path: str, octets: bytes, release: Release) -> bytes:
     file, document = _opened(path, octets, PinFile)
     if not isinstance(document.tree.get("release"), dict):
         raise _cannot(path, "its release is no mapping")
-    source = release.source if file.release.source is not None else None
+    source = release.source if is_hotfix or file.release.source is not None else None
     splices = Splices(document)
+    wanted = file.model_dump()
+    if not is_hotfix:
+        splices.drop(("skip",))
+        wanted["skip"] = None
     splices.set(("release", "version"), release.version)
     splices.set_mapping(("release", "images"), dict(release.images))
     if source is not None:
         splices.set(("release", "source"), source)
-    wanted = file.model_dump()
     wanted["release"] = {
         "version": release.version,
         "images": dict(release.images),
         "source": source,
     }
     return _checked(path, splices, PinFile, wanted)
+
+
+def set_skip(path: str, octets: bytes, skip: Skip) -> bytes:
+    """Returns a pin that asks for a revision to be let past some gates.
+
+    Raises:
+        InvalidInput: As `set_release`.
+    """
+    file, document = _opened(path, octets, PinFile)
+    tree = {
+        "gates": [gate.value for gate in skip.gates],
+        "revision": skip.revision,
+        "reason": skip.reason,
+        "by": skip.by,
+    }
+    splices = Splices(document)
+    splices.set_mapping(("skip",), tree)
+    return _checked(path, splices, PinFile, {**file.model_dump(), "skip": tree})
 
 
 def add_freeze(path: str, octets: bytes, freeze: Freeze) -> bytes:

@@ -11,10 +11,14 @@ import click
 
 from reconciler.adapters.git.local import person
 from reconciler.adapters.git.repository import GitRepository
+from reconciler.adapters.git.signing import SigningKey, signing_key
 from reconciler.cli.opening import repository, settings_from
 from reconciler.cli.output import Document, end, fail
+from reconciler.cli.vouching import Vouching
+from reconciler.config.reading import variable
 from reconciler.config.settings import Settings
 from reconciler.core.reporting import blank
+from reconciler.core.vouching import GUARDED
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.env_repo import Fault, Severity
 from reconciler.model.names import BlobId, CommitId
@@ -34,12 +38,20 @@ def _said(context: click.Context, option: click.Parameter, reason: str) -> str:
     return reason
 
 
-reason_option = click.option(
-    "--reason",
-    required=True,
-    callback=_said,
-    help="Why; it stands in the commit for those who come after.",
-)
+def reason_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what every verb takes: why, and with which key its commit is signed."""
+    command = click.option(
+        "--signing-key",
+        metavar="KEY",
+        envvar=variable("signing-key"),
+        help="The SSH key, or its file, that signs the commit; by default that of your Git config.",
+    )(command)
+    return click.option(
+        "--reason",
+        required=True,
+        callback=_said,
+        help="Why; it stands in the commit for those who come after.",
+    )(command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,7 @@ class Change:
         trailers: By name, without `Reconciler-`; the action and the reason are added.
         told: What else the commit says.
         beside: Returns what else the commit changes; None: nothing.
+        vouch: Refuses the principals of a signature that does not do for it; None: whose counts for the file.
     """
 
     action: str
@@ -110,6 +123,7 @@ class Change:
     trailers: Mapping[str, str] = field(default_factory=dict)
     told: str = ""
     beside: Callable[[Files], Beside] | None = None
+    vouch: Callable[[Files, tuple[str, ...]], None] | None = None
 
     def message(self, reason: str, beside: Beside) -> str:
         """Returns the commit's message."""
@@ -125,7 +139,8 @@ def commit(change: Change, reason: str, output: str, flags: dict[str, Any]) -> N
     try:
         settings = _signed(settings_from(flags))
         root = settings.repo.path.strip("/")
-        made, branch, paths = _pushed(repository(settings), settings, root, change, reason)
+        key = signing_key(flags.get("signing_key"))
+        made, branch, paths = _pushed(repository(settings), settings, root, change, reason, key)
     except ReconcilerError as error:
         fail(error, document, output)
     document.update(commit=made, branch=branch, paths=paths, pushed=made is not None)
@@ -142,9 +157,15 @@ def _signed(settings: Settings) -> Settings:
 
 
 def _pushed(
-    repo: GitRepository, settings: Settings, root: str, change: Change, reason: str
+    repo: GitRepository,
+    settings: Settings,
+    root: str,
+    change: Change,
+    reason: str,
+    key: SigningKey | None,
 ) -> tuple[CommitId | None, str, list[str]]:
     """Commits on a fresh HEAD until a push stands; a branch that refuses it gets one for a person."""
+    vouching = Vouching(settings.repo.allowed_signers_file, key)
     for _ in range(RACES_MAX):
         files = Files(repo, repo.fetch(), root)
         edited, beside = _edited(files, change)
@@ -152,9 +173,14 @@ def _pushed(
         if all(files.read(path) == octets for path, octets in edited.items()):
             return None, settings.repo.branch, paths
         edits = {files.whole(path): octets for path, octets in edited.items()}
-        made = repo.commit(files.head, edits, change.message(reason, beside))
+        is_guarded = change.vouch is not None or any(path.startswith(GUARDED) for path in edited)
+        sign = vouching.sign(is_guarded=is_guarded)
+        made = repo.commit(files.head, edits, change.message(reason, beside), sign=sign)
         for path in edited:
             _check(repo, files.head, made, root, path)
+        signers = vouching.check(repo, made, paths, is_guarded=is_guarded)
+        if change.vouch is not None:
+            change.vouch(files, signers)
         result = repo.push(made, settings.repo.branch)
         if result.outcome is PushOutcome.LANDED:
             return made, settings.repo.branch, paths

@@ -8,17 +8,18 @@ from typing import Any
 import click
 
 from reconciler.adapters.git.local import person
-from reconciler.cli.committing import Change
+from reconciler.cli.committing import Change, Files
 from reconciler.cli.looking import Look
 from reconciler.config.settings import Settings
 from reconciler.core.view import CellView
 from reconciler.errors import InvalidInput, Unreachable
-from reconciler.model.names import RevisionId
+from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.skips import Skip, Skippable
 from reconciler.schema import building
 from reconciler.schema.edit import set_skip
 from reconciler.schema.files import PinFile
 from reconciler.schema.reading import read_file
+from reconciler.schema.snapshot import read_snapshot
 
 WHAT = "nothing is skipped"
 
@@ -48,11 +49,28 @@ skip_option = click.option(
 )
 
 
-def as_hotfix(change: Change, skip: tuple[Skippable, ...]) -> Change:
-    """Returns a promotion whose commit says what it skips."""
+def as_hotfix(
+    change: Change, service: str, environment: str, skip: tuple[Skippable, ...]
+) -> Change:
+    """Returns a promotion whose commit says what it skips, and is signed by one who may."""
     names = ", ".join(skip)
+
+    def vouch(files: Files, signers: tuple[str, ...]) -> None:
+        snapshot = read_snapshot(files.history, files.head, root=files.root)
+        found = snapshot.services.get(ServiceName(service))
+        policy = snapshot.policies.get(found.policy) if found is not None else None
+        rules = dict(policy.environments).get(EnvironmentName(environment)) if policy else None
+        hotfix = rules.others.hotfix if rules is not None else None
+        if hotfix is None or not set(signers) & set(hotfix.by):
+            by = ", ".join(hotfix.by) if hotfix is not None else "nobody"
+            why = f"it is signed by {', '.join(signers)}, and the policy lets {by} skip {names}"
+            raise InvalidInput(
+                f"service {service} in {environment}", WHAT, why, "have one of them do it"
+            )
+
     trailers = {**change.trailers, "Skip": names}
-    return replace(change, subject=f"{change.subject} past {names}", trailers=trailers)
+    subject = f"{change.subject} past {names}"
+    return replace(change, subject=subject, trailers=trailers, vouch=vouch)
 
 
 def let_past(

@@ -101,7 +101,7 @@ def promote(
 
     change = _of_a_pin("promote", service, environment, edit)
     if skip:
-        change = as_hotfix(change, skip)
+        change = as_hotfix(change, service, environment, skip)
     commit(change, reason, output, flags)
 
 

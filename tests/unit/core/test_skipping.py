@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from reconciler.core import gates
+from reconciler.core.gate import unknown
+from reconciler.core.skipping import past
 from reconciler.model.actions import Admit, Gate, GateState
 from reconciler.model.facts import Ask, Cell, FleetSummary
 from reconciler.model.freezes import Freeze, Scope
@@ -79,8 +81,8 @@ def test_who_may_is_let_past_each_gate_that_is_named_and_no_other() -> None:
     }
     for what, name in names.items():
         seen = found(DEV_HAS_2, STAGING_SOAKS, prod(skip(what)))
-        past = [n for n in names.values() if seen[n].state is GateState.OPEN]
-        assert past == [name]
+        opened = [n for n in names.values() if seen[n].state is GateState.OPEN]
+        assert opened == [name]
         assert seen[name].reason is Reason.SKIPPED
         assert seen[name].message.startswith(f"{KIM} skips it: it burns; without that: ")
     cells = (DEV_HAS_2, STAGING_SOAKS, prod(skip(*ALL)))
@@ -149,6 +151,19 @@ def test_a_soak_is_skipped_only_where_it_was_seen_healthy(staging: Cell, why: st
     gate = found(DEV_HAS_2, staging, prod(skip(*ALL)))["ProvenBefore"]
     assert (gate.state, gate.reason) == (GateState.CLOSED, Reason.WAITING_FOR_PROOF)
     assert gate.message == f"2.0.0 is not proven in staging, and its soak is not skipped yet: {why}"
+
+
+def test_it_must_have_been_seen_as_it_would_be_rendered_here() -> None:
+    older = replace(V2, id=V3.id, renderer="kubectl 1.0")
+    staging = cell(STAGING, record(STAGING, older, rollout=rollout(older, STAGING)))
+    gate = found(DEV_HAS_2, staging, prod(skip(*ALL)))["ProvenBefore"]
+    assert "its soak is not skipped yet: staging runs it as kubectl 1.0 renders it" in gate.message
+
+
+def test_an_unknown_gate_is_skipped_by_nobody() -> None:
+    nobody_knows = unknown("InWindow", Reason.GIT_UNKNOWN, "it is not known", "")
+    cells = (DEV_HAS_2, STAGING_SOAKS, prod(skip(*ALL)))
+    assert past(view(*cells), V2, nobody_knows, Skippable.WINDOW) is nobody_knows
 
 
 def test_each_environment_before_must_have_it() -> None:

@@ -27,6 +27,7 @@ class Counts:
         rejected_at: Of each rejection that was made in an environment itself.
         failed_at: When the failure of each was first seen, and since when it is over: None while it goes back.
         failing_at: Of each environment that fails now, since when; None: nobody has said.
+            Of both, only those of failures that may be the platform's.
     """
 
     service: ServiceName
@@ -42,8 +43,8 @@ def counts_of(facts: ServiceFacts) -> Counts:
     return Counts(
         facts.service,
         tuple(rejection.rejected_at for rejection in own),
-        tuple((r.first_failure_at, _back_at(r)) for r in own),
-        tuple(one.member.health.first_failure_at for one in bad),
+        tuple((r.first_failure_at, _back_at(r)) for r in own if not r.names_release),
+        tuple(one.member.health.first_failure_at for one in bad if not one.names_release),
     )
 
 
@@ -58,6 +59,8 @@ def plan_fleet(
     keeps_time: bool = True,
 ) -> FleetSummary:
     """Counts rejections and failures over the whole fleet.
+
+    What names its release says nothing of the platform, however many of them there are (ADR 21).
 
     A fuse is blown by the first rejection over its limit, and whole again as they grow old.
 

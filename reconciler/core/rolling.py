@@ -62,7 +62,8 @@ def reject_if_bad(
 ) -> Reject | Hold | None:
     """Returns the rejection of a revision that failed by its own fault, or None.
 
-    Several services that turn bad together are held: that is more likely the platform.
+    Several services that turn bad together are held: that is more likely the platform, unless a failure names
+    its release.
 
     Args:
         view: The cell.
@@ -73,10 +74,10 @@ def reject_if_bad(
     bad = badness(members, revision, deadline_s=deadline_s)
     if bad is None:
         return None
-    if view.service in view.fleet.platform_incident:
+    if view.service in view.fleet.platform_incident and not bad.names_release:
         message = f"{bad.message}; others turned bad at the same time"
         return hold(view, Reason.PLATFORM_INCIDENT, message, page=True)
-    rejection = rejections.build(view, revision, bad.member, reason=bad.reason, message=bad.message)
+    rejection = rejections.build(view, revision, bad)
     return Reject(view.service, view.environment, rejection, bad.reason, bad.message)
 
 

@@ -55,6 +55,7 @@ class MemberHealth:
     Attributes:
         first_failure_at: When the present failure was first observed; None while there is none.
         evidence: Of the worst object.
+        names_release: Whether its failure names the release, whatever else fails.
     """
 
     status: HealthStatus = HealthStatus.UNKNOWN
@@ -63,6 +64,7 @@ class MemberHealth:
     cause: Cause = Cause.NONE
     evidence: tuple[Evidence, ...] = ()
     first_failure_at: datetime | None = None
+    names_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import moves, rejections
+from reconciler.core import moves, rejections, skipping
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
@@ -111,6 +111,7 @@ def _other(part: Part) -> str:
 
 def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
+    gate = opened(name)
     for cell in view.earlier:
         if cell.other:
             return anothers(name, cell.other, f"the promotion record of {cell.environment}")
@@ -123,9 +124,11 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
+            gate = skipping.past_soak(view, cell, wanted, held)
+        if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(held, due_in_s=left_s or None)
+            return replace(gate, due_in_s=left_s or None)
         failing = _failing(cell, wanted)
         if failing is not None:
             return closed(
@@ -135,7 +138,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
                 f"{failing.cluster} {failing.health.reason}",
                 f"{cell.environment} must be healthy again",
             )
-    return opened(name)
+    return gate
 
 
 def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:

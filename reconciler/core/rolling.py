@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core import gates, rejections
+from reconciler.core import gates, rejections, skipping
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy, why_not
@@ -96,6 +96,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
     if policy is None or commit is None:
         raise AssertionError("a wanted revision comes with its policy and commit")
     former = cell.record.rollout if cell.record is not None else None
+    past = skipping.skipped(view, gates.admission(view, wanted))
     rollout = Rollout(
         revision=wanted,
         restore_to=rejections.way_back(cell, wanted),
@@ -105,8 +106,11 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         commit=commit,
         path=view.facts.path,
         began_at=(former.began_at or former.admitted_at) if former is not None else None,
+        skipped=past,
     )
     reason, told = "GatesOpen", message
+    if past is not None:
+        reason, told = Reason.SKIPPED, f"{past.by} skips {', '.join(past.gates)}: {past.reason}"
     if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):
         reason, told = Reason.RENDER_CHANGED, f"it renders otherwise by {wanted.renderer}"
     return Admit(view.service, view.environment, wanted, rollout, reason, told)

@@ -24,6 +24,7 @@ from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.skips import Vouched
 
 
 class LiveState(StrEnum):
@@ -217,6 +218,7 @@ class Ask:
             this pin has asked for since what is admitted.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
+        skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
@@ -229,6 +231,7 @@ class Ask:
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
     approval: Approval | None = None
+    skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None

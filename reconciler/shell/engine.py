@@ -108,7 +108,7 @@ class Engine:
             clock=ports.clock,
             installation=self._installation,
         )
-        self._sources = Sources(ports.history, settings.repo.path)
+        self._sources = Sources(ports.history, settings.repo.path, ports.signers)
         self.digest_key = self._digest_key(home)
         self._renderer = self._rendering()
         self._parsed = Parsed()

@@ -15,6 +15,7 @@ from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.forge import Forge
 from reconciler.ports.kube import KubeApi
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
@@ -145,6 +146,7 @@ class World:
         seed: Orders what is due together.
         pace: How fast the clusters' Pods are.
         on_view: Given what every turn has seen and decided.
+        forge: Serves the env repo.
     """
 
     def __init__(
@@ -155,7 +157,9 @@ class World:
         seed: int = 1,
         pace: Pace = Pace(),  # noqa: B008  # a frozen value
         on_view: Callable[[View], None] = lambda view: None,
+        forge: Forge | None = None,
     ) -> None:
+        self.forge = forge
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -199,6 +203,7 @@ class World:
             ),
             home=ClusterName(str(self.settings.home)),
             entropy=random.Random(1).randbytes,
+            forge=self.forge,
         )
         engine = Engine(
             self.settings,

@@ -309,6 +309,8 @@ class EnvironmentPolicyFile(Part):
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
+    commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
+    """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
     checks: Later = None
     reversible: Later = None
     windows: WindowsFile | None = None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from reconciler.core import moves, rejections, skipping
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
+from reconciler.core.outside import checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.reach import in_force, reach
 from reconciler.core.soak_left import proof_left_s
@@ -323,6 +324,7 @@ FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
+    checks_passed,
     _depends_on,
     _roll_back_complete,
     _clusters_known,

@@ -48,6 +48,7 @@ WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
         Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_CHECKS,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,

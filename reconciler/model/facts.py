@@ -19,6 +19,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
@@ -261,6 +262,7 @@ class Cell:
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
         left: Clusters that drained, and are in the fleet no more.
+        outside: What others say of what may be admitted next.
     """
 
     environment: EnvironmentName
@@ -275,6 +277,7 @@ class Cell:
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
+    outside: Outside = NOTHING_ASKED
 
     @property
     def active(self) -> tuple[Member, ...]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
+from reconciler.model.outside import NOBODY, OutsideRules
 from reconciler.model.path import Path
 from reconciler.model.skips import Hotfix
 from reconciler.model.waves import Wave, worked_out
@@ -79,10 +80,12 @@ class EnvironmentRules:
     Attributes:
         waves: In order.
         others: All else; without waves.
+        outside: Whose word an admission needs. HEAD's count alone, so that no roll-out keeps them.
     """
 
     waves: tuple[Wave, ...]
     others: EnvironmentPolicy
+    outside: OutsideRules = NOBODY
 
     def among(self, clusters: Sequence[Cluster]) -> EnvironmentPolicy:
         """Returns the rules for a service that goes to some clusters, in the order of fleet.yaml."""

@@ -19,6 +19,9 @@ class Reason(StrEnum):
     OUTSIDE_WINDOW = "OutsideWindow"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
     SKIPPED = "Skipped"
+    WAITING_FOR_CHECKS = "WaitingForChecks"
+    CHECKS_UNKNOWN = "ChecksUnknown"
+    NOT_CONFIGURED = "NotConfigured"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -67,6 +70,9 @@ CHANGES: Mapping[Reason, str] = {
     Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
     Reason.SKIPPED: "Nothing; `skip` taken out of the pin closes it again.",
+    Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
+    Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
+    Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

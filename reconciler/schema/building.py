@@ -28,6 +28,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import OutsideRules
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.release import Part, Values
@@ -206,6 +207,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
+        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
     )
 
 

@@ -306,6 +306,8 @@ class EnvironmentPolicyFile(Part):
     """Whether somebody else must approve each revision before it is admitted."""
     hotfix: HotfixFile | None = None
     """Who may skip what by a signed commit; left out, nobody anything."""
+    commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
+    """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
     checks: Later = None
     reversible: Later = None
     windows: WindowsFile | None = None

@@ -10,6 +10,7 @@ from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
@@ -67,6 +68,9 @@ class Observer(Protocol):
         ...
 
 
+See = Callable[[Asker | None, CellKey, Ask, PromotionRecord | None], Outside]
+
+
 class Gatherer:
     """Gathers the facts of services; only the coordinator's task calls it.
 
@@ -78,6 +82,7 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        outside: Returns what others say of what a cell may admit next.
     """
 
     def __init__(
@@ -87,7 +92,9 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
     ) -> None:
+        self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
@@ -218,6 +225,7 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
+            outside=self._outside(self._asker, key, ask, record),
         )
 
     def _ask(

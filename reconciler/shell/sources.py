@@ -67,3 +67,13 @@ class Sources:
             pin = pin_at(self._history, facts.commit, environment, service, root=self._root)
             if pin is not None:
                 yield FormerPin(facts.commit, pin)
+
+    def changed(self, service: ServiceName, source: CommitId) -> CommitId | None:
+        """Returns the newest commit, up to one, that changed a service's files; None where it was not found."""
+        path = f"{self._root}/services/{service}".lstrip("/")
+        found = self._history.log(source, path=path, most=1)
+        return found[0].commit if found else None
+
+    def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
+        """Tells whether a commit contains another, or is it."""
+        return self._history.is_ancestor(ancestor, descendant)

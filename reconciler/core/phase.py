@@ -43,7 +43,15 @@ UNKNOWN_REASONS = frozenset(
     }
 )
 REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
-PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING})
+PROVEN_REASONS = frozenset(
+    {
+        Reason.SETTLED,
+        Reason.JOINING,
+        Reason.PROMOTION_ASKED,
+        Reason.PROMOTION_CLOSED,
+        Reason.PIN_NOT_MOVED,
+    }
+)
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,

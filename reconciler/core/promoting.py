@@ -6,6 +6,7 @@ from reconciler.core import rejections
 from reconciler.core.view import CellView
 from reconciler.model.facts import Cell
 from reconciler.model.names import Identity
+from reconciler.model.promotion import Promotion
 from reconciler.model.records import in_short
 from reconciler.model.release import Revision
 
@@ -30,6 +31,21 @@ def promotable(view: CellView) -> tuple[Revision, ...]:
         if all(_is_proven(cell, proof.revision.identity) for cell in view.earlier)
         and not _is_bad(view, proof.revision)
     )
+
+
+def left_to_people(view: CellView) -> Revision | None:
+    """Returns what those just before ask for and all have proven, where only a person pins it here; None: nothing."""
+    ask, before = view.cell.ask, view.facts.path.just_before(view.environment)
+    if ask.promote is not Promotion.MANUAL or ask.wanted is None:
+        return None
+    asked = {
+        cell.ask.wanted.identity
+        for cell in view.earlier
+        if cell.environment in before and cell.ask.wanted is not None
+    }
+    images = ask.wanted.images_digest
+    found = (r for r in promotable(view) if r.identity in asked and r.images_digest != images)
+    return next(found, None)
 
 
 def _is_proven(cell: Cell, identity: Identity) -> bool:

@@ -21,6 +21,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
+from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
@@ -213,6 +214,9 @@ class Ask:
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
             this pin has asked for since what is admitted.
+        promote: Who moves the pin on.
+        ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
+            asks for, proven in all of them, and never asked for here. None: not known.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         freezes: All that cover the cell, whether or not they are over.
@@ -231,6 +235,8 @@ class Ask:
     source: str | None = None
     immediate: Revision | None = None
     boarding: Revision | None = None
+    promote: Promotion = Promotion.MANUAL
+    ahead: tuple[Revision, ...] | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
@@ -256,6 +262,7 @@ class Cell:
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
         left: Clusters that drained, and are in the fleet no more.
+        asked: What became of the newest try to have a person move the pin; None: there was none.
     """
 
     environment: EnvironmentName
@@ -270,6 +277,7 @@ class Cell:
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
+    asked: Asked | None = None
 
     @property
     def active(self) -> tuple[Member, ...]:

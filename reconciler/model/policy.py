@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
 from reconciler.model.path import Path
+from reconciler.model.promotion import Promotion
 from reconciler.model.waves import Wave, worked_out
 from reconciler.model.windows import ALWAYS, Windows
 
@@ -76,10 +77,12 @@ class EnvironmentRules:
     Attributes:
         waves: In order.
         others: All else; without waves.
+        promote: Who moves the pins of this environment; it says nothing about how anything is proven.
     """
 
     waves: tuple[Wave, ...]
     others: EnvironmentPolicy
+    promote: Promotion = Promotion.MANUAL
 
     def among(self, clusters: Sequence[Cluster]) -> EnvironmentPolicy:
         """Returns the rules for a service that goes to some clusters, in the order of fleet.yaml."""

@@ -18,6 +18,9 @@ class Reason(StrEnum):
     FROZEN = "Frozen"
     OUTSIDE_WINDOW = "OutsideWindow"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
+    PROMOTION_ASKED = "PromotionAsked"
+    PROMOTION_CLOSED = "PromotionClosed"
+    PIN_NOT_MOVED = "PinNotMoved"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -65,6 +68,9 @@ CHANGES: Mapping[Reason, str] = {
     Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
     Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
+    Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
+    Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",
+    Reason.PIN_NOT_MOVED: "It is tried again; the message says what stands in its way.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

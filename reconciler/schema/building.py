@@ -30,6 +30,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
+from reconciler.model.promotion import Promotion
 from reconciler.model.release import Part, Values
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
@@ -188,6 +189,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             needs_approval=file.approval == "required",
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
+        Promotion(file.promote),
     )
 
 

@@ -11,9 +11,11 @@ from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.path import Path
+from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import CellKey
@@ -78,6 +80,7 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        asked: What became of asking a person to move a cell's pin.
     """
 
     def __init__(
@@ -87,11 +90,13 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        asked: Callable[[CellKey], Asked | None] = lambda key: None,
     ) -> None:
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
         self._executors = executors
+        self._asked_of = asked
         self._asker: Asker | None = None
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
         self._states: dict[ClusterName, ClusterState] = {}
@@ -218,6 +223,7 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
+            asked=self._asked_of(key),
         )
 
     def _ask(
@@ -235,7 +241,8 @@ class Gatherer:
         kept = self._asks.get(key)
         if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
             return kept[1]
-        ask = self._asker.ask(*key, record, earlier)
+        found = self._asker.ask(*key, record, earlier)
+        ask = with_ahead(found, self._asker, key, record, earlier)
         self._asks[key] = (rests_on, ask)
         return ask
 

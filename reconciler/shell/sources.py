@@ -10,13 +10,10 @@ from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.ports.git import History
 from reconciler.schema.services import ServiceAt, pin_at, service_at
 from reconciler.shell.approvals import Approvals
+from reconciler.shell.pin_history import PINS_MAX, PinHistory
 
 SOURCES_KEPT = 2_000
 """Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
-
-
-PINS_MAX = 50
-"""Commits of one pin that are looked through for what may board a train: a few days of a busy one."""
 
 
 class Sources:
@@ -24,6 +21,7 @@ class Sources:
 
     Attributes:
         approvals: Of pins, by the same history.
+        pin_history: What pins were before.
 
     Args:
         history: The mirror.
@@ -34,6 +32,7 @@ class Sources:
         self._history = history
         self._root = root
         self.approvals = Approvals(history, root)
+        self.pin_history = PinHistory(history, root)
         self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
 
     def at(self, service: ServiceName, source: str) -> ServiceAt | None:

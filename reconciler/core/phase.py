@@ -43,19 +43,12 @@ UNKNOWN_REASONS = frozenset(
     }
 )
 REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
-PROVEN_REASONS = frozenset(
-    {
-        Reason.SETTLED,
-        Reason.JOINING,
-        Reason.PROMOTION_ASKED,
-        Reason.PROMOTION_CLOSED,
-        Reason.PIN_NOT_MOVED,
-    }
-)
+PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING, Reason.PROMOTION_CLOSED})
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
         Reason.WAITING_FOR_APPROVAL,
+        Reason.PROMOTION_ASKED,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,

@@ -64,6 +64,7 @@ class GitWrites:
             remote=ports.remote,
             branch=repo.branch,
             root=repo.path,
+            forge=ports.forge,
             asker=asker,
             facts=facts,
             record=record,

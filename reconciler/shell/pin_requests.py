@@ -22,6 +22,9 @@ from reconciler.ports.forge import Forge
 SWEEP_S = 60.0
 """Between two looks for pull requests of ours that ask for what is not the next release any more."""
 
+NOT_OURS_S = 5.0
+"""Whoever comes to lead need not know whose pull requests are open at once."""
+
 IDLE_S = 3600.0
 
 
@@ -70,10 +73,17 @@ class PinRequests:
             return Asked(action.revision.id, AskedState.BRANCH, why)
         return _asked(action, self._forge.pull_request(branch, self._base, title, body))
 
-    def sweep(self, planned: Callable[[ServiceName], Planned | None]) -> float:
-        """Closes, now and then, what asks for another release than the next; returns seconds until the next time."""
+    def sweep(self, planned: Callable[[ServiceName], Planned | None], *, may_close: bool) -> float:
+        """Closes, now and then, what asks for another release than the next; returns seconds until the next time.
+
+        Args:
+            planned: A service as it was planned last.
+            may_close: Whether writes are ours now.
+        """
         if self._forge is None:
             return IDLE_S
+        if not may_close:
+            return NOT_OURS_S
         now_s = self._clock.monotonic_s()
         if now_s < self._swept_s + SWEEP_S:
             return self._swept_s + SWEEP_S - now_s

@@ -131,7 +131,7 @@ class Promoter:
             self._take_turn(ready, now_s)
         with self._lock:
             nearest_s = min((one.due_s for one in self._due.values()), default=now_s + IDLE_S)
-        swept_s = self._requests.sweep(self._planned) if self._may_push() else IDLE_S
+        swept_s = self._requests.sweep(self._planned, may_close=self._may_push())
         return max(0.0, min(nearest_s - now_s, swept_s))
 
     def _forget_what_is_not_planned(self, due: dict[CellKey, _Due]) -> None:

@@ -37,6 +37,11 @@ def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
     return tuple(check(view, revision) for check in EACH_WAVE)
 
 
+def moving_the_pin(view: CellView, revision: Revision) -> tuple[Gate, ...]:
+    """Returns the gates between a revision and being pinned here; windows and approvals come after that."""
+    return tuple(check(view, revision) for check in PINNED)
+
+
 def shut(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
     """Returns the gates that hold; an unknown gate holds as a closed one does."""
     return tuple(gate for gate in gates if gate.state is not GateState.OPEN)
@@ -328,4 +333,15 @@ FORWARD: tuple[GateCheck, ...] = (
     _depends_on,
     _roll_back_complete,
     _clusters_known,
+)
+PINNED: tuple[GateCheck, ...] = (
+    _not_halted,
+    not_paused,
+    not_frozen,
+    _not_rejected,
+    _not_quarantined,
+    _proven_before,
+    _fuse_intact,
+    _no_platform_incident,
+    _roll_back_complete,
 )

@@ -22,6 +22,7 @@ from reconciler.model.names import (
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
+from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
@@ -217,6 +218,9 @@ class Ask:
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
             this pin has asked for since what is admitted.
+        promote: Who moves the pin on.
+        ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
+            asks for, proven in all of them, and never asked for here. None: not known.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
@@ -237,6 +241,8 @@ class Ask:
     source: str | None = None
     immediate: Revision | None = None
     boarding: Revision | None = None
+    promote: Promotion = Promotion.MANUAL
+    ahead: tuple[Revision, ...] | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
@@ -263,6 +269,7 @@ class Cell:
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
         left: Clusters that drained, and are in the fleet no more.
         outside: What others say of what may be admitted next.
+        asked: What became of the newest try to have a person move the pin; None: there was none.
     """
 
     environment: EnvironmentName
@@ -278,6 +285,7 @@ class Cell:
     leaving: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
     outside: Outside = NOTHING_ASKED
+    asked: Asked | None = None
 
     @property
     def active(self) -> tuple[Member, ...]:

@@ -22,6 +22,9 @@ class Reason(StrEnum):
     WAITING_FOR_CHECKS = "WaitingForChecks"
     CHECKS_UNKNOWN = "ChecksUnknown"
     NOT_CONFIGURED = "NotConfigured"
+    PROMOTION_ASKED = "PromotionAsked"
+    PROMOTION_CLOSED = "PromotionClosed"
+    PIN_NOT_MOVED = "PinNotMoved"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -73,6 +76,9 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
     Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
+    Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
+    Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",
+    Reason.PIN_NOT_MOVED: "It is tried again; the message says what stands in its way.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

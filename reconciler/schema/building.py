@@ -31,6 +31,7 @@ from reconciler.model.names import (
 from reconciler.model.outside import OutsideRules
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
+from reconciler.model.promotion import Promotion
 from reconciler.model.release import Part, Values
 from reconciler.model.skips import Hotfix, Skip, Skippable
 from reconciler.model.times import from_rfc3339
@@ -208,6 +209,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
         OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        Promotion(file.promote),
     )
 
 

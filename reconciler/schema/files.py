@@ -302,6 +302,8 @@ class EnvironmentPolicyFile(Part):
         Discriminator(_form),
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
+    promote: Literal["auto", "pull-request", "manual"] = "manual"
+    """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
     hotfix: HotfixFile | None = None

@@ -124,7 +124,7 @@ class Asker:
         if pin is None:
             return replace(rules, reason=Reason.ORPHANED, message="there is no pin to read")
         try:
-            wanted = self._resolved(pin, None, earlier)
+            wanted = self.resolved(pin, None, earlier)
         except InvalidInput:
             wanted = None
         return replace(rules, wanted=wanted or self._without_files(pin))
@@ -166,7 +166,7 @@ class Asker:
         if blocked is not None:
             return self._refused(service, environment, *blocked)
         pin = self.snapshot.pins[(environment, service)]
-        wanted = self._resolved(pin, own, earlier)
+        wanted = self.resolved(pin, own, earlier)
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
@@ -303,7 +303,7 @@ class Asker:
 
         def resolved(former: FormerPin) -> Revision | None:
             with suppress(InvalidInput):
-                return self._resolved(former.pin, own, earlier, at=former.commit)
+                return self.resolved(former.pin, own, earlier, at=former.commit)
             return None
 
         found = boarding(
@@ -320,7 +320,7 @@ class Asker:
             return found
         return None
 
-    def _resolved(
+    def resolved(
         self,
         pin: Pin,
         own: PromotionRecord | None,
@@ -328,6 +328,7 @@ class Asker:
         *,
         at: CommitId | None = None,
     ) -> Revision | None:
+        """Returns the revision that a pin asks for at HEAD, or asked for at a commit; as `resolve` has it."""
         return resolve(
             pin,
             head=at or self.snapshot.commit,

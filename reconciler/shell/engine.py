@@ -28,13 +28,13 @@ from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
 from reconciler.shell.executor.orders import CellKey, Claim, Installation, Leadership, Rights
 from reconciler.shell.gathering import Gatherer
+from reconciler.shell.git_writes import GitWrites
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
 from reconciler.shell.outside import Outsiders
 from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
-from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import AtStop, Wake
 from reconciler.shell.sources import Sources
 from reconciler.shell.vouching import Vouching
@@ -114,13 +114,14 @@ class Engine:
         self._renderer = self._rendering()
         self._parsed = Parsed()
         self.heads = self._heads(home)
-        self.reverter = self._reverter()
+        self.git = self._git_writes()
         actor = Actor(
             clock=ports.clock,
             records=self.records,
             executors=lambda: self.clusters.executors,
             leadership=self._leadership,
-            revert=self.reverter.take,
+            revert=self.git.reverter.take,
+            move_pin=self.git.promoter.take,
             on_event=self._on_event,
         )
         self._coordinator = self._coordinating(
@@ -184,17 +185,16 @@ class Engine:
             on_event=self._on_event,
         )
 
-    def _reverter(self) -> Reverter:
-        ports, repo = self._ports, self._settings.repo
-        return Reverter(
-            clock=ports.clock,
-            heads=self.heads,
-            history=ports.history,
-            remote=ports.remote,
-            branch=repo.branch,
-            root=repo.path,
+    def _git_writes(self) -> GitWrites:
+        return GitWrites(
+            self._ports,
+            self._settings.repo,
+            self.heads,
             asker=self.asker_of,
             facts=self._facts,
+            planned=lambda service: (
+                self._coordinator.planned(service) if self._coordinator else None
+            ),
             record=self.records.get,
             amend=self._amend,
             may_push=lambda: self.lease.leads and self._may_write(),
@@ -212,7 +212,7 @@ class Engine:
         runner.spawn("lease", self._lease_step)
         runner.spawn("digest key", self._digest_key_step, at_stop=AtStop.LEAVE)
         wake_fetch = runner.spawn("fetch", self.heads.step)
-        runner.spawn("revert", self.reverter.step, on_wake=self.reverter.on_wake)
+        self.git.start(runner)
         announcer = self.announcer
         runner.spawn("events", announcer.step, at_stop=AtStop.LEAVE, on_wake=announcer.on_wake)
         self.clusters.start()
@@ -287,6 +287,7 @@ class Engine:
                 records=self.records,
                 executors=lambda: self.clusters.executors,
                 outside=self.outside.see,
+                asked=self.git.promoter.asked,
             ),
             leadership=self._leadership,
             fuses=lambda: self._current().fuses.an_hour,
@@ -396,5 +397,5 @@ class Engine:
     def _head_changed(self) -> None:
         self.clusters.join(self.heads.head.clusters)
         if not self.heads.head.error:
-            self.reverter.look_again()
+            self.git.reverter.look_again()
         self._touch_all()

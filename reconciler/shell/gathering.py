@@ -12,9 +12,11 @@ from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
+from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import CellKey
@@ -83,6 +85,7 @@ class Gatherer:
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
         outside: Returns what others say of what a cell may admit next.
+        asked: What became of asking a person to move a cell's pin.
     """
 
     def __init__(
@@ -93,12 +96,14 @@ class Gatherer:
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
         outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
+        asked: Callable[[CellKey], Asked | None] = lambda key: None,
     ) -> None:
         self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
         self._executors = executors
+        self._asked_of = asked
         self._asker: Asker | None = None
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
         self._states: dict[ClusterName, ClusterState] = {}
@@ -226,6 +231,7 @@ class Gatherer:
             leaving=self._leaving(key, names),
             left=self._head().left,
             outside=self._outside(self._asker, key, ask, record),
+            asked=self._asked_of(key),
         )
 
     def _ask(
@@ -243,7 +249,8 @@ class Gatherer:
         kept = self._asks.get(key)
         if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
             return kept[1]
-        ask = self._asker.ask(*key, record, earlier)
+        found = self._asker.ask(*key, record, earlier)
+        ask = with_ahead(found, self._asker, key, record, earlier)
         self._asks[key] = (rests_on, ask)
         return ask
 

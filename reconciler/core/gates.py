@@ -10,6 +10,7 @@ from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
 from reconciler.core.outside import checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
+from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
@@ -220,18 +221,14 @@ def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
         return opened(name)
     after_s = rollout.policy.finish_after_s
     age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
-    if (
-        after_s is None
-        or age_s < after_s
-        or not _ends_by_itself(view, in_force(view.cell, rollout))
-    ):
+    if after_s is None or age_s < after_s or not ends_by_itself(view, in_force(view.cell, rollout)):
         return opened(name)
     version, newer = rollout.revision.release.version, wanted.release.version
     message = f"{version} rolls out, and is finished before {newer} is taken"
     return closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
 
 
-def _ends_by_itself(view: CellView, rollout: Rollout) -> bool:
+def ends_by_itself(view: CellView, rollout: Rollout) -> bool:
     """Tells whether a roll-out will come to an end by itself, as far as can be told."""
     how_far = reach(view.cell, rollout)
     if shut(next_wave(view, rollout.revision)) or how_far.gone is not None:
@@ -279,6 +276,13 @@ def _roll_back_complete(view: CellView, _: Revision) -> Gate:
             "every reachable cluster must be back, current and ready",
         )
     return opened(name)
+
+
+def _has_a_place(view: CellView, wanted: Revision) -> Gate:
+    """What carries a proof over rolls nothing out, and needs no place."""
+    gate = below_max_rollouts(view, wanted)
+    is_open = gate.state is GateState.OPEN or carried_proof(view.cell, wanted) is None
+    return gate if is_open else opened(gate.name)
 
 
 def is_returning(cell: Cell) -> bool:
@@ -333,6 +337,7 @@ FORWARD: tuple[GateCheck, ...] = (
     _depends_on,
     _roll_back_complete,
     _clusters_known,
+    _has_a_place,
 )
 PINNED: tuple[GateCheck, ...] = (
     _not_halted,

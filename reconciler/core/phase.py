@@ -51,6 +51,7 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_CHECKS,
         Reason.PROMOTION_ASKED,
         Reason.WAITING_FOR_DEPENDENCY,
+        Reason.WAITING_FOR_PLACE,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }

@@ -225,6 +225,7 @@ class Ask:
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
+        max_rollouts: How many services may roll out in the environment at once; None: any number.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -235,6 +236,7 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
+    max_rollouts: int | None = None
     approval: Approval | None = None
     skip: Vouched | None = None
     adopt_overwrite: bool = False
@@ -317,6 +319,20 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How many services may roll out in an environment at once, and which do.
+
+    Attributes:
+        taken: Services that roll out there and get on, by name.
+        given: Services that may begin now; each takes its place with its next turn.
+    """
+
+    most: int
+    taken: tuple[ServiceName, ...] = ()
+    given: frozenset[ServiceName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSummary:
     """What the whole fleet says to each of its services.
 
@@ -326,6 +342,7 @@ class FleetSummary:
         platform_incident: Services that turned bad together, or empty.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
+        places: Of each environment with a limit in which anything rolls out, or asks to.
         keeps_time: How long anything was well, or late, is counted here. It is not by a command, nor by a
             daemon that waits for the lease: they came later, and the one that decides has counted on.
     """
@@ -335,4 +352,5 @@ class FleetSummary:
     platform_incident: frozenset[ServiceName] = frozenset()
     halted: str = ""
     halted_reason: Reason | None = None
+    places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     WAITING_FOR_SOAK = "WaitingForSoak"
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
+    WAITING_FOR_PLACE = "WaitingForPlace"
     PROGRESS_DEADLINE = "ProgressDeadline"
     QUEUED = "Queued"
     PAUSED = "Paused"
@@ -66,6 +67,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_SOAK: "Time: it must be seen healthy for the whole soak.",
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
+    Reason.WAITING_FOR_PLACE: "One of those that roll out there is done, or `max_rollouts` in fleet.yaml is raised.",
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.QUEUED: "What rolls out is proven or rejected; what is proven here already can be gone back to at once.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",

@@ -82,6 +82,7 @@ def fleet(file: FleetFile) -> Fleet:
                 )
                 for c in e.clusters
             ),
+            e.max_rollouts,
         )
         for e in file.environments
     )

@@ -59,6 +59,8 @@ class EnvironmentFile(Part):
     """What paths, pins and overlays name."""
     clusters: list[ClusterFile] = Field(min_length=1, max_length=500)
     """Every cluster of it."""
+    max_rollouts: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many services may roll out there at once; left out, any number. Nothing that goes back waits for it."""
 
 
 class AllowFile(Part):

@@ -360,6 +360,7 @@ class Asker:
         policy = self._environment_policy(service, environment)
         pin = self.snapshot.pins.get((environment, service))
         entries = self._entries(service, environment)
+        found = self.snapshot.fleet.environment(environment)
         standing = [entry for entry in entries or () if entry.lifted is None]
         return Ask(
             wanted=None,
@@ -372,6 +373,7 @@ class Asker:
                 for freeze in self.snapshot.fleet.freezes
                 if freeze.scope.covers(service, environment)
             ),
+            max_rollouts=found.max_rollouts if found else None,
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

@@ -103,6 +103,7 @@ class Pin:
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
+        absent: It asks for the service to be gone; then there is no release in it.
     """
 
     service: ServiceName
@@ -115,6 +116,7 @@ class Pin:
     paused: bool
     adopt_overwrite: bool
     approved: RevisionId | None = None
+    absent: bool = False
     unsupported: tuple[str, ...] = ()
 
 

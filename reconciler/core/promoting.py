@@ -22,7 +22,7 @@ def promotable(view: CellView) -> tuple[Revision, ...]:
         for cell in view.earlier
         if cell.environment in before and cell.record is not None
         for proof in cell.record.proofs
-        if proof.opens_gates
+        if proof.opens_gates and not proof.revision.absent
     ]
     newest = sorted(proofs, key=lambda proof: proof.proven_at, reverse=True)
     return tuple(

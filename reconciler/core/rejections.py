@@ -97,14 +97,18 @@ def allowed(view: CellView, leaving: Revision | None = None) -> Revision | None:
 
 
 def ways_back(cell: Cell) -> tuple[Revision, ...]:
-    """Returns every proven revision that is not rejected here, newest first."""
+    """Returns every proven revision that is not rejected here, newest first.
+
+    A tombstone is none: no way back deletes anything, and what ran before it is what is meant by "before".
+    """
     if cell.record is None:
         return ()
     bad = standing(cell.record, cell.ask)
     return tuple(
         proof.revision
         for proof in cell.record.proofs
-        if not any(repeats(proof.revision, rejection) for rejection in bad)
+        if not proof.revision.absent
+        and not any(repeats(proof.revision, rejection) for rejection in bad)
     )
 
 

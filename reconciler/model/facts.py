@@ -265,6 +265,8 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
+            Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
         other: The installation that the record belongs to, if that is another: it is not known then.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
@@ -281,6 +283,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
     orphans: tuple[ClusterName, ...] = ()
@@ -333,6 +336,21 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
+class Going:
+    """What else is asked to go from an environment, and what fails there.
+
+    Attributes:
+        services: Those that are asked to go, or went within the last hour.
+        there: How many services the environment has, those among them.
+        failing: Services that fail there now.
+    """
+
+    services: tuple[ServiceName, ...]
+    there: int
+    failing: tuple[ServiceName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSummary:
     """What the whole fleet says to each of its services.
 
@@ -340,6 +358,7 @@ class FleetSummary:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
         platform_incident: Services that turned bad together, or empty.
+        going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
         places: Of each environment with a limit in which anything rolls out, or asks to.
@@ -350,6 +369,7 @@ class FleetSummary:
     fuses_blown: Mapping[ServiceName, datetime] = field(default_factory=dict)
     fleet_fuse_blown: datetime | None = None
     platform_incident: frozenset[ServiceName] = frozenset()
+    going: Mapping[EnvironmentName, Going] = field(default_factory=dict)
     halted: str = ""
     halted_reason: Reason | None = None
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)

@@ -226,7 +226,7 @@ class PinFile(Part):
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
         Discriminator(_form),
     ]
-    """What it should run; `absent` is not supported yet."""
+    """What it should run; or `absent`, with a `reason`: all that was delivered of it is deleted, in order."""
     values: dict[str, Any] = Field(default_factory=dict)
     """This environment's own, such as `replicas`; they cannot set images."""
     clusters: dict[Name, ClusterValuesFile] = Field(default_factory=dict)

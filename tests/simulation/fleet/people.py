@@ -84,8 +84,9 @@ class People:
     def _pins(self, service: str, version: str) -> Iterator[tuple[str, str]]:
         for one in self.fleet.present().environments:
             placed = next(s for s in self.fleet.services if s.name == service)
-            if self.fleet.goes_to(placed, one):
-                path = f"environments/{one.name}/{service}.yaml"
+            path = f"environments/{one.name}/{service}.yaml"
+            # Nobody edits what is broken before it is mended.
+            if self.fleet.goes_to(placed, one) and path not in self._mend:
                 was = yaml.safe_load(self.text(path) or "{}")
                 replicas = (was.get("values") or {}).get("replicas", 1) if was else 1
                 more = "paused: true\n" if was and was.get("paused") else ""

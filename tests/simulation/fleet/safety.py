@@ -11,7 +11,15 @@ from reconciler.ports.git import CommitFacts
 from tests.simulation.fleet import safety_back as back
 from tests.simulation.fleet.safety_back import told
 from tests.simulation.fleet.shape import CANARY
-from tests.simulation.fleet.witness import OBJECTS, OURS, RECORDS, Given, Witness, Write
+from tests.simulation.fleet.witness import (
+    OBJECTS,
+    OURS,
+    RECORDS,
+    Given,
+    Witness,
+    Write,
+    failure_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +102,9 @@ def _comments(text: str) -> list[str]:
 def i05_each_failure_is_written_to_git_once(look: Look) -> Iterator[str]:
     """One entry for each rejection, however often its push was lost, raced or broken off."""
     for service in {one.name for one in look.witness.fleet.services} if look.commits else ():
-        found = [str(entry["rejected_at"]) for entry in look.witness.repo.quarantine(service)]
-        for at in sorted({at for at in found if found.count(at) > 1}):
-            yield f"{service}: the failure of {at} stands {found.count(at)} times in its quarantine"
+        found = [failure_of(entry) for entry in look.witness.repo.quarantine(service)]
+        for failure in sorted({one for one in found if found.count(one) > 1}):
+            yield f"{service}: the failure {failure} stands {found.count(failure)} times in its quarantine"
 
 
 def i12_no_record_is_set_back_and_each_write_follows_its_claim(look: Look) -> Iterator[str]:
@@ -213,4 +221,4 @@ class Safety:
         for service in witness.fleet.services:
             for entry in witness.repo.quarantine(service.name, commit):
                 if entry.get("lifted"):
-                    witness.lifted.add((service.name, str(entry["rejected_at"])))
+                    witness.lifted.add((service.name, failure_of(entry)))

@@ -68,14 +68,19 @@ def i05_a_revert_takes_back_what_failed_for_what_was_well_there(look: Look) -> I
 
 
 def i07_a_rejection_is_written_before_anything_goes_back(look: Look) -> Iterator[str]:
-    """A cluster that is given something else than Git asks for, after what fails there, follows a rejection."""
+    """A cluster that is given something else than Git asks for, after what fails there, follows a rejection.
+
+    It stands in the home by then, or in the record of that cluster itself.
+    """
+    home = look.witness.home
     for given in look.given:
         was = given.was
         if was is None or was.version == given.identity.version or given.asked != was.version:
             continue
         if not look.witness.is_bad(given.service, given.cluster, was.version):
             continue
-        if not any(_is_of(one, given.service, was.version) for one in _known(look, given)):
+        written = (one for one in _known(look, given) if one.written_on & {home, given.cluster})
+        if not any(_is_of(one, given.service, was.version) for one in written):
             yield f"{told(given)} instead of {was.version}, which nobody had rejected"
 
 
@@ -97,7 +102,7 @@ def i07_what_is_rejected_stays_out_until_a_person_lifts_it(look: Look) -> Iterat
             is_held = _is_of(one, given.service, given.identity.version) and one.part == "images"
             if not is_held or given.environment not in one.environments:
                 continue
-            if (one.service, one.rejected_at) in witness.lifted or witness.is_forgotten(one):
+            if (one.service, one.failure) in witness.lifted or witness.is_forgotten(one):
                 continue
             yield f"{told(given)}, rejected in {one.environments[0]} at {one.at_s:.2f} s"
 

@@ -79,19 +79,22 @@ class Write:
 
 @dataclass(slots=True)
 class Rejected:
-    """A rejection, as it was first written to a promotion record.
+    """A rejection, as it was first written to a record: of the home, or of a cluster while the home was out of reach.
 
     Attributes:
+        failure: When it was rejected, and which part: two that fail at the same moment are two.
+        written_on: The clusters whose records hold it, or once held it.
         back_s: When its clusters were said to be back, or the rejection stood in the record no more.
         goes_back: Whether there is anything to go back to.
     """
 
     service: str
-    rejected_at: str
+    failure: str
     at_s: float
     version: str
     part: str
     environments: tuple[str, ...]
+    written_on: set[str] = field(default_factory=set)
     back_s: float = float("inf")
     goes_back: bool = False
 
@@ -115,7 +118,7 @@ class Witness:
         accepted: Commits that daemons have written down as accepted, in order.
         allowed: Commits that the operator let a rewritten branch go on from.
         lost_s: When the home lost all promotion records.
-        lifted: Rejections that a person has ever lifted: service and time.
+        lifted: Rejections that a person has ever lifted: service and failure.
         observed: Services that are only observed, as the accepted commit says since `observed_s`.
         disturbed_s: Until when a cluster, or all of it ("" is that), was not left alone; inf while it is not.
         home: The cluster that holds the records.
@@ -163,8 +166,8 @@ class Witness:
         self.writes.append(self._write(at_s, holder, cluster, written))
         if written.kind == "ConfigMap" and written.name == "reconciler-head":
             self._accept(at_s, CommitId(written.obj["data"]["commit"]))
-        if written.kind == "PromotionRecord":
-            self._note_rejections(at_s, written)
+        if written.kind in RECORDS:
+            self._note_rejections(at_s, cluster, written)
         if written.kind not in WORKLOADS or written.verb == "delete":
             return None
         service, environment = written.name, self.environments[cluster]
@@ -216,19 +219,22 @@ class Witness:
         is_proven = self.proven(service, self.environments[cluster], newest, at_s)
         return Write(at_s, holder, cluster, written, newest, is_proven)
 
-    def _note_rejections(self, at_s: float, written: Written) -> None:
+    def _note_rejections(self, at_s: float, cluster: str, written: Written) -> None:
         spec = written.obj.get("spec") or {}
-        for found in spec.get("rejections") or ():
+        own = spec.get("rejection")
+        for found in spec.get("rejections") or ([own] if own else ()):
             release = found["revision"]["release"]
             image = "@".join(next(iter(release["images"]), ("", "")))
-            key = (spec["service"], found["rejectedAt"])
+            key = (spec["service"], f"{found['rejectedAt']} {found['partDigest']}")
             if key not in self.rejections:
                 where = tuple(found["environments"])
                 version = self.repo.versions.get(image, "")
                 found_ = Rejected(*key, at_s, version, found["part"], where)
                 found_.goes_back = bool(found.get("restoreTo"))
                 self.rejections[key] = found_
-            if found.get("rolledBackAt") and spec["environment"] == found["environments"][0]:
+            self.rejections[key].written_on.add(cluster)
+            is_first = spec["environment"] == found["environments"][0]
+            if found.get("rolledBackAt") and is_first:
                 self.rejections[key].back_s = min(at_s, self.rejections[key].back_s)
 
     def identity(self, obj: Mapping[str, Any]) -> Identity | None:
@@ -367,6 +373,11 @@ class Witness:
             return ()
         earlier = self.before(environment)
         return tuple(e for e in earlier if not self.proven(service, e, identity, at_s))
+
+
+def failure_of(entry: Mapping[str, Any]) -> str:
+    """Returns what an entry of a quarantine file is known by, as its rejection is."""
+    return f"{entry['rejected_at']} {entry['part_digest']}"
 
 
 def _is_well(obj: Mapping[str, Any]) -> bool:

@@ -30,6 +30,8 @@ MOVING = frozenset(
         "Suspended",
         "ModeObserve",
         "Orphaned",
+        "Frozen",
+        "OutsideWindow",
     }
 )
 """Reasons for which nothing is left once nobody does anything any more."""
@@ -55,7 +57,12 @@ class Liveness:
             yield f"{len(leading)} daemons lead"
             return
         settled: set[tuple[str, str]] = set()
-        for key, row in self._rows(leading[0].holder):
+        rows = dict(self._rows(leading[0].holder))
+        for service in self.people.fleet.services:
+            for one in self.people.fleet.environments:
+                if (service.name, one.name) not in rows:
+                    yield f"{service.name} in {one.name} is unknown"
+        for key, row in rows.items():
             what = self._stuck(key, row)
             if what:
                 yield f"{key[0]} in {key[1]} {what}"
@@ -85,13 +92,33 @@ class Liveness:
     def _unexplained(self, row: Mapping[str, Any]) -> str:
         """What HEAD asks for and is not let in is kept out by a gate that says why, and what would open it."""
         shut = [gate for gate in row["gates"] if gate["state"] != "open"]
-        for gate in shut:
-            if not (gate["reason"] and gate["message"] and gate["unblock"]):
-                return f"has a gate that tells too little: {gate}"
+        tells_little = self._tells_little(row)
+        if tells_little:
+            return tells_little
         is_in = row["wanted"] is None or _revision(row["wanted"]) == _revision(row["admitted"])
         if is_in or shut or row["next"]["reason"] in WITHOUT_A_GATE:
             return ""
         return f"is held as {row['next']['reason']}, and no gate is shut: {row['summary']}"
+
+    def _tells_little(self, row: Mapping[str, Any]) -> str:
+        for gate in row["gates"]:
+            tells = gate["reason"] and gate["message"] and gate["unblock"]
+            if gate["state"] != "open" and not tells:
+                return f"has a gate that tells too little: {gate}"
+        return ""
+
+    def unexplained(self) -> Iterator[str]:
+        """Yields each cell that is held now, at any time, without a word of why and of what would change it."""
+        for process in self.world.alive():
+            if not self.world.engines[process.holder].lease.leads:
+                continue
+            for key, row in self._rows(process.holder):
+                following = row["next"]
+                if following is not None and following["action"] == "Hold":
+                    if not following["message"] or not following["unblock"]:
+                        yield f"{key[0]} in {key[1]} says too little: {following}"
+                    elif tells_little := self._tells_little(row):
+                        yield f"{key[0]} in {key[1]} {tells_little}"
 
     def _is_owed(self, row: Mapping[str, Any], service: str) -> bool:
         """Whether Git is owed a commit that no person has on a branch of its own."""
@@ -101,15 +128,13 @@ class Liveness:
 
     def _rows(self, holder: str) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
         view = self.world.engines[holder].view
-        assert view is not None
-        for service in self.people.fleet.services:
+        for service in self.people.fleet.services if view is not None else ():
+            assert view is not None
             rows = explain(view, ServiceName(service.name), None)["environments"]
             found = {row["environment"]: row for row in rows}
             for one in self.people.fleet.environments:
-                if one.name not in found:
-                    self.world.broken.append(f"liveness: {service.name} in {one.name} is unknown")
-                    continue
-                yield (service.name, one.name), found[one.name]
+                if one.name in found:
+                    yield (service.name, one.name), found[one.name]
 
     def _clusters(self, settled: set[tuple[str, str]]) -> Iterator[str]:
         """Yields each cluster that does not run what its record says, or what Git asks for where all is said to be."""

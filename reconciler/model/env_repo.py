@@ -105,6 +105,7 @@ class Pin:
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
         skip: What it asks to be let past.
+        absent: It asks for the service to be gone; then there is no release in it.
     """
 
     service: ServiceName
@@ -118,6 +119,7 @@ class Pin:
     adopt_overwrite: bool
     approved: RevisionId | None = None
     skip: Skip | None = None
+    absent: bool = False
     unsupported: tuple[str, ...] = ()
 
 

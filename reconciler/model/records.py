@@ -99,6 +99,7 @@ class Rejection:
         part: The part that changed against the last proven revision, and its digest.
         environments: The failing one and those after it on the path.
         restore_to: What the clusters go back to; None: nothing proven, so objects and pin stay.
+        names_release: Whether it is bad whatever else failed at the same time: it says nothing of other services.
         first_failure_at: When the failure was first observed.
         rolled_back_at: When every reachable member was back, current and ready.
     """
@@ -117,6 +118,7 @@ class Rejection:
     rejected_at: datetime
     rolled_back_at: datetime | None = None
     revert: RevertProgress = RevertProgress()
+    names_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,11 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import OutsideRules
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
-from reconciler.model.release import Part, Values
+from reconciler.model.promotion import Promotion
+from reconciler.model.release import ABSENT, Part, Values
 from reconciler.model.skips import Hotfix, Skip, Skippable
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
@@ -80,6 +82,7 @@ def fleet(file: FleetFile) -> Fleet:
                 )
                 for c in e.clusters
             ),
+            e.max_rollouts,
         )
         for e in file.environments
     )
@@ -129,13 +132,12 @@ def _requirements(file: SelectorFile) -> Iterator[Requirement]:
 
 
 def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
-    """Returns a pin; `release: absent` is parsed and not supported yet."""
-    absent = not isinstance(file.release, ReleaseFile)
+    """Returns a pin; one that says `release: absent` has no release."""
     release = file.release if isinstance(file.release, ReleaseFile) else None
     return Pin(
         service=name,
         environment=environment,
-        version=release.version if release else "absent",
+        version=release.version if release else ABSENT,
         images=tuple(sorted(release.images.items())) if release else (),
         source=release.source if release else None,
         values=Values.of(file.values),
@@ -144,7 +146,8 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
         skip=_skip(file.skip),
-        unsupported=(*file.unsupported(), *(("release: absent",) if absent else ())),
+        absent=release is None,
+        unsupported=file.unsupported(),
     )
 
 
@@ -206,6 +209,8 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
+        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        Promotion(file.promote),
     )
 
 

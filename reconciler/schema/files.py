@@ -59,6 +59,8 @@ class EnvironmentFile(Part):
     """What paths, pins and overlays name."""
     clusters: list[ClusterFile] = Field(min_length=1, max_length=500)
     """Every cluster of it."""
+    max_rollouts: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many services may roll out there at once; left out, any number. Nothing that goes back waits for it."""
 
 
 class AllowFile(Part):
@@ -224,7 +226,7 @@ class PinFile(Part):
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
         Discriminator(_form),
     ]
-    """What it should run; `absent` is not supported yet."""
+    """What it should run; or `absent`, with a `reason`: all that was delivered of it is deleted, in order."""
     values: dict[str, Any] = Field(default_factory=dict)
     """This environment's own, such as `replicas`; they cannot set images."""
     clusters: dict[Name, ClusterValuesFile] = Field(default_factory=dict)
@@ -302,10 +304,14 @@ class EnvironmentPolicyFile(Part):
         Discriminator(_form),
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
+    promote: Literal["auto", "pull-request", "manual"] = "manual"
+    """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
     hotfix: HotfixFile | None = None
     """Who may skip what by a signed commit; left out, nobody anything."""
+    commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
+    """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
     checks: Later = None
     reversible: Later = None
     windows: WindowsFile | None = None

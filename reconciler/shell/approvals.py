@@ -6,7 +6,7 @@ from reconciler.errors import OperatorError
 from reconciler.model.facts import Approval
 from reconciler.model.names import CommitId, RevisionId
 from reconciler.ports.git import History
-from reconciler.shell.pin_history import PinHistory
+from reconciler.shell.pin_writers import PinWriters
 
 ASKED = ("release", "values", "clusters")
 """What a revision is made of, in a pin."""
@@ -21,7 +21,7 @@ class Approvals:
     """
 
     def __init__(self, history: History, root: str) -> None:
-        self._pins = PinHistory(history, root)
+        self._pins = PinWriters(history, root)
 
     def of(self, head: CommitId, path: str, revision: RevisionId) -> Approval:
         """Returns whose word a pin's approval is, and against whose.

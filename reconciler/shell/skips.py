@@ -7,7 +7,7 @@ from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId
 from reconciler.model.skips import Vouched
 from reconciler.ports.git import History, Signers
-from reconciler.shell.pin_history import PinHistory
+from reconciler.shell.pin_writers import PinWriters
 
 FIELDS = ("skip",)
 
@@ -24,7 +24,7 @@ class Skips:
     """
 
     def __init__(self, history: History, root: str, signers: Signers | None) -> None:
-        self._pins = PinHistory(history, root)
+        self._pins = PinWriters(history, root)
         self._signers = signers
 
     def of(self, head: CommitId, pin: Pin) -> Vouched | None:

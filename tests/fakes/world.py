@@ -15,6 +15,7 @@ from reconciler.model.names import ClusterName, CommitId, EnvironmentName, Servi
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.forge import Forge
 from reconciler.ports.kube import KubeApi
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
@@ -146,6 +147,7 @@ class World:
         pace: How fast the clusters' Pods are.
         on_view: Given what every turn has seen and decided.
         signers: Whose commits carry a signature that counts, by author, and as whom; None: no list is kept.
+        forge: Serves the env repo.
     """
 
     def __init__(
@@ -157,7 +159,9 @@ class World:
         pace: Pace = Pace(),  # noqa: B008  # a frozen value
         on_view: Callable[[View], None] = lambda view: None,
         signers: Mapping[str, str] | None = None,
+        forge: Forge | None = None,
     ) -> None:
+        self.forge = forge
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -203,6 +207,7 @@ class World:
             home=ClusterName(str(self.settings.home)),
             entropy=random.Random(1).randbytes,
             signers=self._signers,
+            forge=self.forge,
         )
         engine = Engine(
             self.settings,

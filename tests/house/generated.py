@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic import BaseModel
@@ -116,8 +116,11 @@ def settings_fields(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from settings_fields(inner, f"{at}{name}.")
         elif arguments:
+            by_name = get_origin(inner) is dict
             yield f"{at}{name}", field
-            yield from settings_fields(arguments[0], f"{at}{name}.<cluster>.")
+            yield from settings_fields(
+                arguments[0], f"{at}{name}.{'<cluster>.' if by_name else ''}"
+            )
         else:
             yield f"{at}{name}", field
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.errors import OperatorError
 from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId
+from reconciler.model.release import Revision
 from reconciler.model.skips import Vouched
 from reconciler.ports.git import History, Signers
 from reconciler.shell.pin_writers import PinWriters
@@ -27,7 +28,7 @@ class Skips:
         self._pins = PinWriters(history, root)
         self._signers = signers
 
-    def of(self, head: CommitId, pin: Pin) -> Vouched | None:
+    def of(self, head: CommitId, pin: Pin, wanted: Revision) -> Vouched | None:
         """Returns a pin's skip; None where it has none.
 
         A merge's own signature counts, and so does that of the commit which it merged as it is.
@@ -35,12 +36,15 @@ class Skips:
         Args:
             head: The commit that the pin is read from.
             pin: As it is there.
+            wanted: What it asks for; nobody is looked for who vouched for another.
 
         Raises:
             TransientError: The mirror could not be read.
         """
         if pin.skip is None:
             return None
+        if pin.skip.revision != wanted.id:
+            return Vouched(pin.skip, ())
         if self._signers is None:
             return Vouched(pin.skip, (), NOBODY_MAY)
         path = f"environments/{pin.environment}/{pin.service}.yaml"

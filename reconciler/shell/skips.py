@@ -54,11 +54,11 @@ class Skips:
                 for facts in self._pins.writers(head, path, FIELDS)
                 if self._pins.says_the_same(facts.commit, head, path, FIELDS)
             )
-            found = (self._signers.signer_of(facts.commit) for facts in writers)
-            principals = next(filter(None, found), "")
+            found = [self._signers.signer_of(facts.commit) or "" for facts in writers]
         except OperatorError as error:
             return Vouched(pin.skip, (), f"who wrote it cannot be told: {error}")
-        signers = tuple(name.strip() for name in principals.split(",") if name.strip())
+        names = (name.strip() for principals in found for name in principals.split(","))
+        signers = tuple(dict.fromkeys(filter(None, names)))
         commit = writers[-1].commit if writers else "a commit too old to be looked for"
         why = f"none of the allowed signers has signed {commit}, which wrote it"
         return Vouched(pin.skip, signers, "" if signers else why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import moves, rejections, tombstones
+from reconciler.core import leaning, moves, rejections, tombstones
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
@@ -219,6 +219,18 @@ def _depends_on(view: CellView, _: Revision) -> Gate:
     return opened(name)
 
 
+def _still_supported(view: CellView, wanted: Revision) -> Gate:
+    """What it was let in beside stands, here and in the environments before."""
+    name, reason = "StillSupported", Reason.DEPENDENCY_REJECTED
+    for cell in (view.cell, *reversed(view.earlier)):
+        lost = leaning.withdrawn_from(cell, wanted)
+        if lost is not None:
+            version, where = wanted.release.version, cell.environment
+            message = f"{version} was let in to {where} beside a release of {lost} that was rejected there"
+            return closed(name, reason, message, CHANGES[reason])
+    return opened(name)
+
+
 def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
     """Lets what rolls out be finished first, where the policy says so and it does move."""
     name = "NotOvertaking"
@@ -319,6 +331,7 @@ BACKWARD: tuple[GateCheck, ...] = (
     _not_halted,
     _not_rejected,
     _not_quarantined,
+    _still_supported,
     _roll_back_complete,
 )
 EACH_WAVE: tuple[GateCheck, ...] = (
@@ -351,6 +364,7 @@ FORWARD: tuple[GateCheck, ...] = (
     _not_overtaking,
     approved,
     _depends_on,
+    _still_supported,
     _roll_back_complete,
     _clusters_known,
 )

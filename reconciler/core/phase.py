@@ -50,6 +50,7 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.STILL_NEEDED,
+        Reason.DEPENDENCY_REJECTED,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }

@@ -8,14 +8,17 @@ from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
 from reconciler.core.beside import going_back
 from reconciler.core.delivering import of_those_that_left, withdrawals
+from reconciler.core.gates import is_returning
+from reconciler.core.leaving import leave
 from reconciler.core.membership import to_return
 from reconciler.core.moves import RecordAction
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, CommitRevert, Hold, Reject
+from reconciler.model.actions import Action, Admit, CommitRevert, Hold, Reject
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, Rejection, belongs_to
+from reconciler.model.release import Revision
 
 
 def plan_service(facts: ServiceFacts, fleet: FleetSummary, now: datetime) -> tuple[Action, ...]:
@@ -70,7 +73,18 @@ def _moves(view: CellView) -> tuple[Action, ...]:
         moves = rolling.plan_rollout(view, record.rollout)
     else:
         moves = tuple(_at_rest(view, a) for a in plan_settled(view, record, record.admitted))
+    moves = _or_leave(view, record.admitted, moves)
     return (*_owed_commits(view, record), *moves, *_beside(view, moves))
+
+
+def _or_leave(view: CellView, admitted: Revision, moves: tuple[Action, ...]) -> tuple[Action, ...]:
+    """What is missing below it goes before anything that would be laid to it."""
+    leaves = None if is_returning(view.cell) else leave(view, admitted)
+    if leaves is None or isinstance(leaves, Admit):
+        return moves if leaves is None else (leaves,)
+    is_moving = any(isinstance(action, RecordAction) for action in moves)
+    orders = (action for action in moves if not isinstance(action, Hold))
+    return moves if is_moving else (*orders, leaves)
 
 
 def _beside(view: CellView, moves: tuple[Action, ...]) -> tuple[Hold, ...]:

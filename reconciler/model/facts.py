@@ -244,6 +244,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A service that another depends on, in one environment.
+
+    Attributes:
+        identity: Of what it is on there, in short; empty where that is not known, or nothing.
+        withdrawn: Identities, in short, that it has left there since they, or what they lean on, were
+            rejected, and after which nothing newer was proven.
+    """
+
+    service: ServiceName
+    identity: str
+    withdrawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One service in one environment.
 
@@ -251,6 +266,7 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        supports: The same services, and what they are on here.
         needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
             Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
@@ -267,6 +283,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    supports: tuple[Support, ...] = ()
     needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     WAITING_FOR_SOAK = "WaitingForSoak"
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
+    DEPENDENCY_REJECTED = "DependencyRejected"
     STILL_NEEDED = "StillNeeded"
     NOT_ASKED_FOR = "NotAskedFor"
     TOO_MANY_GO = "TooManyGo"
@@ -63,6 +64,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_SOAK: "Time: it must be seen healthy for the whole soak.",
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
+    Reason.DEPENDENCY_REJECTED: "The service that it depends on proves another release here; or another pin.",
     Reason.STILL_NEEDED: "Whatever depends on it goes first, or no longer names it in `depends_on`.",
     Reason.NOT_ASKED_FOR: "The pin says `release: absent` again; or what it asks for now is admitted.",
     Reason.TOO_MANY_GO: "Fewer pins of the environment say `release: absent`, or an hour passes since others went.",

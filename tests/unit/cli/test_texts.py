@@ -244,7 +244,8 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         f"  changes   {CHANGES[Reason.WAITING_FOR_SOAK]}\n"
         "  next look 2026-01-01 12:00:40Z\n"
         "  open      Approved, ClustersReachable, DependsOn, FuseIntact, InWindow, NoPlatformIncident, NotFrozen, "
-        "NotHalted, NotOvertaking, NotPaused, NotQuarantined, NotRejected, ProvenBefore, RollBackComplete\n"
+        "NotHalted, NotOvertaking, NotPaused, NotQuarantined, NotRejected, ProvenBefore, RollBackComplete, "
+        "StillSupported\n"
         "\n"
         "web in staging is Held: quarantine/web.yaml could not be read\n"
         "  wanted    2.0.0\n"
@@ -256,12 +257,12 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "            dev must run it healthy for its whole soak\n"
         "            next look 2026-01-01 12:00:40Z\n"
         "  open      Approved, ClustersReachable, DependsOn, FuseIntact, InWindow, NoPlatformIncident, NotFrozen, "
-        "NotHalted, NotOvertaking, NotPaused, NotRejected, RollBackComplete\n"
+        "NotHalted, NotOvertaking, NotPaused, NotRejected, RollBackComplete, StillSupported\n"
         "\n"
         "web in prod is Proven: 1.0.0 is proven here\n"
         "  wanted    1.0.0\n"
         "  admitted  1.0.0\n"
-        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete\n"
+        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete, StillSupported\n"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.judging import Badness, badness
+from reconciler.core.places import Bid, hand_out
 from reconciler.model.facts import Cell, FleetSummary, Going, ServiceFacts
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
@@ -27,7 +28,8 @@ class Counts:
         rejected_at: Of each rejection that was made in an environment itself.
         failed_at: When the failure of each was first seen, and since when it is over: None while it goes back.
         failing_at: Of each environment that fails now, since when; None: nobody has said.
-        failing_in: The same environments.
+            Of both, only those of failures that may be the platform's.
+        failing_in: Each environment that fails now, whatever it names.
         there: Environments that it is in, or goes from.
         going: Of those, the ones that it is asked to go from, and is not proven to have gone from.
         gone_at: Those that it is proven to have gone from, and since when.
@@ -53,8 +55,8 @@ def counts_of(facts: ServiceFacts) -> Counts:
     return Counts(
         facts.service,
         tuple(rejection.rejected_at for rejection in own),
-        tuple((r.first_failure_at, _back_at(r)) for r in own),
-        tuple(one.member.health.first_failure_at for one in bad.values()),
+        tuple((r.first_failure_at, _back_at(r)) for r in own if not r.names_release),
+        tuple(one.member.health.first_failure_at for one in bad.values() if not one.names_release),
         tuple(bad),
         there,
         tuple(name for name in there if name in asked),
@@ -71,8 +73,11 @@ def plan_fleet(
     halted: str = "",
     halted_reason: Reason | None = None,
     keeps_time: bool = True,
+    bids: Iterable[Bid] = (),
 ) -> FleetSummary:
     """Counts rejections and failures over the whole fleet.
+
+    What names its release says nothing of the platform, however many of them there are (ADR 21).
 
     A fuse is blown by the first rejection over its limit, and whole again as they grow old.
 
@@ -84,6 +89,7 @@ def plan_fleet(
         halted: Why no forward move may be made anywhere, or empty.
         halted_reason: The reason that goes with it.
         keeps_time: Whether how long anything was well, or late, is counted here.
+        bids: Of services that have, or ask for, a place to roll out.
     """
     recent: dict[ServiceName, list[datetime]] = {}
     failures: dict[ServiceName, list[datetime]] = {}
@@ -110,6 +116,7 @@ def plan_fleet(
         going=_going(services, now),
         halted=halted,
         halted_reason=halted_reason,
+        places=hand_out(bids),
         keeps_time=keeps_time,
     )
 

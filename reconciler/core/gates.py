@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import leaning, moves, rejections, tombstones
+from reconciler.core import leaning, moves, rejections, skipping, tombstones
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
+from reconciler.core.outside import checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
+from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
@@ -37,6 +39,11 @@ def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
     """Returns the gates that are looked at again before each wave of a running roll-out."""
     checks = EACH_WAVE_OF_A_TOMBSTONE if revision.absent else EACH_WAVE
     return tuple(check(view, revision) for check in checks)
+
+
+def moving_the_pin(view: CellView, revision: Revision) -> tuple[Gate, ...]:
+    """Returns the gates between a revision and being pinned here; windows and approvals come after that."""
+    return tuple(check(view, revision) for check in PINNED)
 
 
 def shut(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
@@ -114,6 +121,7 @@ def _other(part: Part) -> str:
 
 def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
+    gate = opened(name)
     for cell in view.earlier:
         if cell.other:
             return anothers(name, cell.other, f"the promotion record of {cell.environment}")
@@ -126,9 +134,13 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
+            # What is gone stays gone for its soak, whoever is in a hurry.
+            skips = not wanted.absent
+            gate = skipping.past_soak(view, cell, wanted, held) if skips else held
+        if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(held, due_in_s=left_s or None)
+            return replace(gate, due_in_s=left_s or None)
         failing = _failing(cell, wanted)
         if failing is not None and wanted.absent:
             there = f"{failing.cluster}: {failing.health.message}"
@@ -144,7 +156,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
                 f"{failing.cluster} {failing.health.reason}",
                 f"{cell.environment} must be healthy again",
             )
-    return opened(name)
+    return gate
 
 
 def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
@@ -239,18 +251,14 @@ def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
         return opened(name)
     after_s = rollout.policy.finish_after_s
     age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
-    if (
-        after_s is None
-        or age_s < after_s
-        or not _ends_by_itself(view, in_force(view.cell, rollout))
-    ):
+    if after_s is None or age_s < after_s or not ends_by_itself(view, in_force(view.cell, rollout)):
         return opened(name)
     version, newer = rollout.revision.release.version, wanted.release.version
     message = f"{version} rolls out, and is finished before {newer} is taken"
     return closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
 
 
-def _ends_by_itself(view: CellView, rollout: Rollout) -> bool:
+def ends_by_itself(view: CellView, rollout: Rollout) -> bool:
     """Tells whether a roll-out will come to an end by itself, as far as can be told."""
     how_far = reach(view.cell, rollout)
     if shut(next_wave(view, rollout.revision)) or how_far.gone is not None:
@@ -298,6 +306,13 @@ def _roll_back_complete(view: CellView, _: Revision) -> Gate:
             "every reachable cluster must be back, current and ready",
         )
     return opened(name)
+
+
+def _has_a_place(view: CellView, wanted: Revision) -> Gate:
+    """What carries a proof over rolls nothing out, and needs no place."""
+    gate = below_max_rollouts(view, wanted)
+    is_open = gate.state is GateState.OPEN or carried_proof(view.cell, wanted) is None
+    return gate if is_open else opened(gate.name)
 
 
 def is_returning(cell: Cell) -> bool:
@@ -356,15 +371,30 @@ TOMBSTONE: tuple[GateCheck, ...] = (
     tombstones.not_too_many,
     _not_overtaking,
     approved,
+    checks_passed,
     _roll_back_complete,
     _clusters_known,
+    _has_a_place,
 )
 FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
+    checks_passed,
     _depends_on,
     _still_supported,
     _roll_back_complete,
     _clusters_known,
+    _has_a_place,
+)
+PINNED: tuple[GateCheck, ...] = (
+    _not_halted,
+    not_paused,
+    not_frozen,
+    _not_rejected,
+    _not_quarantined,
+    _proven_before,
+    _fuse_intact,
+    _no_platform_incident,
+    _roll_back_complete,
 )

@@ -43,14 +43,17 @@ UNKNOWN_REASONS = frozenset(
     }
 )
 REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
-PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING})
+PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING, Reason.PROMOTION_CLOSED})
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
         Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_CHECKS,
+        Reason.PROMOTION_ASKED,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.STILL_NEEDED,
         Reason.DEPENDENCY_REJECTED,
+        Reason.WAITING_FOR_PLACE,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }

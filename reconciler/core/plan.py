@@ -12,6 +12,7 @@ from reconciler.core.gates import is_returning
 from reconciler.core.leaving import leave
 from reconciler.core.membership import to_return
 from reconciler.core.moves import RecordAction
+from reconciler.core.pin_moves import of_the_pin, waits
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, CommitRevert, Hold, Reject
@@ -73,8 +74,8 @@ def _moves(view: CellView) -> tuple[Action, ...]:
         moves = rolling.plan_rollout(view, record.rollout)
     else:
         moves = tuple(_at_rest(view, a) for a in plan_settled(view, record, record.admitted))
-    moves = _or_leave(view, record.admitted, moves)
-    return (*_owed_commits(view, record), *moves, *_beside(view, moves))
+    moves = _or_leave(view, record.admitted, waits(view, moves))
+    return (*_owed_commits(view, record), *of_the_pin(view), *moves, *_beside(view, moves))
 
 
 def _or_leave(view: CellView, admitted: Revision, moves: tuple[Action, ...]) -> tuple[Action, ...]:

@@ -17,6 +17,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.policy import Policy
 from reconciler.model.release import Part, TreeEntry, Values
+from reconciler.model.skips import Skip
 
 
 class Severity(StrEnum):
@@ -104,6 +105,7 @@ class Pin:
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
         absent: It asks for the service to be gone; then there is no release in it.
+        skip: What it asks to be let past.
     """
 
     service: ServiceName
@@ -117,6 +119,7 @@ class Pin:
     adopt_overwrite: bool
     approved: RevisionId | None = None
     absent: bool = False
+    skip: Skip | None = None
     unsupported: tuple[str, ...] = ()
 
 

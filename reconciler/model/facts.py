@@ -19,11 +19,14 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
+from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.skips import Vouched
 
 
 class LiveState(StrEnum):
@@ -55,6 +58,7 @@ class MemberHealth:
     Attributes:
         first_failure_at: When the present failure was first observed; None while there is none.
         evidence: Of the worst object.
+        names_release: Whether its failure names the release, whatever else fails.
     """
 
     status: HealthStatus = HealthStatus.UNKNOWN
@@ -63,6 +67,7 @@ class MemberHealth:
     cause: Cause = Cause.NONE
     evidence: tuple[Evidence, ...] = ()
     first_failure_at: datetime | None = None
+    names_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +218,14 @@ class Ask:
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
             this pin has asked for since what is admitted.
+        promote: Who moves the pin on.
+        ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
+            asks for, proven in all of them, and never asked for here. None: not known.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
+        skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
+        max_rollouts: How many services may roll out in the environment at once; None: any number.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -226,11 +236,15 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
+    max_rollouts: int | None = None
     approval: Approval | None = None
+    skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None
     boarding: Revision | None = None
+    promote: Promotion = Promotion.MANUAL
+    ahead: tuple[Revision, ...] | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
@@ -274,6 +288,8 @@ class Cell:
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
         left: Clusters that drained, and are in the fleet no more.
+        outside: What others say of what may be admitted next.
+        asked: What became of the newest try to have a person move the pin; None: there was none.
     """
 
     environment: EnvironmentName
@@ -290,6 +306,8 @@ class Cell:
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
+    outside: Outside = NOTHING_ASKED
+    asked: Asked | None = None
 
     @property
     def active(self) -> tuple[Member, ...]:
@@ -336,6 +354,20 @@ class Going:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How many services may roll out in an environment at once, and which do.
+
+    Attributes:
+        taken: Services that roll out there and get on, by name.
+        given: Services that may begin now; each takes its place with its next turn.
+    """
+
+    most: int
+    taken: tuple[ServiceName, ...] = ()
+    given: frozenset[ServiceName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSummary:
     """What the whole fleet says to each of its services.
 
@@ -346,6 +378,7 @@ class FleetSummary:
         going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
+        places: Of each environment with a limit in which anything rolls out, or asks to.
         keeps_time: How long anything was well, or late, is counted here. It is not by a command, nor by a
             daemon that waits for the lease: they came later, and the one that decides has counted on.
     """
@@ -356,4 +389,5 @@ class FleetSummary:
     going: Mapping[EnvironmentName, Going] = field(default_factory=dict)
     halted: str = ""
     halted_reason: Reason | None = None
+    places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True

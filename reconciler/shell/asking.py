@@ -124,7 +124,7 @@ class Asker:
         if pin is None:
             return replace(rules, reason=Reason.ORPHANED, message="there is no pin to read")
         try:
-            wanted = self._resolved(pin, None, earlier)
+            wanted = self.resolved(pin, None, earlier)
         except InvalidInput:
             wanted = None
         return replace(rules, wanted=wanted or without_files(pin, self.snapshot.commit))
@@ -168,7 +168,7 @@ class Asker:
         if blocked is not None:
             return self._refused(service, environment, *blocked)
         pin = self.snapshot.pins[(environment, service)]
-        wanted = self._resolved(pin, own, earlier)
+        wanted = self.resolved(pin, own, earlier)
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
@@ -184,6 +184,7 @@ class Asker:
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
             approval=self._approval(pin),
+            skip=self.sources.skips.of(self.snapshot.commit, pin),
             renders=together(renders),
             immediate=self._immediate(pin, own),
             boarding=self._boarding(pin, own, earlier, wanted),
@@ -310,7 +311,7 @@ class Asker:
 
         def resolved(former: FormerPin) -> Revision | None:
             with suppress(InvalidInput):
-                return self._resolved(former.pin, own, earlier, at=former.commit)
+                return self.resolved(former.pin, own, earlier, at=former.commit)
             return None
 
         found = boarding(
@@ -327,7 +328,7 @@ class Asker:
             return found
         return None
 
-    def _resolved(
+    def resolved(
         self,
         pin: Pin,
         own: PromotionRecord | None,
@@ -335,6 +336,7 @@ class Asker:
         *,
         at: CommitId | None = None,
     ) -> Revision | None:
+        """Returns the revision that a pin asks for at HEAD, or asked for at a commit; as `resolve` has it."""
         return resolve(
             pin,
             head=at or self.snapshot.commit,
@@ -353,6 +355,7 @@ class Asker:
         policy = self._environment_policy(service, environment)
         pin = self.snapshot.pins.get((environment, service))
         entries = self._entries(service, environment)
+        found = self.snapshot.fleet.environment(environment)
         standing = [entry for entry in entries or () if entry.lifted is None]
         return Ask(
             wanted=None,
@@ -365,6 +368,7 @@ class Asker:
                 for freeze in self.snapshot.fleet.freezes
                 if freeze.scope.covers(service, environment)
             ),
+            max_rollouts=found.max_rollouts if found else None,
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

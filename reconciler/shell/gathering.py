@@ -10,10 +10,13 @@ from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
+from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.depending import Depending
@@ -68,6 +71,9 @@ class Observer(Protocol):
         ...
 
 
+See = Callable[[Asker | None, CellKey, Ask, PromotionRecord | None], Outside]
+
+
 class Gatherer:
     """Gathers the facts of services; only the coordinator's task calls it.
 
@@ -79,6 +85,8 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        outside: Returns what others say of what a cell may admit next.
+        asked: What became of asking a person to move a cell's pin.
     """
 
     def __init__(
@@ -88,11 +96,15 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
+        asked: Callable[[CellKey], Asked | None] = lambda key: None,
     ) -> None:
+        self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
         self._executors = executors
+        self._asked_of = asked
         self._asker: Asker | None = None
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
         self._states: dict[ClusterName, ClusterState] = {}
@@ -219,6 +231,8 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
+            outside=self._outside(self._asker, key, ask, record),
+            asked=self._asked_of(key),
         )
 
     def _ask(
@@ -236,7 +250,8 @@ class Gatherer:
         kept = self._asks.get(key)
         if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
             return kept[1]
-        ask = self._asker.ask(*key, record, earlier)
+        found = self._asker.ask(*key, record, earlier)
+        ask = with_ahead(found, self._asker, key, record, earlier)
         self._asks[key] = (rests_on, ask)
         return ask
 

@@ -253,7 +253,12 @@ def member_health(
     """Returns the worst of some objects' health, a failure that is the release's own before others."""
     ordered = sorted(
         healths,
-        key=lambda h: (WORST_FIRST.index(h.status), h.cause is not Cause.RELEASE, h.ref),
+        key=lambda h: (
+            WORST_FIRST.index(h.status),
+            h.cause is not Cause.RELEASE,
+            not h.names_release,
+            h.ref,
+        ),
     )
     if not ordered:
         return MemberHealth()
@@ -266,6 +271,7 @@ def member_health(
         cause=worst.cause,
         evidence=worst.evidence,
         first_failure_at=(former.first_failure_at or now) if failing else None,
+        names_release=worst.names_release,
     )
 
 

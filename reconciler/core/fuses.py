@@ -29,7 +29,7 @@ class Counts:
         failed_at: When the failure of each was first seen, and since when it is over: None while it goes back.
         failing_at: Of each environment that fails now, since when; None: nobody has said.
             Of both, only those of failures that may be the platform's.
-        failing_in: Each environment that fails now, whatever it names.
+        failing_in: Of whatever cause, the environments that fail now.
         there: Environments that it is in, or goes from.
         going: Of those, the ones that it is asked to go from, and is not proven to have gone from.
         gone_at: Those that it is proven to have gone from, and since when.
@@ -56,7 +56,7 @@ def counts_of(facts: ServiceFacts) -> Counts:
         facts.service,
         tuple(rejection.rejected_at for rejection in own),
         tuple((r.first_failure_at, _back_at(r)) for r in own if not r.names_release),
-        tuple(one.member.health.first_failure_at for one in bad.values() if not one.names_release),
+        tuple(b.member.health.first_failure_at for b in bad.values() if not b.names_release),
         tuple(bad),
         there,
         tuple(name for name in there if name in asked),

@@ -51,9 +51,9 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_CHECKS,
         Reason.PROMOTION_ASKED,
         Reason.WAITING_FOR_DEPENDENCY,
+        Reason.WAITING_FOR_PLACE,
         Reason.STILL_NEEDED,
         Reason.DEPENDENCY_REJECTED,
-        Reason.WAITING_FOR_PLACE,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }

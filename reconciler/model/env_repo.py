@@ -104,8 +104,8 @@ class Pin:
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
-        absent: It asks for the service to be gone; then there is no release in it.
         skip: What it asks to be let past.
+        absent: It asks for the service to be gone; then there is no release in it.
     """
 
     service: ServiceName
@@ -118,8 +118,8 @@ class Pin:
     paused: bool
     adopt_overwrite: bool
     approved: RevisionId | None = None
-    absent: bool = False
     skip: Skip | None = None
+    absent: bool = False
     unsupported: tuple[str, ...] = ()
 
 

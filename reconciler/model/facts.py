@@ -339,6 +339,20 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How many services may roll out in an environment at once, and which do.
+
+    Attributes:
+        taken: Services that roll out there and get on, by name.
+        given: Services that may begin now; each takes its place with its next turn.
+    """
+
+    most: int
+    taken: tuple[ServiceName, ...] = ()
+    given: frozenset[ServiceName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Going:
     """What else is asked to go from an environment, and what fails there.
 
@@ -351,20 +365,6 @@ class Going:
     services: tuple[ServiceName, ...]
     there: int
     failing: tuple[ServiceName, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """How many services may roll out in an environment at once, and which do.
-
-    Attributes:
-        taken: Services that roll out there and get on, by name.
-        given: Services that may begin now; each takes its place with its next turn.
-    """
-
-    most: int
-    taken: tuple[ServiceName, ...] = ()
-    given: frozenset[ServiceName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

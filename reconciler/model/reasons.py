@@ -13,11 +13,11 @@ class Reason(StrEnum):
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     DEPENDENCY_REJECTED = "DependencyRejected"
+    WAITING_FOR_PLACE = "WaitingForPlace"
     STILL_NEEDED = "StillNeeded"
     NOT_ASKED_FOR = "NotAskedFor"
     TOO_MANY_GO = "TooManyGo"
     FAILING_BESIDE = "FailingBeside"
-    WAITING_FOR_PLACE = "WaitingForPlace"
     PROGRESS_DEADLINE = "ProgressDeadline"
     QUEUED = "Queued"
     PAUSED = "Paused"
@@ -73,11 +73,11 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
     Reason.DEPENDENCY_REJECTED: "The service that it depends on proves another release here; or another pin.",
+    Reason.WAITING_FOR_PLACE: "One of those that roll out there is done, or `max_rollouts` in fleet.yaml is raised.",
     Reason.STILL_NEEDED: "Whatever depends on it goes first, or no longer names it in `depends_on`.",
     Reason.NOT_ASKED_FOR: "The pin says `release: absent` again; or what it asks for now is admitted.",
     Reason.TOO_MANY_GO: "Fewer pins of the environment say `release: absent`, or an hour passes since others went.",
     Reason.FAILING_BESIDE: "What fails there is healthy again; or the pin asks for the service again.",
-    Reason.WAITING_FOR_PLACE: "One of those that roll out there is done, or `max_rollouts` in fleet.yaml is raised.",
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.QUEUED: "What rolls out is proven or rejected; what is proven here already can be gone back to at once.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",

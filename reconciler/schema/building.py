@@ -145,8 +145,8 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
-        absent=release is None,
         skip=_skip(file.skip),
+        absent=release is None,
         unsupported=file.unsupported(),
     )
 

@@ -21,7 +21,7 @@ def at_once(view: CellView, target: Revision, orders: tuple[Deliver, ...]) -> tu
     policy = view.cell.ask.policy
     if policy is None:
         return orders
-    most = policy.return_at_once.of(len(view.cell.counted))
+    most = policy.return_at_once.of(len(view.cell.members))
     again = tuple(o for o in orders if _is_begun(view.cell.member(o.cluster), o.revision))
     fresh = sorted((o for o in orders if o not in again), key=lambda o: not _fails(view, o))
     changing = sum(

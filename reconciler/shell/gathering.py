@@ -16,10 +16,11 @@ from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell import depending
 from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
-from reconciler.shell.depending import Depending
+from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
 
 
@@ -144,12 +145,13 @@ class Gatherer:
         # In order, so that what is rendered first hangs on names alone.
         seen = {name: self._try(name, recorded.get(name, set())) for name in sorted(services)}
         self.facts.update(seen)
-        depending = Depending(self._asker, self.facts)
-        self.facts.update({name: depending.seen(facts) for name, facts in seen.items()})
+        self.facts.update(
+            {name: with_depends(self._asker, one, self.facts) for name, one in seen.items()}
+        )
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
-        """Returns the services that depend on one, as HEAD says, and those it needs that are asked to go."""
-        return Depending(self._asker, self.facts).concerned(of)
+        """Returns the services whose facts rest on another's, as HEAD says."""
+        return depending.dependents(self._asker, of)
 
     def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.core import leaning, moves, rejections, skipping, tombstones
+from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
 from reconciler.core.outside import checks_passed
@@ -271,18 +272,6 @@ def ends_by_itself(view: CellView, rollout: Rollout) -> bool:
     )
 
 
-def _fuse_intact(view: CellView, _: Revision) -> Gate:
-    name = "FuseIntact"
-    unblock = "look at the reverts of the last hour; the fuse closes again as they grow old"
-    fleets, own = view.fleet.fleet_fuse_blown, view.fleet.fuses_blown.get(view.service)
-    blown = [until for until in (fleets, own) if until is not None]
-    if not blown:
-        return opened(name)
-    whose = "in the whole fleet" if fleets is not None else "of this service"
-    shut = closed(name, Reason.FUSE_BLOWN, f"too many rejections {whose}", unblock)
-    return replace(shut, due_at=max(blown))
-
-
 def _no_platform_incident(view: CellView, _: Revision) -> Gate:
     name = "NoPlatformIncident"
     if not view.fleet.platform_incident:
@@ -357,7 +346,7 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _not_rejected,
     _not_quarantined,
     _proven_before,
-    _fuse_intact,
+    fuse_intact,
     _no_platform_incident,
 )
 EACH_WAVE_OF_A_TOMBSTONE: tuple[GateCheck, ...] = (
@@ -394,7 +383,7 @@ PINNED: tuple[GateCheck, ...] = (
     _not_rejected,
     _not_quarantined,
     _proven_before,
-    _fuse_intact,
+    fuse_intact,
     _no_platform_incident,
     _roll_back_complete,
 )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
+from reconciler.core.believing import is_blown
 from reconciler.core.beside import going_back
 from reconciler.core.delivering import of_those_that_left, withdrawals
 from reconciler.core.gates import is_returning
@@ -141,7 +142,7 @@ def _owed_commits(view: CellView, record: PromotionRecord) -> tuple[CommitRevert
             service=view.service,
             environment=view.environment,
             rejection=rejection,
-            direct=not _is_fuse_blown(view),
+            direct=not is_blown(view, rejection.commit),
             reason=rejection.reason,
             message=f"take {rejection.revision.release.version} back in Git",
         )
@@ -164,7 +165,3 @@ def _is_back(view: CellView, rejection: Rejection) -> bool:
     asked = to_return(view, target)
     waits = any(m.order is not None and m.order.revision != target.id for m in asked)
     return bool(asked) and not waits and all(m.is_on(target.id) for m in asked)
-
-
-def _is_fuse_blown(view: CellView) -> bool:
-    return view.fleet.fleet_fuse_blown is not None or view.service in view.fleet.fuses_blown

@@ -374,6 +374,7 @@ class FleetSummary:
     Attributes:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
+        commits_blown: Commits of which too much was rejected, those that took it back among them, and until when.
         platform_incident: Services that turned bad together, or empty.
         going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
@@ -391,3 +392,4 @@ class FleetSummary:
     halted_reason: Reason | None = None
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True
+    commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

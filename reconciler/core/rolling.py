@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core import gates, rejections, skipping
+from reconciler.core import gates, leaning, rejections, skipping
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy, why_not
@@ -92,7 +92,14 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
     if carried is not None:
         told = f"{wanted.release.version} renders to exactly what is proven here"
         return Admit(
-            view.service, view.environment, wanted, None, Reason.SAME_RENDER, told, carried
+            view.service,
+            view.environment,
+            wanted,
+            None,
+            Reason.SAME_RENDER,
+            told,
+            carried,
+            leaning.beside(cell),
         )
     policy, commit = cell.ask.policy, cell.ask.commit
     if policy is None or commit is None:
@@ -115,7 +122,15 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         reason, told = Reason.SKIPPED, f"{past.by} skips {', '.join(past.gates)}: {past.reason}"
     if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):
         reason, told = Reason.RENDER_CHANGED, f"it renders otherwise by {wanted.renderer}"
-    return Admit(view.service, view.environment, wanted, rollout, reason, told)
+    return Admit(
+        view.service,
+        view.environment,
+        wanted,
+        rollout,
+        reason,
+        told,
+        beside=leaning.beside(cell),
+    )
 
 
 def _is_only_rendered_anew(admitted: Revision | None, wanted: Revision) -> bool:

@@ -258,6 +258,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A service that another depends on, in one environment.
+
+    Attributes:
+        identity: Of what it is on there, in short; empty where that is not known, or nothing.
+        withdrawn: Identities, in short, that it has left there since they, or what they lean on, were
+            rejected, and after which nothing newer was proven.
+    """
+
+    service: ServiceName
+    identity: str
+    withdrawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One service in one environment.
 
@@ -265,6 +280,7 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        supports: The same services, and what they are on here.
         needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
             Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
@@ -283,6 +299,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    supports: tuple[Support, ...] = ()
     needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
@@ -357,6 +374,7 @@ class FleetSummary:
     Attributes:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
+        commits_blown: Commits of which too much was rejected, those that took it back among them, and until when.
         platform_incident: Services that turned bad together, or empty.
         going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
@@ -374,3 +392,4 @@ class FleetSummary:
     halted_reason: Reason | None = None
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True
+    commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

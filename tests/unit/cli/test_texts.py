@@ -261,7 +261,8 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "  next look 2026-01-01 12:00:40Z\n"
         "  open      Approved, BelowMaxRollouts, ChecksPassed, ClustersReachable, DependsOn, FuseIntact, "
         "InWindow, NoPlatformIncident, NotFrozen, NotHalted, NotOvertaking, NotPaused, NotQuarantined, "
-        "NotRejected, ProvenBefore, RollBackComplete\n"
+        "NotRejected, ProvenBefore, RollBackComplete, "
+        "StillSupported\n"
         "\n"
         "web in staging is Held: quarantine/web.yaml could not be read\n"
         "  wanted    2.0.0\n"
@@ -273,12 +274,13 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "            dev must run it healthy for its whole soak\n"
         "            next look 2026-01-01 12:00:40Z\n"
         "  open      Approved, BelowMaxRollouts, ChecksPassed, ClustersReachable, DependsOn, FuseIntact, "
-        "InWindow, NoPlatformIncident, NotFrozen, NotHalted, NotOvertaking, NotPaused, NotRejected, RollBackComplete\n"
+        "InWindow, NoPlatformIncident, NotFrozen, NotHalted, NotOvertaking, NotPaused, NotRejected, RollBackComplete, "
+        "StillSupported\n"
         "\n"
         "web in prod is Proven: 1.0.0 is proven here\n"
         "  wanted    1.0.0\n"
         "  admitted  1.0.0\n"
-        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete\n"
+        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete, StillSupported\n"
     )
 
 

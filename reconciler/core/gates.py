@@ -11,6 +11,7 @@ from reconciler.core.judging import is_healthy
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
+from reconciler.core.return_gate import can_return
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
@@ -324,6 +325,7 @@ FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
+    can_return,
     _depends_on,
     _roll_back_complete,
     _clusters_known,

@@ -103,6 +103,7 @@ class Pin:
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
+        accepted: The revision of which it says that it need not come back.
     """
 
     service: ServiceName
@@ -115,6 +116,7 @@ class Pin:
     paused: bool
     adopt_overwrite: bool
     approved: RevisionId | None = None
+    accepted: RevisionId | None = None
     unsupported: tuple[str, ...] = ()
 
 

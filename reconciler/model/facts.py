@@ -24,6 +24,7 @@ from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.return_trip import ReturnTrip
 
 
 class LiveState(StrEnum):
@@ -214,6 +215,8 @@ class Ask:
         boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
             this pin has asked for since what is admitted.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        trips: The ways back from what may be admitted here to what is proven here.
+        accepted: The revision of which the pin says that it need not come back.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         freezes: All that cover the cell, whether or not they are over.
         max_rollouts: How many services may roll out in the environment at once; None: any number.
@@ -229,6 +232,8 @@ class Ask:
     freezes: tuple[Freeze, ...] = ()
     max_rollouts: int | None = None
     approval: Approval | None = None
+    trips: tuple[ReturnTrip, ...] = ()
+    accepted: RevisionId | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None

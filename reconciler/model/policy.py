@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
 from reconciler.model.path import Path
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.waves import Wave, worked_out
 from reconciler.model.windows import ALWAYS, Windows
 
@@ -41,6 +42,7 @@ class EnvironmentPolicy:
             goes ahead.
         needs_approval: Whether somebody else than who asked must approve each revision.
         windows: When forward moves are let through.
+        irreversible: What becomes of a release that cannot come back.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -57,6 +59,7 @@ class EnvironmentPolicy:
     boards: bool = False
     windows: Windows = ALWAYS
     needs_approval: bool = False
+    irreversible: Irreversible = Irreversible.ASK
     unsupported: tuple[str, ...] = ()
 
     @property

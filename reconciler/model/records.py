@@ -40,6 +40,7 @@ class Proof:
         policy_digest: Of the rules it was proven under.
         watch_until: Until then a failure is still rolled back by itself; None: never.
         renders: What was applied on all of `members` together; None when that is not known.
+        irreversible: Nothing that was proven before it can be gone back to from here on.
     """
 
     revision: Revision
@@ -50,6 +51,7 @@ class Proof:
     proven_at: datetime
     watch_until: datetime | None = None
     renders: RenderDigest | None = None
+    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Rollout:
         commit: HEAD at admission: the commit that asked for it.
         path: The service's own at admission, so that a way back needs no Git to know it.
         began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
+        irreversible: It was accepted that it cannot come back: bad means halt and page.
     """
 
     revision: Revision
@@ -71,6 +74,7 @@ class Rollout:
     commit: CommitId
     path: Path
     began_at: datetime | None = None
+    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)

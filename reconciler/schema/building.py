@@ -31,6 +31,7 @@ from reconciler.model.names import (
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.release import Part, Values
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
 from reconciler.model.windows import Window, Windows
@@ -142,6 +143,9 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
+        accepted=RevisionId(file.approved.revision)
+        if file.approved and file.approved.reversible is False
+        else None,
         unsupported=(*file.unsupported(), *(("release: absent",) if absent else ())),
     )
 
@@ -187,6 +191,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             boards=isinstance(whole.newer_commits, TrainFile),
             windows=_windows(file.windows),
             needs_approval=file.approval == "required",
+            irreversible=Irreversible(file.irreversible),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
     )

@@ -222,6 +222,8 @@ class ApprovedFile(Part):
     """The whole revision; another one needs another approval."""
     by: Line
     """Who, for those who read it; what counts is who made the commit."""
+    reversible: Literal[False] | None = None
+    """`false`: it is accepted that this revision cannot come back, so that nothing is put back where it is bad."""
 
 
 class PinFile(Part):
@@ -281,10 +283,7 @@ class SkipFile(Part):
 class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
-    LATER: ClassVar[tuple[str, ...]] = (
-        "checks",
-        "reversible",
-    )
+    LATER: ClassVar[tuple[str, ...]] = ("checks",)
 
     soak_s: Seconds
     """Seconds that a wave must be observed healthy before the next wave, and all of them before proof."""
@@ -311,8 +310,9 @@ class EnvironmentPolicyFile(Part):
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
+    irreversible: Literal["refuse", "ask", "accept"] = "ask"
+    """What becomes of a release that cannot come back: it waits for another, for `approved` in the pin, or goes."""
     checks: Later = None
-    reversible: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""
 

@@ -17,6 +17,7 @@ from reconciler.model.view import Head
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.trips import Trips
 
 
 class Records(Protocol):
@@ -93,6 +94,7 @@ class Gatherer:
         self._records = records
         self._executors = executors
         self._asker: Asker | None = None
+        self._trips = Trips()
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
@@ -231,11 +233,12 @@ class Gatherer:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
         admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
+        rests_on = (admitted, _rejected(record), *(_proven(r) for r in (record, *earlier)))
         kept = self._asks.get(key)
         if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
             return kept[1]
-        ask = self._asker.ask(*key, record, earlier)
+        asked = self._asker.ask(*key, record, earlier)
+        ask = self._trips.added(asked, self._asker, *key, record)
         self._asks[key] = (rests_on, ask)
         return ask
 
@@ -334,6 +337,16 @@ def _proven(record: PromotionRecord | None) -> object:
     return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
 
 
+def _rejected(record: PromotionRecord | None) -> object:
+    """Returns the part of a record that says where nobody goes back to."""
+    if record is None:
+        return None
+    irreversible = record.rollout is not None and record.rollout.irreversible
+    return irreversible, tuple((r.revision.id, r.rejected_at) for r in record.rejections)
+
+
 def _may_pass(ask: Ask) -> bool:
     """Whether an Ask failed for a reason that may be gone by itself."""
+    if any(trip.unknown for trip in ask.trips):
+        return True
     return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

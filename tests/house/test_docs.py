@@ -47,7 +47,10 @@ def test_a_warning_is_called_one() -> None:
 
 def test_each_phase_gate_health_and_state_has_its_heading() -> None:
     found = set(headings("docs/conditions.md"))
-    modules = (ROOT / f"reconciler/core/{name}.py" for name in ("gates", "permission", "places"))
+    modules = (
+        ROOT / f"reconciler/core/{name}.py"
+        for name in ("gates", "permission", "places", "return_gate")
+    )
     source = "".join(module.read_text() for module in modules)
     gates = set(re.findall(r'name(?:, file)? = "(\w+)"', source))
     assert len(gates) >= len(FORWARD)

@@ -263,7 +263,7 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "web in prod is Proven: 1.0.0 is proven here\n"
         "  wanted    1.0.0\n"
         "  admitted  1.0.0\n"
-        "  open      NotHalted, NotQuarantined, NotRejected, ReturnTrip, RollBackComplete\n"
+        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete\n"
     )
 
 

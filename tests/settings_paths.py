@@ -13,6 +13,8 @@ PLACES = (
     *(("repo", f"{name}_file") for name in ("token", "ssh_key", "known_hosts", "allowed_signers")),
     ("repo", "ca_file"),
     ("repo", "path"),
+    ("forge", "token_file"),
+    ("forge", "ca_file"),
     ("kubeconfig",),
     ("state_dir",),
     ("clusters", "dev-1", "kubeconfig"),

@@ -13,10 +13,12 @@ from typing import Any
 
 import click
 
+from reconciler.adapters.forge.gitea import GiteaAccess, open_gitea
 from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.local import JoinedHistory
 from reconciler.adapters.git.repository import GitRepository, open_repository
 from reconciler.adapters.git.signatures import AllowedSigners
+from reconciler.adapters.http.secrets import read_secret
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
 from reconciler.adapters.render.builder import ServiceBuilder
@@ -27,6 +29,7 @@ from reconciler.model.events import Event
 from reconciler.model.fleet import Fleet
 from reconciler.model.names import ClusterName
 from reconciler.model.view import View
+from reconciler.ports.forge import Forge
 from reconciler.ports.git import History
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.clusters import Reach
@@ -102,6 +105,33 @@ def repository(settings: Settings) -> GitRepository:
         timeout_s=repo.timeout_s,
     )
     return open_repository(access, clock=SystemClock())
+
+
+def forge_of(settings: Settings) -> Forge | None:
+    """Returns the forge of the settings; nothing is asked of it yet, and its files can be read.
+
+    Raises:
+        InvalidInput: Its address is refused, or a file that it names cannot be used.
+    """
+    chosen = settings.forge
+    if chosen is None:
+        return None
+    access = GiteaAccess(
+        url=chosen.url,
+        token_file=chosen.token_file,
+        ca_file=chosen.ca_file,
+        timeout_s=chosen.timeout_s,
+    )
+    try:
+        read_secret(chosen.token_file, "token")
+        return open_gitea(access)
+    except InvalidInput as error:
+        if error.object == "forge.url":
+            raise
+        # The others name the file, and not yet the setting that does.
+        name = "token_file" if error.object == str(chosen.token_file) else "ca_file"
+        fix = error.fix or "correct the path, or what may read it"
+        raise InvalidInput(f"forge.{name} {error.object}", error.what, error.why, fix) from None
 
 
 def _state_dir(settings: Settings) -> Path:
@@ -220,6 +250,7 @@ def open_engine(
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
+    forge = forge_of(settings)
     repo = repository(settings)
     signers = settings.repo.allowed_signers_file
     ports = Ports(
@@ -235,6 +266,7 @@ def open_engine(
         home=home_of(settings),
         named=tuple(map(ClusterName, sorted(settings.clusters))),
         signers=AllowedSigners(signers, repo) if signers is not None else None,
+        forge=forge,
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

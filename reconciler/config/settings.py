@@ -151,11 +151,39 @@ class FuseSettings(_Frozen):
     )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
 
+    @property
+    def an_hour(self) -> tuple[int, int]:
+        """Those of one service, and of the fleet."""
+        return self.service_an_hour, self.fleet_an_hour
+
+
+class ForgeSettings(_Frozen):
+    """The forge that serves the env repo, asked over its API; its credential is a file, read at every use."""
+
+    kind: Literal["gitea"] = Field(
+        description="Whose API it speaks; Forgejo's is Gitea's in what is asked."
+    )
+    url: str = Field(
+        description="The env repo's page, `https://host/owner/name`; plain http to loopback alone."
+    )
+    token_file: LocalPath = Field(
+        description="A file holding a token that may read the repository, and write its pull requests."
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    timeout_s: Seconds = Field(
+        10.0, description="Seconds one request may take, from its first byte to the answer's last."
+    )
+
 
 class Settings(_Frozen):
     """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
 
     repo: RepoSettings
+    forge: ForgeSettings | None = Field(
+        None, description="The forge that serves the env repo; without one nothing is asked of any."
+    )
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."
     )

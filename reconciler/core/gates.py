@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import moves, rejections
+from reconciler.core import moves, rejections, skipping, tombstones
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
+from reconciler.core.outside import checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
@@ -30,12 +31,20 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
     What is proven here already only goes back: it skips the gates that make forward moves slow.
     """
     checks = BACKWARD if proof_of(view.cell, wanted) is not None else FORWARD
+    if wanted.absent:
+        checks = TOMBSTONE
     return tuple(check(view, wanted) for check in checks)
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
     """Returns the gates that are looked at again before each wave of a running roll-out."""
-    return tuple(check(view, revision) for check in EACH_WAVE)
+    checks = EACH_WAVE_OF_A_TOMBSTONE if revision.absent else EACH_WAVE
+    return tuple(check(view, revision) for check in checks)
+
+
+def moving_the_pin(view: CellView, revision: Revision) -> tuple[Gate, ...]:
+    """Returns the gates between a revision and being pinned here; windows and approvals come after that."""
+    return tuple(check(view, revision) for check in PINNED)
 
 
 def shut(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
@@ -113,6 +122,7 @@ def _other(part: Part) -> str:
 
 def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
+    gate = opened(name)
     for cell in view.earlier:
         if cell.other:
             return anothers(name, cell.other, f"the promotion record of {cell.environment}")
@@ -125,10 +135,18 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
+            gate = skipping.past_soak(view, cell, wanted, held)
+        if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(held, due_in_s=left_s or None)
+            return replace(gate, due_in_s=left_s or None)
         failing = _failing(cell, wanted)
+        if failing is not None and wanted.absent:
+            there = f"{failing.cluster}: {failing.health.message}"
+            message = f"it went from {cell.environment} and is there again; {there}"
+            return closed(
+                name, Reason.FAILING_BEFORE, message, f"it must be gone from {cell.environment}"
+            )
         if failing is not None:
             return closed(
                 name,
@@ -137,7 +155,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
                 f"{failing.cluster} {failing.health.reason}",
                 f"{cell.environment} must be healthy again",
             )
-    return opened(name)
+    return gate
 
 
 def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
@@ -150,6 +168,9 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
     same = [revision for revision in opening if revision.identity == wanted.identity]
     passed = cell.record.passed if cell.record else ()
     version, where = wanted.release.version, cell.environment
+    if not same and wanted.absent:
+        unblock = f"every object of it must be gone from {where} for the whole soak"
+        return closed(name, Reason.WAITING_FOR_PROOF, f"it is not gone from {where}", unblock)
     if not same and in_short(wanted.identity) not in passed:
         return closed(
             name,
@@ -171,7 +192,10 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
 
 
 def _failing(cell: Cell, wanted: Revision) -> Member | None:
-    """Returns a member of an earlier cell that runs this identity and is seen to have failed."""
+    """Returns a member of an earlier cell that runs this identity and is seen to have failed.
+
+    Of what is to be gone that is one where anything of it is.
+    """
     return next(
         (
             m
@@ -179,7 +203,8 @@ def _failing(cell: Cell, wanted: Revision) -> Member | None:
             if m.known
             and m.record is not None
             and m.record.revision.identity == wanted.identity
-            and m.health.status is HealthStatus.FAILED
+            and (m.health.status is not HealthStatus.CURRENT)
+            and (wanted.absent or m.health.status is HealthStatus.FAILED)
         ),
         None,
     )
@@ -321,13 +346,39 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _fuse_intact,
     _no_platform_incident,
 )
+EACH_WAVE_OF_A_TOMBSTONE: tuple[GateCheck, ...] = (
+    *EACH_WAVE,
+    tombstones.asked_for,
+    tombstones.needed_by_nobody,
+    tombstones.nothing_fails,
+)
+TOMBSTONE: tuple[GateCheck, ...] = (
+    *EACH_WAVE_OF_A_TOMBSTONE,
+    tombstones.not_too_many,
+    _not_overtaking,
+    approved,
+    _roll_back_complete,
+    _clusters_known,
+)
 FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
     can_return,
+    checks_passed,
     _depends_on,
     _roll_back_complete,
     _clusters_known,
     _has_a_place,
+)
+PINNED: tuple[GateCheck, ...] = (
+    _not_halted,
+    not_paused,
+    not_frozen,
+    _not_rejected,
+    _not_quarantined,
+    _proven_before,
+    _fuse_intact,
+    _no_platform_incident,
+    _roll_back_complete,
 )

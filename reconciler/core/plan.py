@@ -10,6 +10,7 @@ from reconciler.core.beside import going_back
 from reconciler.core.delivering import of_those_that_left, withdrawals
 from reconciler.core.membership import to_return
 from reconciler.core.moves import RecordAction
+from reconciler.core.pin_moves import of_the_pin, waits
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitRevert, Hold, Reject
@@ -70,7 +71,8 @@ def _moves(view: CellView) -> tuple[Action, ...]:
         moves = rolling.plan_rollout(view, record.rollout)
     else:
         moves = tuple(_at_rest(view, a) for a in plan_settled(view, record, record.admitted))
-    return (*_owed_commits(view, record), *moves, *_beside(view, moves))
+    moves = waits(view, moves)
+    return (*_owed_commits(view, record), *of_the_pin(view), *moves, *_beside(view, moves))
 
 
 def _beside(view: CellView, moves: tuple[Action, ...]) -> tuple[Hold, ...]:

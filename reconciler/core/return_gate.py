@@ -59,7 +59,8 @@ def goes_one_way(cell: Cell, wanted: Revision) -> bool:
 def _trip(cell: Cell, wanted: Revision) -> ReturnTrip | None:
     """Returns the way back from a revision; None where nothing is proven that could be gone back to."""
     back = rejections.way_back(cell, wanted)
-    if back is None:
+    # A tombstone has gates of its own.
+    if back is None or wanted.absent:
         return None
     found = (t for t in cell.ask.trips if (t.leaving, t.back) == (wanted.id, back.id))
     why = f"whether {wanted.release.version} can come back to {back.release.version} is being worked out"

@@ -17,6 +17,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.policy import Policy
 from reconciler.model.release import Part, TreeEntry, Values
+from reconciler.model.skips import Skip
 
 
 class Severity(StrEnum):
@@ -104,6 +105,8 @@ class Pin:
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
         accepted: The revision of which it says that it need not come back.
+        skip: What it asks to be let past.
+        absent: It asks for the service to be gone; then there is no release in it.
     """
 
     service: ServiceName
@@ -117,6 +120,8 @@ class Pin:
     adopt_overwrite: bool
     approved: RevisionId | None = None
     accepted: RevisionId | None = None
+    skip: Skip | None = None
+    absent: bool = False
     unsupported: tuple[str, ...] = ()
 
 

@@ -8,8 +8,11 @@ from enum import StrEnum
 
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
+from reconciler.model.outside import NOBODY, OutsideRules
 from reconciler.model.path import Path
+from reconciler.model.promotion import Promotion
 from reconciler.model.return_trip import Irreversible
+from reconciler.model.skips import Hotfix
 from reconciler.model.waves import Wave, worked_out
 from reconciler.model.windows import ALWAYS, Windows
 
@@ -43,6 +46,7 @@ class EnvironmentPolicy:
         needs_approval: Whether somebody else than who asked must approve each revision.
         windows: When forward moves are let through.
         irreversible: What becomes of a release that cannot come back.
+        hotfix: Who may skip what; None: nobody anything.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -60,6 +64,7 @@ class EnvironmentPolicy:
     windows: Windows = ALWAYS
     needs_approval: bool = False
     irreversible: Irreversible = Irreversible.ASK
+    hotfix: Hotfix | None = None
     unsupported: tuple[str, ...] = ()
 
     @property
@@ -79,10 +84,14 @@ class EnvironmentRules:
     Attributes:
         waves: In order.
         others: All else; without waves.
+        outside: Whose word an admission needs. HEAD's count alone, so that no roll-out keeps them.
+        promote: Who moves the pins of this environment; it says nothing about how anything is proven.
     """
 
     waves: tuple[Wave, ...]
     others: EnvironmentPolicy
+    outside: OutsideRules = NOBODY
+    promote: Promotion = Promotion.MANUAL
 
     def among(self, clusters: Sequence[Cluster]) -> EnvironmentPolicy:
         """Returns the rules for a service that goes to some clusters, in the order of fleet.yaml."""

@@ -146,6 +146,10 @@ class Coordinator:
                 self._touched.add(service)
         self._wake()
 
+    def planned(self, service: ServiceName) -> Planned | None:
+        """Returns a service as it was planned last."""
+        return self._planned.get(service)
+
     def step(self) -> float:
         """Makes one turn; returns seconds until something is due by time alone."""
         with self._stepping:

@@ -10,12 +10,17 @@ from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
+from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell import depending
+from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
+from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.trips import Trips
 
@@ -68,6 +73,9 @@ class Observer(Protocol):
         ...
 
 
+See = Callable[[Asker | None, CellKey, Ask, PromotionRecord | None], Outside]
+
+
 class Gatherer:
     """Gathers the facts of services; only the coordinator's task calls it.
 
@@ -79,6 +87,8 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        outside: Returns what others say of what a cell may admit next.
+        asked: What became of asking a person to move a cell's pin.
     """
 
     def __init__(
@@ -88,11 +98,15 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
+        asked: Callable[[CellKey], Asked | None] = lambda key: None,
     ) -> None:
+        self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
         self._executors = executors
+        self._asked_of = asked
         self._asker: Asker | None = None
         self._trips = Trips()
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
@@ -133,12 +147,13 @@ class Gatherer:
         # In order, so that what is rendered first hangs on names alone.
         seen = {name: self._try(name, recorded.get(name, set())) for name in sorted(services)}
         self.facts.update(seen)
-        self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
+        self.facts.update(
+            {name: with_depends(self._asker, one, self.facts) for name, one in seen.items()}
+        )
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
-        """Returns the services that depend on one, as HEAD says."""
-        declared = self._asker.snapshot.services.values() if self._asker is not None else ()
-        return {service.name for service in declared if of in service.depends_on}
+        """Returns the services whose facts rest on another's, as HEAD says."""
+        return depending.dependents(self._asker, of)
 
     def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""
@@ -220,6 +235,8 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
+            outside=self._outside(self._asker, key, ask, record),
+            asked=self._asked_of(key),
         )
 
     def _ask(
@@ -237,8 +254,9 @@ class Gatherer:
         kept = self._asks.get(key)
         if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
             return kept[1]
-        asked = self._asker.ask(*key, record, earlier)
-        ask = self._trips.added(asked, self._asker, *key, record)
+        found = self._asker.ask(*key, record, earlier)
+        found = self._trips.added(found, self._asker, *key, record)
+        ask = with_ahead(found, self._asker, key, record, earlier)
         self._asks[key] = (rests_on, ask)
         return ask
 
@@ -293,30 +311,6 @@ class Gatherer:
         """
         left = self._head().left
         return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
-
-    def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
-        snapshot = self._asker.snapshot if self._asker is not None else None
-        found = snapshot.services.get(facts.service) if snapshot is not None else None
-        if found is None or not found.depends_on:
-            return facts
-        cells = tuple(
-            replace(c, depends=tuple((s, self._is_proven(s, c)) for s in found.depends_on))
-            for c in facts.cells
-        )
-        return replace(facts, cells=cells)
-
-    def _is_proven(self, other: ServiceName, here: Cell) -> bool | None:
-        """Tells whether the release that HEAD asks for of a service is proven in a cell's environment."""
-        facts = self.facts.get(other)
-        cells = facts.cells if facts else ()
-        cell = next((c for c in cells if c.environment == here.environment), None)
-        if cell is not None and cell.ask.is_rendering:
-            # Nobody need be told more: it is a moment's wait.
-            return False
-        if cell is None or cell.ask.wanted is None or not cell.record_known:
-            return None
-        wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
-        return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
 
 
 def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:

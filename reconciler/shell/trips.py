@@ -44,7 +44,9 @@ class Trips:
         trips = []
         for leaving in (ask.wanted, ask.immediate, ask.boarding):
             back = rejections.way_back(cell, leaving) if leaving is not None else None
-            if leaving is not None and back is not None and not _is_proven(own, leaving):
+            if leaving is None or leaving.absent or back is None:
+                continue
+            if not _is_proven(own, leaving):
                 trips.append(self._trip(asker, service, environment, leaving, back))
         return replace(told, trips=tuple(trips))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reconciler.model.names import ClusterName
 from reconciler.ports.clock import Clock
+from reconciler.ports.forge import Forge
 from reconciler.ports.git import History, Remote, Signers
 from reconciler.ports.render import Builder
 from reconciler.shell.clusters import Reach
@@ -24,6 +25,7 @@ class Ports:
         named: Clusters that are known before any fleet.yaml was read; the home need not be among them.
         entropy: Returns so many random bytes; for the one secret that we make ourselves.
         signers: Whose commits may change what is guarded; None: whoever can merge.
+        forge: Serves the env repo; None: the settings name none.
     """
 
     clock: Clock
@@ -36,3 +38,4 @@ class Ports:
     named: tuple[ClusterName, ...] = ()
     entropy: Callable[[int], bytes] = secrets.token_bytes
     signers: Signers | None = None
+    forge: Forge | None = None

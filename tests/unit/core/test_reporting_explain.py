@@ -160,6 +160,7 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
     assert [gate["name"] for gate in opened] == [
         "Approved",
         "BelowMaxRollouts",
+        "ChecksPassed",
         "ClustersReachable",
         "DependsOn",
         "FuseIntact",

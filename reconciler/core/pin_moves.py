@@ -1,0 +1,93 @@
+"""The pin that asks for the next release by itself: once that is proven before, and while nothing holds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core import gates, rejections
+from reconciler.core.view import CellView
+from reconciler.model.actions import Action, CommitPin, Gate, Hold
+from reconciler.model.promotion import Asked, AskedState, Promotion
+from reconciler.model.reasons import Reason
+from reconciler.model.release import Revision
+
+_REASONS = {
+    AskedState.OPEN: Reason.PROMOTION_ASKED,
+    AskedState.BRANCH: Reason.PROMOTION_ASKED,
+    AskedState.CLOSED: Reason.PROMOTION_CLOSED,
+    AskedState.FAILED: Reason.PIN_NOT_MOVED,
+}
+
+
+def of_the_pin(view: CellView) -> tuple[CommitPin, ...]:
+    """Returns the commit that moves the pin on, if one is due.
+
+    It stays due until the pin says so: whoever makes it finds that it is made, or that a person was asked.
+    """
+    ask, target = view.cell.ask, following(view)
+    if target is None or ask.wanted is None or ask.commit is None or _shut(view, target):
+        return ()
+    version, before = target.release.version, _before(view)
+    return (
+        CommitPin(
+            service=view.service,
+            environment=view.environment,
+            revision=target,
+            leaving=ask.wanted,
+            commit=ask.commit,
+            by=ask.promote,
+            reason="ProvenBefore",
+            message=f"pin {version}, which is proven in {before}",
+            floats=ask.source is None,
+        ),
+    )
+
+
+def following(view: CellView) -> Revision | None:
+    """Returns what the pin is to ask for next: the newest that is not known to be bad here; None: nothing."""
+    ask = view.cell.ask
+    if ask.promote is Promotion.MANUAL:
+        return None
+    return next((one for one in ask.ahead or () if not _is_bad(view, one)), None)
+
+
+def waits(view: CellView, moves: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Returns the moves of a cell, of which rest is none while its pin waits for something, or for somebody."""
+    target = following(view)
+    if target is None:
+        return moves
+    shut, asked = _shut(view, target), view.cell.asked
+    hold: Hold | None = None
+    if shut:
+        hold = _held(view, target, shut[0])
+    elif asked is not None and asked.revision == target.id:
+        hold = _asked(view, target, asked)
+    if hold is None:
+        return moves
+    return tuple(
+        hold if isinstance(move, Hold) and move.reason is Reason.SETTLED else move for move in moves
+    )
+
+
+def _shut(view: CellView, target: Revision) -> tuple[Gate, ...]:
+    return gates.shut(gates.moving_the_pin(view, target))
+
+
+def _held(view: CellView, target: Revision, gate: Gate) -> Hold:
+    message = f"{target.release.version} is proven before, and not pinned: {gate.message}"
+    hold = Hold(view.service, view.environment, gate.reason, message)
+    return replace(hold, due_in_s=gate.due_in_s, due_at=gate.due_at)
+
+
+def _asked(view: CellView, target: Revision, asked: Asked) -> Hold:
+    message = f"{target.release.version} is proven in {_before(view)}: {asked.why}"
+    return Hold(view.service, view.environment, _REASONS[asked.state], message)
+
+
+def _is_bad(view: CellView, revision: Revision) -> bool:
+    held = any(rejections.repeats(revision, entry) for entry in view.cell.ask.quarantine or ())
+    return held or rejections.against(view, revision) is not None
+
+
+def _before(view: CellView) -> str:
+    return " and ".join(view.facts.path.just_before(view.environment))

@@ -13,6 +13,7 @@ from reconciler.core.outside import checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
+from reconciler.core.return_gate import can_return
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
@@ -369,6 +370,7 @@ FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
+    can_return,
     checks_passed,
     _depends_on,
     _still_supported,

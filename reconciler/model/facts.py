@@ -26,6 +26,7 @@ from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.return_trip import ReturnTrip
 from reconciler.model.skips import Vouched
 
 
@@ -222,6 +223,8 @@ class Ask:
         ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
             asks for, proven in all of them, and never asked for here. None: not known.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        trips: The ways back from what may be admitted here to what is proven here.
+        accepted: The revision of which the pin says that it need not come back.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
@@ -238,6 +241,8 @@ class Ask:
     freezes: tuple[Freeze, ...] = ()
     max_rollouts: int | None = None
     approval: Approval | None = None
+    trips: tuple[ReturnTrip, ...] = ()
+    accepted: RevisionId | None = None
     skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None

@@ -24,6 +24,9 @@ class Reason(StrEnum):
     FROZEN = "Frozen"
     OUTSIDE_WINDOW = "OutsideWindow"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
+    IRREVERSIBLE = "Irreversible"
+    RETURN_UNKNOWN = "ReturnUnknown"
+    CANNOT_GO_BACK = "CannotGoBack"
     SKIPPED = "Skipped"
     WAITING_FOR_CHECKS = "WaitingForChecks"
     CHECKS_UNKNOWN = "ChecksUnknown"
@@ -84,6 +87,9 @@ CHANGES: Mapping[Reason, str] = {
     Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
     Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
+    Reason.IRREVERSIBLE: "A release that can come back; where the policy asks, `reconciler approve --irreversible`.",
+    Reason.RETURN_UNKNOWN: "What is proven here renders again; or `reconciler approve --irreversible`.",
+    Reason.CANNOT_GO_BACK: "A newer release that mends it, or a person acts; nothing is put back or reverted.",
     Reason.SKIPPED: "Nothing; `skip` taken out of the pin closes it again.",
     Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",

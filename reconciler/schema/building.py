@@ -33,6 +33,7 @@ from reconciler.model.path import Path, Step
 from reconciler.model.policy import AtOnce, DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.promotion import Promotion
 from reconciler.model.release import ABSENT, Part, Values
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.skips import Hotfix, Skip, Skippable
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
@@ -145,6 +146,9 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
+        accepted=RevisionId(file.approved.revision)
+        if file.approved and file.approved.reversible is False
+        else None,
         skip=_skip(file.skip),
         absent=release is None,
         unsupported=file.unsupported(),
@@ -207,6 +211,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             boards=isinstance(whole.newer_commits, TrainFile),
             windows=_windows(file.windows),
             needs_approval=file.approval == "required",
+            irreversible=Irreversible(file.irreversible),
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),

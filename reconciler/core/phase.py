@@ -53,6 +53,7 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.WAITING_FOR_PLACE,
         Reason.STILL_NEEDED,
+        Reason.DEPENDENCY_REJECTED,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }

@@ -26,6 +26,7 @@ from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.return_trip import ReturnTrip
 from reconciler.model.skips import Vouched
 
 
@@ -222,6 +223,8 @@ class Ask:
         ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
             asks for, proven in all of them, and never asked for here. None: not known.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        trips: The ways back from what may be admitted here to what is proven here.
+        accepted: The revision of which the pin says that it need not come back.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
@@ -238,6 +241,8 @@ class Ask:
     freezes: tuple[Freeze, ...] = ()
     max_rollouts: int | None = None
     approval: Approval | None = None
+    trips: tuple[ReturnTrip, ...] = ()
+    accepted: RevisionId | None = None
     skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
@@ -258,6 +263,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A service that another depends on, in one environment.
+
+    Attributes:
+        identity: Of what it is on there, in short; empty where that is not known, or nothing.
+        withdrawn: Identities, in short, that it has left there since they, or what they lean on, were
+            rejected, and after which nothing newer was proven.
+    """
+
+    service: ServiceName
+    identity: str
+    withdrawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One service in one environment.
 
@@ -265,6 +285,7 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        supports: The same services, and what they are on here.
         needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
             Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
@@ -283,6 +304,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    supports: tuple[Support, ...] = ()
     needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
@@ -357,6 +379,7 @@ class FleetSummary:
     Attributes:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
+        commits_blown: Commits of which too much was rejected, those that took it back among them, and until when.
         platform_incident: Services that turned bad together, or empty.
         going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
@@ -374,3 +397,4 @@ class FleetSummary:
     halted_reason: Reason | None = None
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True
+    commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     WAITING_FOR_SOAK = "WaitingForSoak"
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
+    DEPENDENCY_REJECTED = "DependencyRejected"
     WAITING_FOR_PLACE = "WaitingForPlace"
     STILL_NEEDED = "StillNeeded"
     NOT_ASKED_FOR = "NotAskedFor"
@@ -23,6 +24,9 @@ class Reason(StrEnum):
     FROZEN = "Frozen"
     OUTSIDE_WINDOW = "OutsideWindow"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
+    IRREVERSIBLE = "Irreversible"
+    RETURN_UNKNOWN = "ReturnUnknown"
+    CANNOT_GO_BACK = "CannotGoBack"
     SKIPPED = "Skipped"
     WAITING_FOR_CHECKS = "WaitingForChecks"
     CHECKS_UNKNOWN = "ChecksUnknown"
@@ -71,6 +75,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_SOAK: "Time: it must be seen healthy for the whole soak.",
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
+    Reason.DEPENDENCY_REJECTED: "The service that it depends on proves another release here; or another pin.",
     Reason.WAITING_FOR_PLACE: "One of those that roll out there is done, or `max_rollouts` in fleet.yaml is raised.",
     Reason.STILL_NEEDED: "Whatever depends on it goes first, or no longer names it in `depends_on`.",
     Reason.NOT_ASKED_FOR: "The pin says `release: absent` again; or what it asks for now is admitted.",
@@ -82,6 +87,9 @@ CHANGES: Mapping[Reason, str] = {
     Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
     Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
+    Reason.IRREVERSIBLE: "A release that can come back; where the policy asks, `reconciler approve --irreversible`.",
+    Reason.RETURN_UNKNOWN: "What is proven here renders again; or `reconciler approve --irreversible`.",
+    Reason.CANNOT_GO_BACK: "A newer release that mends it, or a person acts; nothing is put back or reverted.",
     Reason.SKIPPED: "Nothing; `skip` taken out of the pin closes it again.",
     Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",

@@ -22,6 +22,7 @@ from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.trips import Trips
 
 
 class Records(Protocol):
@@ -107,6 +108,7 @@ class Gatherer:
         self._executors = executors
         self._asked_of = asked
         self._asker: Asker | None = None
+        self._trips = Trips()
         self._asks: dict[CellKey, tuple[object, Ask]] = {}
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
@@ -248,11 +250,12 @@ class Gatherer:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
         admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
+        rests_on = (admitted, _rejected(record), *(_proven(r) for r in (record, *earlier)))
         kept = self._asks.get(key)
         if kept is not None and kept[0] == rests_on and not _may_pass(kept[1], record):
             return kept[1]
         found = self._asker.ask(*key, record, earlier)
+        found = self._trips.added(found, self._asker, *key, record)
         ask = with_ahead(found, self._asker, key, record, earlier)
         self._asks[key] = (rests_on, ask)
         return ask
@@ -328,8 +331,18 @@ def _proven(record: PromotionRecord | None) -> object:
     return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
 
 
+def _rejected(record: PromotionRecord | None) -> object:
+    """Returns the part of a record that says where nobody goes back to."""
+    if record is None:
+        return None
+    irreversible = record.rollout is not None and record.rollout.irreversible
+    return irreversible, tuple((r.revision.id, r.rejected_at) for r in record.rejections)
+
+
 def _may_pass(ask: Ask, record: PromotionRecord | None) -> bool:
     """Whether an Ask failed for a reason that may be gone by itself, or rests on a word that may count no more."""
+    if any(trip.unknown for trip in ask.trips):
+        return True
     if ask.skip is not None and ask.wanted is not None and ask.skip.skip.revision == ask.wanted.id:
         is_done = record is not None and record.rollout is None and record.admitted == ask.wanted
         return not is_done

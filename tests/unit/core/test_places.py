@@ -59,6 +59,11 @@ def bid(name: str, waited_s: float = 0.0, **changes: Any) -> Bid:
     ("bids", "taken", "given"),
     [
         pytest.param([bid("a"), bid("b", 5)], "", "b", id="who has waited the longest"),
+        pytest.param(
+            [bid("a", 1, served_at=BEFORE), bid("b", 5, served_at=NOW)],
+            *("", "b"),
+            id="whoever was served when",
+        ),
         pytest.param([bid("b", 5), bid("a", 5)], "", "a", id="as long: by name"),
         pytest.param(
             [bid("a", served_at=NOW), bid("b", served_at=BEFORE)],

@@ -31,6 +31,8 @@ AT_REST = frozenset(
         Reason.RENDER_FAILED,
         Reason.OUTSIDE_WINDOW,
         Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_CHECKS,
+        Reason.NOT_CONFIGURED,
         Reason.PROMOTION_ASKED,
         Reason.PROMOTION_CLOSED,
         # These wait for another cell, which is looked at itself.

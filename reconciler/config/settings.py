@@ -151,6 +151,11 @@ class FuseSettings(_Frozen):
     )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
 
+    @property
+    def an_hour(self) -> tuple[int, int]:
+        """Those of one service, and of the fleet."""
+        return self.service_an_hour, self.fleet_an_hour
+
 
 class ForgeSettings(_Frozen):
     """The forge that serves the env repo, asked over its API; its credential is a file, read at every use."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from reconciler.core.judging import Badness
 from reconciler.core.view import CellView
 from reconciler.model.actions import Hold, Reject
 from reconciler.model.env_repo import QuarantineEntry
-from reconciler.model.facts import Ask, Cell, Member
+from reconciler.model.facts import Ask, Cell
 from reconciler.model.reasons import Reason
 from reconciler.model.records import EVIDENCE_MAX, MESSAGE_MAX, PromotionRecord, Rejection
 from reconciler.model.release import Part, Revision
@@ -96,14 +97,18 @@ def allowed(view: CellView, leaving: Revision | None = None) -> Revision | None:
 
 
 def ways_back(cell: Cell) -> tuple[Revision, ...]:
-    """Returns every proven revision that is not rejected here, newest first."""
+    """Returns every proven revision that is not rejected here, newest first.
+
+    A tombstone is none: no way back deletes anything, and what ran before it is what is meant by "before".
+    """
     if cell.record is None:
         return ()
     bad = standing(cell.record, cell.ask)
     return tuple(
         proof.revision
         for proof in cell.record.proofs
-        if not any(repeats(proof.revision, rejection) for rejection in bad)
+        if not proof.revision.absent
+        and not any(repeats(proof.revision, rejection) for rejection in bad)
     )
 
 
@@ -145,7 +150,7 @@ def changed_part(bad: Revision, last_proven: Revision | None) -> Part:
     return next((p for p in Part if bad.part(p) != last_proven.part(p)), Part.IMAGES)
 
 
-def build(view: CellView, bad: Revision, member: Member, *, reason: str, message: str) -> Rejection:
+def build(view: CellView, bad: Revision, why: Badness) -> Rejection:
     """Builds the rejection of a revision that failed on one member.
 
     Values and overlays belong to one environment, so a failure laid to them holds in that one alone.
@@ -159,12 +164,13 @@ def build(view: CellView, bad: Revision, member: Member, *, reason: str, message
         part=part,
         part_digest=bad.part(part),
         environments=(view.environment, *after),
-        reason=reason,
-        message=message[:MESSAGE_MAX],
-        cluster=member.cluster,
-        evidence=member.health.evidence[:EVIDENCE_MAX],
+        reason=why.reason,
+        message=why.message[:MESSAGE_MAX],
+        cluster=why.member.cluster,
+        evidence=why.member.health.evidence[:EVIDENCE_MAX],
+        names_release=why.names_release,
         restore_to=restore_to,
         commit=rollout.commit if rollout else bad.release.source,
-        first_failure_at=member.health.first_failure_at or view.now,
+        first_failure_at=why.member.health.first_failure_at or view.now,
         rejected_at=view.now,
     )

@@ -174,9 +174,10 @@ def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
     beside = going_back(view, admitted)
     if beside is None and policy is not None:
         beside = joining(view, admitted, policy)
-    return beside or Hold(
-        view.service, view.environment, Reason.SETTLED, f"{version} is proven here"
+    message = (
+        "it is gone, and stayed so for its soak" if admitted.absent else f"{version} is proven here"
     )
+    return beside or Hold(view.service, view.environment, Reason.SETTLED, message)
 
 
 def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action:

@@ -17,6 +17,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.policy import Policy
 from reconciler.model.release import Part, TreeEntry, Values
+from reconciler.model.skips import Skip
 
 
 class Severity(StrEnum):
@@ -103,6 +104,8 @@ class Pin:
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
+        skip: What it asks to be let past.
+        absent: It asks for the service to be gone; then there is no release in it.
     """
 
     service: ServiceName
@@ -115,6 +118,8 @@ class Pin:
     paused: bool
     adopt_overwrite: bool
     approved: RevisionId | None = None
+    skip: Skip | None = None
+    absent: bool = False
     unsupported: tuple[str, ...] = ()
 
 

@@ -19,12 +19,14 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.skips import Vouched
 
 
 class LiveState(StrEnum):
@@ -56,6 +58,7 @@ class MemberHealth:
     Attributes:
         first_failure_at: When the present failure was first observed; None while there is none.
         evidence: Of the worst object.
+        names_release: Whether its failure names the release, whatever else fails.
     """
 
     status: HealthStatus = HealthStatus.UNKNOWN
@@ -64,6 +67,7 @@ class MemberHealth:
     cause: Cause = Cause.NONE
     evidence: tuple[Evidence, ...] = ()
     first_failure_at: datetime | None = None
+    names_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +223,9 @@ class Ask:
             asks for, proven in all of them, and never asked for here. None: not known.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
+        skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
+        max_rollouts: How many services may roll out in the environment at once; None: any number.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -230,7 +236,9 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
+    max_rollouts: int | None = None
     approval: Approval | None = None
+    skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None
@@ -257,11 +265,14 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
+            Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
         other: The installation that the record belongs to, if that is another: it is not known then.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
         left: Clusters that drained, and are in the fleet no more.
+        outside: What others say of what may be admitted next.
         asked: What became of the newest try to have a person move the pin; None: there was none.
     """
 
@@ -272,11 +283,13 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
+    outside: Outside = NOTHING_ASKED
     asked: Asked | None = None
 
     @property
@@ -309,6 +322,35 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How many services may roll out in an environment at once, and which do.
+
+    Attributes:
+        taken: Services that roll out there and get on, by name.
+        given: Services that may begin now; each takes its place with its next turn.
+    """
+
+    most: int
+    taken: tuple[ServiceName, ...] = ()
+    given: frozenset[ServiceName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What else is asked to go from an environment, and what fails there.
+
+    Attributes:
+        services: Those that are asked to go, or went within the last hour.
+        there: How many services the environment has, those among them.
+        failing: Services that fail there now.
+    """
+
+    services: tuple[ServiceName, ...]
+    there: int
+    failing: tuple[ServiceName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSummary:
     """What the whole fleet says to each of its services.
 
@@ -316,8 +358,10 @@ class FleetSummary:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
         platform_incident: Services that turned bad together, or empty.
+        going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
+        places: Of each environment with a limit in which anything rolls out, or asks to.
         keeps_time: How long anything was well, or late, is counted here. It is not by a command, nor by a
             daemon that waits for the lease: they came later, and the one that decides has counted on.
     """
@@ -325,6 +369,8 @@ class FleetSummary:
     fuses_blown: Mapping[ServiceName, datetime] = field(default_factory=dict)
     fleet_fuse_blown: datetime | None = None
     platform_incident: frozenset[ServiceName] = frozenset()
+    going: Mapping[EnvironmentName, Going] = field(default_factory=dict)
     halted: str = ""
     halted_reason: Reason | None = None
+    places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
+from reconciler.model.outside import NOBODY, OutsideRules
 from reconciler.model.path import Path
 from reconciler.model.promotion import Promotion
+from reconciler.model.skips import Hotfix
 from reconciler.model.waves import Wave, worked_out
 from reconciler.model.windows import ALWAYS, Windows
 
@@ -42,6 +44,7 @@ class EnvironmentPolicy:
             goes ahead.
         needs_approval: Whether somebody else than who asked must approve each revision.
         windows: When forward moves are let through.
+        hotfix: Who may skip what; None: nobody anything.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -58,6 +61,7 @@ class EnvironmentPolicy:
     boards: bool = False
     windows: Windows = ALWAYS
     needs_approval: bool = False
+    hotfix: Hotfix | None = None
     unsupported: tuple[str, ...] = ()
 
     @property
@@ -77,11 +81,13 @@ class EnvironmentRules:
     Attributes:
         waves: In order.
         others: All else; without waves.
+        outside: Whose word an admission needs. HEAD's count alone, so that no roll-out keeps them.
         promote: Who moves the pins of this environment; it says nothing about how anything is proven.
     """
 
     waves: tuple[Wave, ...]
     others: EnvironmentPolicy
+    outside: OutsideRules = NOBODY
     promote: Promotion = Promotion.MANUAL
 
     def among(self, clusters: Sequence[Cluster]) -> EnvironmentPolicy:

@@ -21,6 +21,7 @@ from reconciler.model.names import (
 from reconciler.model.path import Path
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.release import Part, Revision
+from reconciler.model.skips import Skipped
 
 
 class Origin(StrEnum):
@@ -60,6 +61,7 @@ class Rollout:
         restore_to: The proven revision to go back to, or None when nothing is proven here.
         commit: HEAD at admission: the commit that asked for it.
         path: The service's own at admission, so that a way back needs no Git to know it.
+        skipped: What it was let past by a person's word; None: nothing.
         began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
     """
 
@@ -71,6 +73,7 @@ class Rollout:
     commit: CommitId
     path: Path
     began_at: datetime | None = None
+    skipped: Skipped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Rejection:
         part: The part that changed against the last proven revision, and its digest.
         environments: The failing one and those after it on the path.
         restore_to: What the clusters go back to; None: nothing proven, so objects and pin stay.
+        names_release: Whether it is bad whatever else failed at the same time: it says nothing of other services.
         first_failure_at: When the failure was first observed.
         rolled_back_at: When every reachable member was back, current and ready.
     """
@@ -114,6 +118,7 @@ class Rejection:
     rejected_at: datetime
     rolled_back_at: datetime | None = None
     revert: RevertProgress = RevertProgress()
+    names_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.times import from_rfc3339
+from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import ImagePolicyFile
-from reconciler.schema.parts import Part, Repository
+from reconciler.schema.parts import Digest, Line, Part, Repository
 from reconciler.schema.window_files import WindowsFile
 
 Name = Annotated[
@@ -24,16 +25,8 @@ Name = Annotated[
 """A DNS label, short enough that two of them with our prefixes still name a Kubernetes object."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Line = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$", min_length=1, max_length=200
-    ),
-]
-"""Text that a person reads in a table or a commit's first line: nothing that moves a cursor."""
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Reference = Annotated[
     str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$")
 ]
@@ -66,6 +59,8 @@ class EnvironmentFile(Part):
     """What paths, pins and overlays name."""
     clusters: list[ClusterFile] = Field(min_length=1, max_length=500)
     """Every cluster of it."""
+    max_rollouts: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many services may roll out there at once; left out, any number. Nothing that goes back waits for it."""
 
 
 class AllowFile(Part):
@@ -231,7 +226,7 @@ class PinFile(Part):
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
         Discriminator(_form),
     ]
-    """What it should run; `absent` is not supported yet."""
+    """What it should run; or `absent`, with a `reason`: all that was delivered of it is deleted, in order."""
     values: dict[str, Any] = Field(default_factory=dict)
     """This environment's own, such as `replicas`; they cannot set images."""
     clusters: dict[Name, ClusterValuesFile] = Field(default_factory=dict)
@@ -244,6 +239,8 @@ class PinFile(Part):
     """Why, for those who come after."""
     approved: ApprovedFile | None = None
     """Written by `reconciler approve`, in a commit by somebody else than who last changed the rest."""
+    skip: PinSkipFile | None = None
+    """Written by `reconciler promote --skip`, in a commit signed by one whom the policy's `hotfix` names."""
     promote: Later = None
 
 
@@ -311,6 +308,10 @@ class EnvironmentPolicyFile(Part):
     """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
+    hotfix: HotfixFile | None = None
+    """Who may skip what by a signed commit; left out, nobody anything."""
+    commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
+    """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
     checks: Later = None
     reversible: Later = None
     windows: WindowsFile | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.assembly.values import labels_in
 from reconciler.core.boarding import FormerPin, boarding
-from reconciler.core.identity import policy_digest, revision_of
+from reconciler.core.identity import absence, policy_digest, revision_of, without_files
 from reconciler.core.immediate import immediate_values
 from reconciler.core.renders import together
 from reconciler.core.resolution import is_proven, resolve
@@ -17,7 +17,7 @@ from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSour
 from reconciler.model.facts import Approval, Ask
 from reconciler.model.fleet import Cluster, ClusterState, Mode
 from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
-from reconciler.model.objects import Rendered
+from reconciler.model.objects import NOTHING, Rendered
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
@@ -127,7 +127,7 @@ class Asker:
             wanted = self.resolved(pin, None, earlier)
         except InvalidInput:
             wanted = None
-        return replace(rules, wanted=wanted or self._without_files(pin))
+        return replace(rules, wanted=wanted or without_files(pin, self.snapshot.commit))
 
     def rendered(
         self, service: ServiceName, environment: EnvironmentName, cluster: Cluster, what: Revision
@@ -142,6 +142,8 @@ class Asker:
             BeingRendered: It was not waited for.
             TransientError: Try again.
         """
+        if what.absent:
+            return NOTHING
         found = self.sources.at(service, what.release.source)
         if found is None or what.renderer != self.renderer.version(found.service.source):
             return None
@@ -182,6 +184,7 @@ class Asker:
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
             approval=self._approval(pin),
+            skip=self.sources.skips.of(self.snapshot.commit, pin),
             renders=together(renders),
             immediate=self._immediate(pin, own),
             boarding=self._boarding(pin, own, earlier, wanted),
@@ -232,6 +235,8 @@ class Asker:
 
     def revision(self, pin: Pin, source: str) -> Revision | None:
         """Returns a pin's revision with its service as a commit holds it; None when it is not there."""
+        if pin.absent:
+            return absence(self.snapshot.commit)
         found = self.sources.at(pin.service, source)
         if found is None:
             return None
@@ -269,6 +274,8 @@ class Asker:
         admitted = own.admitted if own else None
         if admitted is None or declared is None or not declared.immediate:
             return None
+        if admitted.absent or pin.absent:
+            return None
         values, by_cluster = immediate_values(admitted.values, pin, declared.immediate)
         release = admitted.release
         asked = replace(
@@ -296,6 +303,8 @@ class Asker:
         rules = self._environment_policy(pin.service, pin.environment)
         admitted = own.admitted if own else None
         if rules is None or not rules.boards or admitted is None or not earlier:
+            return None
+        if wanted.absent:
             return None
         if is_proven(wanted.identity, earlier):
             return None
@@ -336,19 +345,6 @@ class Asker:
             revision_at=lambda source: self.revision(pin, source),
         )
 
-    def _without_files(self, pin: Pin) -> Revision:
-        return revision_of(
-            version=pin.version,
-            images=pin.images,
-            source=self.snapshot.commit,
-            values=pin.values,
-            cluster_values=pin.cluster_values,
-            entries=(),
-            service_yaml_identity=b"",
-            environment=pin.environment,
-            renderer="",
-        )
-
     def _refused(
         self, service: ServiceName, environment: EnvironmentName, reason: Reason, message: str
     ) -> Ask:
@@ -359,6 +355,7 @@ class Asker:
         policy = self._environment_policy(service, environment)
         pin = self.snapshot.pins.get((environment, service))
         entries = self._entries(service, environment)
+        found = self.snapshot.fleet.environment(environment)
         standing = [entry for entry in entries or () if entry.lifted is None]
         return Ask(
             wanted=None,
@@ -371,6 +368,7 @@ class Asker:
                 for freeze in self.snapshot.fleet.freezes
                 if freeze.scope.covers(service, environment)
             ),
+            max_rollouts=found.max_rollouts if found else None,
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

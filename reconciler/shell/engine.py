@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -30,6 +31,7 @@ from reconciler.shell.gathering import Gatherer
 from reconciler.shell.git_writes import GitWrites
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
+from reconciler.shell.outside import Outsiders
 from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
@@ -98,9 +100,7 @@ class Engine:
         self.records = PromotionRecords(
             home,
             namespace,
-            lambda kind, selector, on, fresh: self.clusters.watch(
-                ports.home, kind, selector, on, fresh
-            ),
+            partial(self.clusters.watch, ports.home),
             on_change=self._touch,
             on_fresh=self._touch_all,
             answers=lambda: self.home_answers,
@@ -108,7 +108,8 @@ class Engine:
             clock=ports.clock,
             installation=self._installation,
         )
-        self._sources = Sources(ports.history, settings.repo.path)
+        self._sources = Sources(ports.history, settings.repo.path, ports.signers)
+        self.outside = Outsiders.over(ports, self._sources, self._touch_service)
         self.digest_key = self._digest_key(home)
         self._renderer = self._rendering()
         self._parsed = Parsed()
@@ -216,6 +217,7 @@ class Engine:
         runner.spawn("events", announcer.step, at_stop=AtStop.LEAVE, on_wake=announcer.on_wake)
         self.clusters.start()
         self._renderer.queue.start(runner)
+        self.outside.start(runner)
         runner.spawn("coordinator", self._coordinator.step, on_wake=self._coordinator.on_wake)
         return wake_fetch
 
@@ -252,9 +254,13 @@ class Engine:
         """Returns what would be seen and decided if HEAD were another commit; nothing is done about it."""
         head = replace(self.heads.head, commit=snapshot.commit, snapshot=snapshot)
         seen: list[View] = []
-        self._coordinating(
+        looking = self._coordinating(
             lambda: head, lambda action, asker: False, lambda action, asker: None, seen.append
-        ).step()
+        )
+        looking.step()
+        if self.outside.catch_up():
+            looking.touch()
+            looking.step()
         return seen[-1]
 
     def stop(self) -> None:
@@ -280,13 +286,11 @@ class Engine:
                 head=head,
                 records=self.records,
                 executors=lambda: self.clusters.executors,
+                outside=self.outside.see,
                 asked=self.git.promoter.asked,
             ),
             leadership=self._leadership,
-            fuses=lambda: (
-                self._current().fuses.service_an_hour,
-                self._current().fuses.fleet_an_hour,
-            ),
+            fuses=lambda: self._current().fuses.an_hour,
             act=act,
             observe=observe,
             unreachable=self._unreachable,

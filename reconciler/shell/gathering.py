@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
@@ -69,6 +70,9 @@ class Observer(Protocol):
         ...
 
 
+See = Callable[[Asker | None, CellKey, Ask, PromotionRecord | None], Outside]
+
+
 class Gatherer:
     """Gathers the facts of services; only the coordinator's task calls it.
 
@@ -80,6 +84,7 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        outside: Returns what others say of what a cell may admit next.
         asked: What became of asking a person to move a cell's pin.
     """
 
@@ -90,8 +95,10 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
         asked: Callable[[CellKey], Asked | None] = lambda key: None,
     ) -> None:
+        self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
@@ -139,9 +146,15 @@ class Gatherer:
         self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
-        """Returns the services that depend on one, as HEAD says."""
-        declared = self._asker.snapshot.services.values() if self._asker is not None else ()
-        return {service.name for service in declared if of in service.depends_on}
+        """Returns the services that depend on one, as HEAD says, and those it needs that are asked to go."""
+        if self._asker is None:
+            return set()
+        snapshot = self._asker.snapshot
+        found = snapshot.services.get(of)
+        needs = found.depends_on if found is not None else ()
+        going = {name for (_, name), pin in snapshot.pins.items() if pin.absent} if needs else set()
+        declared = snapshot.services.values()
+        return {s.name for s in declared if of in s.depends_on} | going.intersection(needs)
 
     def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""
@@ -223,6 +236,7 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
+            outside=self._outside(self._asker, key, ask, record),
             asked=self._asked_of(key),
         )
 
@@ -299,15 +313,63 @@ class Gatherer:
         return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
 
     def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
-        snapshot = self._asker.snapshot if self._asker is not None else None
-        found = snapshot.services.get(facts.service) if snapshot is not None else None
-        if found is None or not found.depends_on:
+        if self._asker is None:
+            return facts
+        found = self._asker.snapshot.services.get(facts.service)
+        needs = found.depends_on if found is not None else ()
+        is_going = any(
+            cell.ask.wanted is not None and cell.ask.wanted.absent for cell in facts.cells
+        )
+        if not needs and not is_going:
             return facts
         cells = tuple(
-            replace(c, depends=tuple((s, self._is_proven(s, c)) for s in found.depends_on))
-            for c in facts.cells
+            replace(
+                cell,
+                depends=tuple((other, self._is_proven(other, cell)) for other in needs),
+                needed_by=tuple(self._needed_by(facts.service, cell)) if is_going else (),
+            )
+            for cell in facts.cells
         )
         return replace(facts, cells=cells)
+
+    def _needed_by(
+        self, service: ServiceName, here: Cell
+    ) -> Iterator[tuple[ServiceName, bool | None]]:
+        """Yields who depends on a service, and whether that is in a cell's environment; None: not known."""
+        if self._asker is None:
+            return
+        snapshot = self._asker.snapshot
+        for other in sorted(self._asker.services() - {service}):
+            declared = snapshot.services.get(other)
+            if declared is not None and service in declared.depends_on:
+                yield other, self._is_there(other, here.environment)
+            is_broken = declared is None and other in snapshot.sources
+            # Its service.yaml cannot be read, and would say on what it depends.
+            if is_broken and self._is_there(other, here.environment) is not False:
+                yield other, None
+
+    def _is_there(self, service: ServiceName, environment: EnvironmentName) -> bool | None:
+        """Tells whether a service is in an environment, or asked for there; None: it is not known."""
+        facts = self.facts.get(service)
+        if facts is None:
+            return None
+        cell = next((c for c in facts.cells if c.environment == environment), None)
+        if cell is None:
+            return False
+        if cell.ask.wanted is not None and not cell.ask.wanted.absent:
+            return True
+        if not cell.record_known:
+            return None
+        admitted = cell.record.admitted if cell.record is not None else None
+        if cell.record is not None and admitted is not None:
+            is_gone = any(p.revision.id == admitted.id for p in cell.record.proofs)
+            return not (admitted.absent and is_gone)
+        if any(
+            member.record is not None and not member.record.revision.absent
+            for member in cell.members
+        ):
+            return True
+        return False if all(member.known for member in cell.members) else None
 
     def _is_proven(self, other: ServiceName, here: Cell) -> bool | None:
         """Tells whether the release that HEAD asks for of a service is proven in a cell's environment."""
@@ -320,6 +382,8 @@ class Gatherer:
         if cell is None or cell.ask.wanted is None or not cell.record_known:
             return None
         wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
+        if wanted.absent:
+            return False
         return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
 
 

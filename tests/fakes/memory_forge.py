@@ -24,10 +24,12 @@ class MemoryForge:
 
     Attributes:
         away: What every question is answered with; None while it is there.
+        asked: Commits whose statuses were asked for.
     """
 
     def __init__(self) -> None:
         self.away: NotKnown | None = None
+        self.asked: list[CommitId] = []
         self._numbers = itertools.count(1)
         self._commits: set[CommitId] = set()
         self._branches: dict[str, CommitId] = {}
@@ -47,6 +49,7 @@ class MemoryForge:
 
     def statuses(self, commit: CommitId) -> Statuses | NotKnown:
         """As the port has it."""
+        self.asked.append(commit)
         if self.away is not None:
             return self.away
         if commit not in self._commits:
@@ -109,6 +112,14 @@ class MemoryForge:
         self._commits.add(made)
         self._branches[branch] = made
         return made
+
+    def know(self, commit: CommitId) -> None:
+        """Takes a commit in, as a push does."""
+        self._commits.add(commit)
+
+    def forget(self) -> None:
+        """Loses all commits, as one does that is a mirror and was set up anew."""
+        self._commits.clear()
 
     def says(self, commit: CommitId, context: str, state: str) -> None:
         """Writes a status, as a check does."""

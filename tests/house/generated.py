@@ -39,6 +39,7 @@ from reconciler.schema.files import (
     SkipFile,
     TrainFile,
 )
+from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 from reconciler.schema.published import FOLDER, KINDS, published
 from reconciler.schema.window_files import WindowFile, WindowsFile
@@ -62,6 +63,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("policies/<name>.yaml: environments.<environment>.unreachable", SkipFile),
+    ("policies/<name>.yaml: environments.<environment>.hotfix", HotfixFile),
     ("policies/<name>.yaml: newer_commits", TrainFile),
     ("policies/<name>.yaml: environments.<environment>.windows", WindowsFile),
     ("policies/<name>.yaml: environments.<environment>.windows.allow[] and deny[]", WindowFile),
@@ -74,6 +76,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("environments/<environment>/<service>.yaml", PinFile),
     ("environments/<environment>/<service>.yaml: release", ReleaseFile),
     ("environments/<environment>/<service>.yaml: approved", ApprovedFile),
+    ("environments/<environment>/<service>.yaml: skip", PinSkipFile),
     ("environments/<environment>/<service>.yaml: clusters.<cluster>", ClusterValuesFile),
     ("quarantine/<service>.yaml", QuarantineFile),
     ("quarantine/<service>.yaml: entries[]", EntryFile),

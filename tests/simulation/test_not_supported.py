@@ -30,7 +30,6 @@ Case = tuple[str, str, str, frozenset[str]]
 def cases() -> list[Case]:
     found: list[Case] = [
         ("services/web/service.yaml", SERVICE.replace("manifests", "helm"), "source", EVERYWHERE),
-        (PIN, "release: absent\nreason: it is over\n", "release", STAGING),
     ]
     # A field that stands there with nothing is in use, too.
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
@@ -56,7 +55,7 @@ def test_every_field_that_is_only_parsed_has_its_case() -> None:
     named = {field for _, _, field, _ in cases()}
     promised = {"checks", "reversible"}
     assert {f"environments.staging.{field}" for field in promised} <= named
-    assert {"formerly", "promote", "release", "source", "checks"} <= named
+    assert {"formerly", "promote", "source", "checks"} <= named
 
 
 @pytest.mark.parametrize(("path", "text", "field", "where"), cases(), ids=IDS)
@@ -99,7 +98,7 @@ def test_what_runs_is_left_alone_when_a_field_comes_to_be_used() -> None:
     world.git.merge(pins("1.0.0"))
     assert world.until(lambda: world.proven("prod", "1.0.0"))
     runs = {name: world.image(name) for names in CLUSTERS.values() for name in names}
-    world.git.merge({**pins("2.0.0"), PIN: "release: absent\nreason: it is over\n"})
+    world.git.merge({**pins("2.0.0"), PIN: pin("2.0.0") + "promote: null\n"})
     assert world.until(lambda: world.proven("dev", "2.0.0"))
     world.pass_(20)
     for name in ("staging-1", *CLUSTERS["prod"]):

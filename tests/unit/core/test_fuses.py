@@ -229,6 +229,15 @@ def test_failures_that_are_nobodys_fault_make_no_incident() -> None:
     assert summary(*others).platform_incident == set()
 
 
+def test_failures_that_name_their_release_say_nothing_of_the_platform() -> None:
+    health = replace(CRASHING, names_release=True, first_failure_at=ago(seconds=9))
+    named = cell(DEV, record(DEV, V3), members={"dev-1": {"health": health}})
+    db = service("db", failing_since=ago(seconds=9))
+    assert summary(in_line(API, (named,)), db).platform_incident == set()
+    before = service("api", rejected(ago(seconds=60), names_release=True))
+    assert summary(before, db).platform_incident == set()
+
+
 def test_any_of_a_services_failures_may_be_the_one_that_came_together() -> None:
     def failing(environment: Any, since: datetime) -> Any:
         (name,) = [c.cluster for c in cell(environment, record(environment)).members]

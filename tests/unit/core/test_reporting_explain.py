@@ -159,6 +159,8 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
     assert {gate["reason"] for gate in opened} == {"Open"}
     assert [gate["name"] for gate in opened] == [
         "Approved",
+        "BelowMaxRollouts",
+        "ChecksPassed",
         "ClustersReachable",
         "DependsOn",
         "FuseIntact",

@@ -237,7 +237,6 @@ def test_names_that_do_not_fit_each_other_are_faults(
 @pytest.mark.parametrize(
     ("edits", "field"),
     [
-        ({PIN: "release: absent\nreason: gone"}, "release"),
         ({PIN: 'release: {version: "1"}\npromote: auto'}, "promote"),
         (
             {"services/web/service.yaml": "source: helm\npolicy: line\nnamespace: web"},

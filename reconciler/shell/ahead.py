@@ -47,7 +47,7 @@ def with_ahead(
     if policy is None or pin is None or environment not in policy.path.names():
         return ask
     ask = replace(ask, promote=policy.of(environment).promote)
-    if ask.promote is Promotion.MANUAL:
+    if ask.promote is Promotion.MANUAL or pin.absent:
         return replace(ask, ahead=())
     if ask.wanted is None or own is None or own.admitted is None:
         return ask
@@ -78,7 +78,8 @@ def _ahead(
         for name in just_before
         if (record := records.get(name)) is not None
         for proof in record.proofs
-        if proof.opens_gates and not asks_for(pin, proof.revision.release)
+        if proof.opens_gates and not proof.revision.absent
+        if not asks_for(pin, proof.revision.release)
     }
     if not releases:
         return ()

@@ -293,18 +293,11 @@ class Engine:
             fuses=lambda: self._current().fuses.an_hour,
             act=act,
             observe=observe,
-            unreachable=self._unreachable,
+            unreachable=lambda: self.clusters.missed(self.heads.head, self._ports.home),
             denied=self.clusters.denied,
             home=self._ports.home,
             publish=publish,
         )
-
-    def _unreachable(self) -> dict[ClusterName, str]:
-        """Returns the clusters of which nothing is known; of one that has left nobody asks, unless it is the home."""
-        head = self.heads.head
-        silent = self.clusters.unreachable(head.clusters)
-        unasked = {*head.left} - {self._ports.home}
-        return {name: why for name, why in silent.items() if name not in unasked}
 
     def _lease_step(self) -> float:
         """Keeps the lease while anything may be written: the mode may change while the daemon runs."""

@@ -16,8 +16,8 @@ from reconciler.model.promotion import Asked
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
-from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
+from reconciler.shell.asks import Asks
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import CellKey
 
@@ -105,7 +105,7 @@ class Gatherer:
         self._executors = executors
         self._asked_of = asked
         self._asker: Asker | None = None
-        self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._asks = Asks()
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
@@ -246,19 +246,11 @@ class Gatherer:
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
     ) -> Ask:
-        """Returns what is asked for; resolved again only when what it rests on has changed."""
+        """Returns what is asked for."""
         if self._asker is None:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
-        admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
-        kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
-            return kept[1]
-        found = self._asker.ask(*key, record, earlier)
-        ask = with_ahead(found, self._asker, key, record, earlier)
-        self._asks[key] = (rests_on, ask)
-        return ask
+        return self._asks.of(self._asker, key, record, earlier)
 
     def _clusters(self, key: CellKey, record: PromotionRecord | None) -> tuple[ClusterName, ...]:
         if self._asker is None:
@@ -396,15 +388,3 @@ def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
 def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     rollout = record.rollout if record is not None else None
     return rollout.policy.clusters() if rollout else ()
-
-
-def _proven(record: PromotionRecord | None) -> object:
-    """Returns the part of a record that a pin's meaning rests on."""
-    if record is None:
-        return None
-    return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
-
-
-def _may_pass(ask: Ask) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself."""
-    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

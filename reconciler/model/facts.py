@@ -22,7 +22,7 @@ from reconciler.model.names import (
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
-from reconciler.model.promotion import Asked, Promotion
+from reconciler.model.promotion import Asked, Followed, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
@@ -221,6 +221,8 @@ class Ask:
         promote: Who moves the pin on.
         ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
             asks for, proven in all of them, and never asked for here. None: not known.
+        follows: The service has an image policy, and this is one of the first environments.
+        followed: What a registry has for it; None: it follows none, or nothing is known yet.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
@@ -245,6 +247,8 @@ class Ask:
     boarding: Revision | None = None
     promote: Promotion = Promotion.MANUAL
     ahead: tuple[Revision, ...] | None = None
+    follows: bool = False
+    followed: Followed | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()

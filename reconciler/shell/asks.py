@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reconciler.model.facts import Ask
-from reconciler.model.promotion import Promotion
+from reconciler.model.promotion import Followed, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.shell.ahead import with_ahead
@@ -12,9 +14,14 @@ from reconciler.shell.executor.orders import CellKey
 
 
 class Asks:
-    """The Asks of one HEAD after the other; only the coordinator's task calls it."""
+    """The Asks of one HEAD after the other; only the coordinator's task calls it.
 
-    def __init__(self) -> None:
+    Args:
+        followed: What a registry has for a cell.
+    """
+
+    def __init__(self, followed: Callable[[CellKey], Followed | None]) -> None:
+        self._followed = followed
         self._kept: dict[CellKey, tuple[object, Ask]] = {}
 
     def clear(self) -> None:
@@ -37,11 +44,15 @@ class Asks:
             earlier: Those of the environments before it, in order of the path.
         """
         admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
+        followed = self._followed(key)
+        rests_on = (admitted, followed, *(_proven(r) for r in (record, *earlier)))
         kept = self._kept.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
-            return kept[1]
-        ask = with_ahead(asker.ask(*key, record, earlier), asker, key, record, earlier)
+        found = kept[1] if kept is not None and kept[0] == rests_on else None
+        if found is not None and not _may_pass(found) and not _is_unread(found):
+            return found
+        if found is None or _may_pass(found):
+            found = asker.ask(*key, record, earlier)
+        ask = with_ahead(found, asker, key, record, earlier, followed)
         self._kept[key] = (rests_on, ask)
         return ask
 
@@ -55,9 +66,9 @@ def _proven(record: PromotionRecord | None) -> object:
 
 def _may_pass(ask: Ask) -> bool:
     """Whether an Ask failed for a reason that may be gone by itself."""
-    is_unread = ask.ahead is None and ask.promote is not Promotion.MANUAL
-    return is_unread or ask.reason in (
-        Reason.SOURCE_UNKNOWN,
-        Reason.RENDER_FAILED,
-        Reason.RENDERING,
-    )
+    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)
+
+
+def _is_unread(ask: Ask) -> bool:
+    """Whether the history that says what may come next could not be read, or need not have been yet."""
+    return ask.ahead is None and ask.promote is not Promotion.MANUAL

@@ -198,6 +198,8 @@ class Engine:
             record=self.records.get,
             amend=self._amend,
             may_push=lambda: self.lease.leads and self._may_write(),
+            leads=lambda: self._leadership().leads,
+            poll_s=self._settings.registry_poll_s,
             on_event=self._on_event,
             on_change=self._touch_service,
         )
@@ -288,6 +290,7 @@ class Engine:
                 executors=lambda: self.clusters.executors,
                 outside=self.outside.see,
                 asked=self.git.promoter.asked,
+                followed=self.git.follower.of,
             ),
             leadership=self._leadership,
             fuses=lambda: self._current().fuses.an_hour,

@@ -12,7 +12,7 @@ from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
-from reconciler.model.promotion import Asked
+from reconciler.model.promotion import Asked, Followed
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
@@ -86,6 +86,7 @@ class Gatherer:
         executors: By cluster, as they are now; clusters join.
         outside: Returns what others say of what a cell may admit next.
         asked: What became of asking a person to move a cell's pin.
+        followed: What a registry has for a cell.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Gatherer:
         executors: Callable[[], Mapping[ClusterName, Observer]],
         outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
         asked: Callable[[CellKey], Asked | None] = lambda key: None,
+        followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
         self._outside = outside
         self._daemon_mode = daemon_mode
@@ -105,7 +107,7 @@ class Gatherer:
         self._executors = executors
         self._asked_of = asked
         self._asker: Asker | None = None
-        self._asks = Asks()
+        self._asks = Asks(followed)
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}

@@ -79,7 +79,6 @@ class Engine:
         self._waits = waits
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
-        namespace = settings.namespace
         self.announcer = self._announcer(holder)
         self.clusters = Clusters(
             settings,
@@ -93,13 +92,13 @@ class Engine:
         self.clusters.add(ports.home)
         home = self.clusters.api(ports.home)
         self.clusters.pin_by(
-            ClusterPins(home, namespace, may_write=self._may_write, told=self._told_uid)
+            ClusterPins(home, self.namespace, may_write=self._may_write, told=self._told_uid)
         )
         self.clusters.join(ports.named)
         self.lease = self._lease(home, holder)
         self.records = PromotionRecords(
             home,
-            namespace,
+            self.namespace,
             partial(self.clusters.watch, ports.home),
             on_change=self._touch,
             on_fresh=self._touch_all,
@@ -171,13 +170,13 @@ class Engine:
         )
 
     def _heads(self, home: KubeApi) -> Heads:
-        ports, namespace, root = self._ports, self._settings.namespace, self._settings.repo.path
+        ports, root = self._ports, self._settings.repo.path
         return Heads(
             ports.remote,
             ports.history,
             read=self._read,
             vouch=Vouching(ports.history, root, self._read, ports.signers).check,
-            accepted=AcceptedHead(home, namespace, may_write=self._may_write),
+            accepted=AcceptedHead(home, self.namespace, may_write=self._may_write),
             accept_history=lambda: self._current().repo.accept_history,
             poll_s=lambda: self._current().repo.poll_s,
             clock=ports.clock,
@@ -234,7 +233,7 @@ class Engine:
 
     @property
     def namespace(self) -> str:
-        """The reconciler's own namespace in every cluster."""
+        """Ours, in every cluster."""
         return self._settings.namespace
 
     @property
@@ -249,7 +248,7 @@ class Engine:
         self._coordinator.step()
 
     def look_again(self) -> None:
-        """Has the next turn look at everything: something that it goes by is another than before."""
+        """Has the next turn look at everything: something that it goes by has changed."""
         self._touch_all()
 
     def view_at(self, snapshot: Snapshot) -> View:

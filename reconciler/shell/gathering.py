@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,9 +16,11 @@ from reconciler.model.promotion import Asked, Followed
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell import depending
 from reconciler.shell.asking import Asker
 from reconciler.shell.asks import Asks
 from reconciler.shell.bugs import bug
+from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
 
 
@@ -145,18 +147,13 @@ class Gatherer:
         # In order, so that what is rendered first hangs on names alone.
         seen = {name: self._try(name, recorded.get(name, set())) for name in sorted(services)}
         self.facts.update(seen)
-        self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
+        self.facts.update(
+            {name: with_depends(self._asker, one, self.facts) for name, one in seen.items()}
+        )
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
-        """Returns the services that depend on one, as HEAD says, and those it needs that are asked to go."""
-        if self._asker is None:
-            return set()
-        snapshot = self._asker.snapshot
-        found = snapshot.services.get(of)
-        needs = found.depends_on if found is not None else ()
-        going = {name for (_, name), pin in snapshot.pins.items() if pin.absent} if needs else set()
-        declared = snapshot.services.values()
-        return {s.name for s in declared if of in s.depends_on} | going.intersection(needs)
+        """Returns the services whose facts rest on another's, as HEAD says."""
+        return depending.dependents(self._asker, of)
 
     def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""
@@ -305,80 +302,6 @@ class Gatherer:
         """
         left = self._head().left
         return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
-
-    def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
-        if self._asker is None:
-            return facts
-        found = self._asker.snapshot.services.get(facts.service)
-        needs = found.depends_on if found is not None else ()
-        is_going = any(
-            cell.ask.wanted is not None and cell.ask.wanted.absent for cell in facts.cells
-        )
-        if not needs and not is_going:
-            return facts
-        cells = tuple(
-            replace(
-                cell,
-                depends=tuple((other, self._is_proven(other, cell)) for other in needs),
-                needed_by=tuple(self._needed_by(facts.service, cell)) if is_going else (),
-            )
-            for cell in facts.cells
-        )
-        return replace(facts, cells=cells)
-
-    def _needed_by(
-        self, service: ServiceName, here: Cell
-    ) -> Iterator[tuple[ServiceName, bool | None]]:
-        """Yields who depends on a service, and whether that is in a cell's environment; None: not known."""
-        if self._asker is None:
-            return
-        snapshot = self._asker.snapshot
-        for other in sorted(self._asker.services() - {service}):
-            declared = snapshot.services.get(other)
-            if declared is not None and service in declared.depends_on:
-                yield other, self._is_there(other, here.environment)
-            is_broken = declared is None and other in snapshot.sources
-            # Its service.yaml cannot be read, and would say on what it depends.
-            if is_broken and self._is_there(other, here.environment) is not False:
-                yield other, None
-
-    def _is_there(self, service: ServiceName, environment: EnvironmentName) -> bool | None:
-        """Tells whether a service is in an environment, or asked for there; None: it is not known."""
-        facts = self.facts.get(service)
-        if facts is None:
-            return None
-        cell = next((c for c in facts.cells if c.environment == environment), None)
-        if cell is None:
-            return False
-        if cell.ask.wanted is not None and not cell.ask.wanted.absent:
-            return True
-        if not cell.record_known:
-            return None
-        admitted = cell.record.admitted if cell.record is not None else None
-        if cell.record is not None and admitted is not None:
-            is_gone = any(p.revision.id == admitted.id for p in cell.record.proofs)
-            return not (admitted.absent and is_gone)
-        if any(
-            member.record is not None and not member.record.revision.absent
-            for member in cell.members
-        ):
-            return True
-        return False if all(member.known for member in cell.members) else None
-
-    def _is_proven(self, other: ServiceName, here: Cell) -> bool | None:
-        """Tells whether the release that HEAD asks for of a service is proven in a cell's environment."""
-        facts = self.facts.get(other)
-        cells = facts.cells if facts else ()
-        cell = next((c for c in cells if c.environment == here.environment), None)
-        if cell is not None and cell.ask.is_rendering:
-            # Nobody need be told more: it is a moment's wait.
-            return False
-        if cell is None or cell.ask.wanted is None or not cell.record_known:
-            return None
-        wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
-        if wanted.absent:
-            return False
-        return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
 
 
 def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:

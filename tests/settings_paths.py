@@ -15,6 +15,8 @@ PLACES = (
     ("repo", "path"),
     ("forge", "token_file"),
     ("forge", "ca_file"),
+    ("registries", "registry.example.com", "config_file"),
+    ("registries", "registry.example.com", "ca_file"),
     ("kubeconfig",),
     ("state_dir",),
     ("clusters", "dev-1", "kubeconfig"),

@@ -18,9 +18,11 @@ from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.local import JoinedHistory
 from reconciler.adapters.git.repository import GitRepository, open_repository
 from reconciler.adapters.git.signatures import AllowedSigners
-from reconciler.adapters.http.secrets import read_secret
+from reconciler.adapters.http.secrets import read_file, read_secret
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
+from reconciler.adapters.registry.client import RegistryAccess
+from reconciler.adapters.registry.several import Registries, plain_http_of
 from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.config.reading import read_settings, variable
 from reconciler.config.settings import ClusterSettings, KubeconfigAllow, Settings
@@ -132,6 +134,26 @@ def forge_of(settings: Settings) -> Forge | None:
         name = "token_file" if error.object == str(chosen.token_file) else "ca_file"
         fix = error.fix or "correct the path, or what may read it"
         raise InvalidInput(f"forge.{name} {error.object}", error.what, error.why, fix) from None
+
+
+def registries_of(settings: Settings) -> Registries:
+    """Returns the registries of the settings; nothing is asked yet, and their files can be read.
+
+    Raises:
+        InvalidInput: An address is refused, or a file that one names cannot be used.
+    """
+    accesses = {}
+    for address, chosen in settings.registries.items():
+        if chosen.config_file is not None:
+            read_file(chosen.config_file, "docker config")
+        plain_http = plain_http_of(address) if chosen.plain_http else frozenset[str]()
+        accesses[address] = RegistryAccess(
+            config_file=chosen.config_file,
+            ca_file=chosen.ca_file,
+            plain_http=plain_http,
+            timeout_s=chosen.timeout_s,
+        )
+    return Registries(accesses)
 
 
 def _state_dir(settings: Settings) -> Path:
@@ -250,7 +272,7 @@ def open_engine(
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
-    forge = forge_of(settings)
+    forge, registries = forge_of(settings), registries_of(settings)
     repo = repository(settings)
     signers = settings.repo.allowed_signers_file
     ports = Ports(
@@ -267,6 +289,7 @@ def open_engine(
         named=tuple(map(ClusterName, sorted(settings.clusters))),
         signers=AllowedSigners(signers, repo) if signers is not None else None,
         forge=forge,
+        registry=registries,
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -35,6 +35,7 @@ AT_REST = frozenset(
         Reason.NOT_CONFIGURED,
         Reason.PROMOTION_ASKED,
         Reason.PROMOTION_CLOSED,
+        Reason.NOTHING_TO_FOLLOW,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
         Reason.RENDER_CHANGED,

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     PROMOTION_ASKED = "PromotionAsked"
     PROMOTION_CLOSED = "PromotionClosed"
     PIN_NOT_MOVED = "PinNotMoved"
+    REGISTRY_UNKNOWN = "RegistryUnknown"
+    NOTHING_TO_FOLLOW = "NothingToFollow"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -97,6 +99,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
     Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",
     Reason.PIN_NOT_MOVED: "It is tried again; the message says what stands in its way.",
+    Reason.REGISTRY_UNKNOWN: "The registry answers; it is asked again, less and less often.",
+    Reason.NOTHING_TO_FOLLOW: "A tag that `image_policy` takes is pushed, or a person corrects the policy or the pin.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

@@ -120,6 +120,7 @@ def service(name: ServiceName, file: ServiceFile) -> Service:
         immediate=tuple(file.immediate),
         mode=Mode(file.mode),
         placement=tuple(_requirements(file.placement)) if file.placement else (),
+        image_policy=image_policy(file.image_policy) if file.image_policy else None,
         unsupported=(*file.unsupported(), *helm),
     )
 

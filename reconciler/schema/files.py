@@ -154,7 +154,6 @@ class ServiceFile(Part):
         "formerly",
         "health",
         "group",
-        "image_policy",
     )
 
     source: Literal["manifests", "kustomize", "helm"]
@@ -182,7 +181,7 @@ class ServiceFile(Part):
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     group: Later = None
     image_policy: ImagePolicyFile | None = None
-    """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
+    """Which tags of a registry the pin of the first environment follows, where `promote` there is not `manual`."""
 
 
 class ReleaseFile(Part):

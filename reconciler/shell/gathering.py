@@ -12,17 +12,16 @@ from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
-from reconciler.model.promotion import Asked
+from reconciler.model.promotion import Asked, Followed
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
 from reconciler.shell import depending
-from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
+from reconciler.shell.asks import Asks
 from reconciler.shell.bugs import bug
 from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
-from reconciler.shell.trips import Trips
 
 
 class Records(Protocol):
@@ -89,6 +88,7 @@ class Gatherer:
         executors: By cluster, as they are now; clusters join.
         outside: Returns what others say of what a cell may admit next.
         asked: What became of asking a person to move a cell's pin.
+        followed: What a registry has for a cell.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Gatherer:
         executors: Callable[[], Mapping[ClusterName, Observer]],
         outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
         asked: Callable[[CellKey], Asked | None] = lambda key: None,
+        followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
         self._outside = outside
         self._daemon_mode = daemon_mode
@@ -108,8 +109,7 @@ class Gatherer:
         self._executors = executors
         self._asked_of = asked
         self._asker: Asker | None = None
-        self._trips = Trips()
-        self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._asks = Asks(followed)
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
@@ -245,20 +245,11 @@ class Gatherer:
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
     ) -> Ask:
-        """Returns what is asked for; resolved again only when what it rests on has changed."""
+        """Returns what is asked for."""
         if self._asker is None:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
-        admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, _rejected(record), *(_proven(r) for r in (record, *earlier)))
-        kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1], record):
-            return kept[1]
-        found = self._asker.ask(*key, record, earlier)
-        found = self._trips.added(found, self._asker, *key, record)
-        ask = with_ahead(found, self._asker, key, record, earlier)
-        self._asks[key] = (rests_on, ask)
-        return ask
+        return self._asks.of(self._asker, key, record, earlier)
 
     def _clusters(self, key: CellKey, record: PromotionRecord | None) -> tuple[ClusterName, ...]:
         if self._asker is None:
@@ -322,28 +313,3 @@ def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
 def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     rollout = record.rollout if record is not None else None
     return rollout.policy.clusters() if rollout else ()
-
-
-def _proven(record: PromotionRecord | None) -> object:
-    """Returns the part of a record that a pin's meaning rests on."""
-    if record is None:
-        return None
-    return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
-
-
-def _rejected(record: PromotionRecord | None) -> object:
-    """Returns the part of a record that says where nobody goes back to."""
-    if record is None:
-        return None
-    irreversible = record.rollout is not None and record.rollout.irreversible
-    return irreversible, tuple((r.revision.id, r.rejected_at) for r in record.rejections)
-
-
-def _may_pass(ask: Ask, record: PromotionRecord | None) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself, or rests on a word that may count no more."""
-    if any(trip.unknown for trip in ask.trips):
-        return True
-    if ask.skip is not None and ask.wanted is not None and ask.skip.skip.revision == ask.wanted.id:
-        is_done = record is not None and record.rollout is None and record.admitted == ask.wanted
-        return not is_done
-    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

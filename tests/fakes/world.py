@@ -17,6 +17,7 @@ from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
 from reconciler.ports.forge import Forge
 from reconciler.ports.kube import KubeApi
+from reconciler.ports.registry import Registry
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
@@ -148,6 +149,7 @@ class World:
         on_view: Given what every turn has seen and decided.
         signers: Whose commits carry a signature that counts, by author, and as whom; None: no list is kept.
         forge: Serves the env repo.
+        registry: Every registry that may be asked.
     """
 
     def __init__(
@@ -160,8 +162,9 @@ class World:
         on_view: Callable[[View], None] = lambda view: None,
         signers: Mapping[str, str] | None = None,
         forge: Forge | None = None,
+        registry: Registry | None = None,
     ) -> None:
-        self.forge = forge
+        self.forge, self.registry = forge, registry
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -208,6 +211,7 @@ class World:
             entropy=random.Random(1).randbytes,
             signers=self._signers,
             forge=self.forge,
+            registry=self.registry,
         )
         engine = Engine(
             self.settings,

@@ -106,6 +106,10 @@ def _below(path: str, lines: Iterator[str]) -> str:
     return f"{written}\n\n{MARK}\n" + "\n".join(lines).rstrip() + "\n"
 
 
+PLACEHOLDERS = {"clusters": "<cluster>.", "registries": "<registry>."}
+"""What stands in a setting's name for what people name themselves."""
+
+
 def settings_fields(
     model: type[BaseModel] = Settings, at: str = ""
 ) -> Iterator[tuple[str, FieldInfo]]:
@@ -119,7 +123,7 @@ def settings_fields(
             by_name = get_origin(inner) is dict
             yield f"{at}{name}", field
             yield from settings_fields(
-                arguments[0], f"{at}{name}.{'<cluster>.' if by_name else ''}"
+                arguments[0], f"{at}{name}.{PLACEHOLDERS[name] if by_name else ''}"
             )
         else:
             yield f"{at}{name}", field

@@ -15,6 +15,8 @@ PLACES = (
     ("repo", "path"),
     ("forge", "token_file"),
     ("forge", "ca_file"),
+    ("gates", "change-board", "secret_file"),
+    ("gates", "change-board", "ca_file"),
     ("kubeconfig",),
     ("state_dir",),
     ("clusters", "dev-1", "kubeconfig"),

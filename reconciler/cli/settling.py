@@ -32,6 +32,7 @@ AT_REST = frozenset(
         Reason.OUTSIDE_WINDOW,
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_CHECKS,
+        Reason.GATE_CLOSED,
         Reason.NOT_CONFIGURED,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,

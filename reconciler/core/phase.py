@@ -49,6 +49,7 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_PROOF,
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_CHECKS,
+        Reason.GATE_CLOSED,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     WAITING_FOR_APPROVAL = "WaitingForApproval"
     WAITING_FOR_CHECKS = "WaitingForChecks"
     CHECKS_UNKNOWN = "ChecksUnknown"
+    GATE_CLOSED = "GateClosed"
+    GATE_UNKNOWN = "GateUnknown"
     NOT_CONFIGURED = "NotConfigured"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
@@ -70,6 +72,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
     Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
+    Reason.GATE_CLOSED: "Whoever holds the gate that is named opens it; it is asked again.",
+    Reason.GATE_UNKNOWN: "The gate that is named answers open or closed; it is asked again.",
     Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",

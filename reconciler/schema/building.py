@@ -189,7 +189,10 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             needs_approval=file.approval == "required",
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
-        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        OutsideRules(
+            commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
+            http_gates=tuple(sorted(set(file.http_gates or ()))),
+        ),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from reconciler.model.names import ClusterName
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.git import History, Remote, Signers
 from reconciler.ports.render import Builder
 from reconciler.shell.clusters import Reach
@@ -26,6 +27,7 @@ class Ports:
         entropy: Returns so many random bytes; for the one secret that we make ourselves.
         signers: Whose commits may change what is guarded; None: whoever can merge.
         forge: Serves the env repo; None: the settings name none.
+        gates: Those that policies may name, and seconds between two questions to each.
     """
 
     clock: Clock
@@ -39,3 +41,4 @@ class Ports:
     entropy: Callable[[int], bytes] = secrets.token_bytes
     signers: Signers | None = None
     forge: Forge | None = None
+    gates: Mapping[str, tuple[AdmissionGate, float]] = field(default_factory=dict)

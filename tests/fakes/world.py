@@ -16,6 +16,7 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.kube import KubeApi
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
@@ -147,6 +148,7 @@ class World:
         pace: How fast the clusters' Pods are.
         on_view: Given what every turn has seen and decided.
         forge: Serves the env repo.
+        gates: Those that policies may name.
     """
 
     def __init__(
@@ -158,8 +160,10 @@ class World:
         pace: Pace = Pace(),  # noqa: B008  # a frozen value
         on_view: Callable[[View], None] = lambda view: None,
         forge: Forge | None = None,
+        gates: Mapping[str, AdmissionGate] | None = None,
     ) -> None:
         self.forge = forge
+        self.gates = {name: (gate, 30.0) for name, gate in (gates or {}).items()}
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -204,6 +208,7 @@ class World:
             home=ClusterName(str(self.settings.home)),
             entropy=random.Random(1).randbytes,
             forge=self.forge,
+            gates=self.gates,
         )
         engine = Engine(
             self.settings,

@@ -113,11 +113,10 @@ def settings_fields(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from settings_fields(inner, f"{at}{name}.")
         elif arguments:
-            by_name = get_origin(inner) is dict
+            # What is found by a name of its own: `clusters` by `<cluster>`.
+            named = f"<{name.removesuffix('s')}>." if get_origin(inner) is dict else ""
             yield f"{at}{name}", field
-            yield from settings_fields(
-                arguments[0], f"{at}{name}.{'<cluster>.' if by_name else ''}"
-            )
+            yield from settings_fields(arguments[0], f"{at}{name}.{named}")
         else:
             yield f"{at}{name}", field
 

@@ -9,7 +9,7 @@ from reconciler.core import leaning, moves, rejections, skipping, tombstones
 from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
-from reconciler.core.outside import checks_passed
+from reconciler.core.outside import checks_passed, http_gates
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
@@ -31,10 +31,11 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
 
     What is proven here already only goes back: it skips the gates that make forward moves slow.
     """
-    checks = BACKWARD if proof_of(view.cell, wanted) is not None else FORWARD
     if wanted.absent:
-        checks = TOMBSTONE
-    return tuple(check(view, wanted) for check in checks)
+        return tuple(check(view, wanted) for check in TOMBSTONE)
+    if proof_of(view.cell, wanted) is not None:
+        return tuple(check(view, wanted) for check in BACKWARD)
+    return (*(check(view, wanted) for check in FORWARD), *http_gates(view, wanted))
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:

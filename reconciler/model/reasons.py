@@ -30,6 +30,8 @@ class Reason(StrEnum):
     SKIPPED = "Skipped"
     WAITING_FOR_CHECKS = "WaitingForChecks"
     CHECKS_UNKNOWN = "ChecksUnknown"
+    GATE_CLOSED = "GateClosed"
+    GATE_UNKNOWN = "GateUnknown"
     NOT_CONFIGURED = "NotConfigured"
     PROMOTION_ASKED = "PromotionAsked"
     PROMOTION_CLOSED = "PromotionClosed"
@@ -95,6 +97,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.SKIPPED: "Nothing; `skip` taken out of the pin closes it again.",
     Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
+    Reason.GATE_CLOSED: "Whoever holds the gate that is named opens it; it is asked again.",
+    Reason.GATE_UNKNOWN: "The gate that is named answers open or closed; it is asked again.",
     Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
     Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
     Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",

@@ -216,7 +216,10 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
-        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        OutsideRules(
+            commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
+            http_gates=tuple(sorted(set(file.http_gates or ()))),
+        ),
         Promotion(file.promote),
     )
 

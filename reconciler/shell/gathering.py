@@ -72,7 +72,11 @@ class Observer(Protocol):
         ...
 
 
-See = Callable[[Asker | None, CellKey, Ask, PromotionRecord | None], Outside]
+See = Callable[
+    [Asker | None, CellKey, Ask, tuple[PromotionRecord | None, ...]],
+    Outside,
+]
+"""Returns what others say of what a cell may admit next, given its record and those before it."""
 
 
 class Gatherer:
@@ -98,7 +102,7 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
-        outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
+        outside: See = lambda asker, key, ask, records: NOTHING_ASKED,
         asked: Callable[[CellKey], Asked | None] = lambda key: None,
         followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
@@ -235,7 +239,7 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
-            outside=self._outside(self._asker, key, ask, record),
+            outside=self._outside(self._asker, key, ask, (record, *earlier)),
             asked=self._asked_of(key),
         )
 

@@ -31,11 +31,10 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
 
     What is proven here already only goes back: it skips the gates that make forward moves slow.
     """
-    if wanted.absent:
-        return tuple(check(view, wanted) for check in TOMBSTONE)
-    if proof_of(view.cell, wanted) is not None:
+    if proof_of(view.cell, wanted) is not None and not wanted.absent:
         return tuple(check(view, wanted) for check in BACKWARD)
-    return (*(check(view, wanted) for check in FORWARD), *http_gates(view, wanted))
+    checks = TOMBSTONE if wanted.absent else FORWARD
+    return (*(check(view, wanted) for check in checks), *http_gates(view, wanted))
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
@@ -362,6 +361,7 @@ TOMBSTONE: tuple[GateCheck, ...] = (
     tombstones.not_too_many,
     _not_overtaking,
     approved,
+    checks_passed,
     checks_passed,
     _roll_back_complete,
     _clusters_known,

@@ -141,7 +141,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
         if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(gate, due_in_s=left_s or None)
+            return replace(gate, due_in_s=gate.due_in_s or left_s or None)
         failing = _failing(cell, wanted)
         if failing is not None and wanted.absent:
             there = f"{failing.cluster}: {failing.health.message}"

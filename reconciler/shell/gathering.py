@@ -250,7 +250,7 @@ class Gatherer:
         admitted = record.admitted.id if record and record.admitted else None
         rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
         kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
+        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1], record):
             return kept[1]
         found = self._asker.ask(*key, record, earlier)
         ask = with_ahead(found, self._asker, key, record, earlier)
@@ -328,6 +328,9 @@ def _proven(record: PromotionRecord | None) -> object:
     return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
 
 
-def _may_pass(ask: Ask) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself."""
+def _may_pass(ask: Ask, record: PromotionRecord | None) -> bool:
+    """Whether an Ask failed for a reason that may be gone by itself, or rests on a word that may count no more."""
+    if ask.skip is not None and ask.wanted is not None and ask.skip.skip.revision == ask.wanted.id:
+        is_done = record is not None and record.rollout is None and record.admitted == ask.wanted
+        return not is_done
     return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

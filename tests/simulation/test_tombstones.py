@@ -215,3 +215,19 @@ def test_a_daemon_that_dies_again_and_again_ends_it_all_the_same() -> None:
             touched = any(len(left(world, name)) < len(OWNED) for name in CLUSTERS[later])
             assert not touched or gone(world, earlier), number
     assert world.until(lambda: gone(world, "prod"), 300)
+
+
+def test_what_may_not_be_looked_for_by_name_is_not_gone() -> None:
+    world = begun()
+
+    def forbid(holder: str, cluster: str, verb: str, kind: str) -> None:
+        if (cluster, verb, kind) == ("dev-1", "get", "Service"):
+            raise Denied("Service/web/web", "get failed", "403: forbidden", "grant it")
+
+    world.before = forbid
+    world.git.merge(TOMBSTONES)
+    world.pass_(30)
+    assert not left(world, "dev-1") and not gone(world, "dev")
+    assert "403: forbidden" in hold(world, "dev")[1]
+    world.before = lambda *asked: None
+    assert world.until(lambda: gone(world, "dev"), 60)

@@ -207,6 +207,26 @@ def test_observe_says_what_it_would_do() -> None:
     assert would == ["would CommitPin: pin 1.1.0, which is proven in dev"]
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"services/web/service.yaml": f"{SERVICE}mode: observe\n"}, id="service"),
+        pytest.param({"fleet.yaml": FLEET.replace("enforce", "observe")}, id="fleet"),
+    ],
+)
+def test_what_was_due_before_it_is_only_observed_is_not_made(edit: dict[str, str]) -> None:
+    made = world()
+    made.git.drops_pushes = True
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    assert made.until(lambda: made.proven("dev", NEXT))
+    made.pass_(10)
+    made.git.merge(edit)
+    made.pass_(10)
+    made.git.drops_pushes = False
+    made.pass_(120)
+    assert (pinned(made, "staging"), commits(made)) == (GOOD, [])
+
+
 def two_services(made: World) -> None:
     other = {
         "services/api/service.yaml": SERVICE.replace("web", "api"),

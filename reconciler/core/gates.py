@@ -356,6 +356,7 @@ TOMBSTONE: tuple[GateCheck, ...] = (
     tombstones.not_too_many,
     _not_overtaking,
     approved,
+    checks_passed,
     _roll_back_complete,
     _clusters_known,
 )

@@ -163,3 +163,15 @@ def test_one_commit_is_asked_for_now_and_then_and_not_once_it_is_in(world: Check
     world.gitea.asked.clear()
     world.pass_(600)
     assert world.gitea.asked == []
+
+
+def test_whoever_asks_for_a_service_to_be_gone_waits_for_the_check_too(world: Checked) -> None:
+    absent = {
+        f"environments/{e}/web.yaml": "release: absent\nreason: it is over\n" for e in CLUSTERS
+    }
+    commit = world.merge(absent)
+    world.gitea.says(commit, "ci/unit", "failure")
+    world.pass_(60)
+    assert world.runs(GOOD) and "failed: ci/unit" in world.held()
+    world.gitea.says(commit, "ci/unit", "success")
+    assert world.until(lambda: world.image("prod-1") is None)

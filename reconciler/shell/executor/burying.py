@@ -96,7 +96,7 @@ class Burials:
                 seen = self._live.get(ref)
                 if not self._may_go_on():
                     raise Unseen
-                if seen is None:
+                if seen is None or cell_of(seen) != key or suspended(seen, self._clock.now()):
                     continue
                 self._api.delete(
                     ref,

@@ -94,6 +94,29 @@ def test_a_person_s_revert_is_not_promoted_again() -> None:
     assert made.until(lambda: made.proven("prod", LATER))
 
 
+@pytest.mark.parametrize("by", ["a person", "the daemon"])
+def test_what_lies_between_two_releases_is_not_promoted_once_the_later_was_gone_back_from(
+    by: str,
+) -> None:
+    made = world()
+    made.git.merge(
+        {"fleet.yaml": FLEET + "freezes: [{scope: environment/staging, reason: a sale}]\n"}
+    )
+    for version in (NEXT, LATER):
+        made.git.merge({DEV_PIN: pin(version)})
+        assert made.until(lambda version=version: made.proven("dev", version))  # type: ignore[misc]
+    if by == "the daemon":
+        made.fates[("staging-1", LATER)] = Fate.CRASH
+    made.git.merge({"fleet.yaml": FLEET})
+    assert made.until(lambda: pinned(made, "staging") == LATER)
+    if by == "a person":
+        assert made.until(lambda: made.proven("prod", LATER))
+        made.git.merge({STAGING_PIN: pin(GOOD), PROD_PIN: pin(GOOD)}, "back to what is known")
+    assert made.until(lambda: pinned(made, "staging") == GOOD)
+    made.pass_(120)
+    assert (pinned(made, "staging"), pinned(made, "prod")) == (GOOD, GOOD)
+
+
 def test_what_was_gone_back_from_before_is_not_promoted() -> None:
     made = world()
     made.git.merge({DEV_PIN: pin(NEXT), STAGING_PIN: pin(GOOD, note=", paused") + "paused: true\n"})
@@ -184,6 +207,26 @@ def test_observe_says_what_it_would_do() -> None:
     assert commits(made) == [] and pinned(made, "staging") == GOOD
     would = [e.message for e in made.events if e.message.startswith("would CommitPin")]
     assert would == ["would CommitPin: pin 1.1.0, which is proven in dev"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"services/web/service.yaml": f"{SERVICE}mode: observe\n"}, id="service"),
+        pytest.param({"fleet.yaml": FLEET.replace("enforce", "observe")}, id="fleet"),
+    ],
+)
+def test_what_was_due_before_it_is_only_observed_is_not_made(edit: dict[str, str]) -> None:
+    made = world()
+    made.git.drops_pushes = True
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    assert made.until(lambda: made.proven("dev", NEXT))
+    made.pass_(10)
+    made.git.merge(edit)
+    made.pass_(10)
+    made.git.drops_pushes = False
+    made.pass_(120)
+    assert (pinned(made, "staging"), commits(made)) == (GOOD, [])
 
 
 def two_services(made: World) -> None:

@@ -249,3 +249,28 @@ def test_what_may_not_be_looked_for_by_name_is_not_gone() -> None:
     assert "403: forbidden" in hold(world, "dev")[1]
     world.before = lambda *asked: None
     assert world.until(lambda: gone(world, "dev"), 60)
+
+
+def test_an_inventory_that_is_gone_in_the_middle_does_not_say_that_nothing_is_left() -> None:
+    world = begun()
+
+    def forbid(holder: str, cluster: str, verb: str, kind: str) -> None:
+        if (cluster, verb, kind) == ("dev-1", "delete", "Service"):
+            raise Denied("Service/web/web", "delete failed", "403: forbidden", "grant it")
+
+    world.before = forbid
+    world.git.merge(TOMBSTONES)
+    assert world.until(lambda: len(left(world, "dev-1")) < len(OWNED))
+    store = world.clusters["dev-1"].store
+    kind = store.served("v1", "ConfigMap")
+    assert kind is not None
+    store.delete(kind, "reconciler-system", "inventory-web.dev")
+    world.before = lambda *asked: None
+    world.pass_(90)
+    assert "Service" in left(world, "dev-1") and not gone(world, "dev")
+    reason, message, page = hold(world, "dev")
+    assert reason is Reason.PROGRESS_DEADLINE and page and "its inventory is gone" in message
+    world.git.merge(pins(GOOD))
+    assert world.until(lambda: len(left(world, "dev-1")) == len(OWNED))
+    world.git.merge(TOMBSTONES)
+    assert world.until(lambda: gone(world, "prod"))

@@ -32,6 +32,7 @@ AT_REST = frozenset(
         Reason.OUTSIDE_WINDOW,
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_CHECKS,
+        Reason.GATE_CLOSED,
         Reason.NOT_CONFIGURED,
         Reason.PROMOTION_ASKED,
         Reason.PROMOTION_CLOSED,

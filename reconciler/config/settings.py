@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
+from reconciler.model.believed import Believed
 from reconciler.model.fleet import Mode
 from reconciler.model.records import REJECTIONS_MAX
 
@@ -149,12 +158,17 @@ class FuseSettings(_Frozen):
         description="Rejections of one service; of one environment the newest "
         f"{REJECTIONS_MAX} are counted, so that {REJECTIONS_MAX} or more is no limit there.",
     )
+    commit_an_hour: int = Field(
+        3,
+        ge=1,
+        description="Rejections of what one commit asked for, whichever services they are of.",
+    )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
 
     @property
-    def an_hour(self) -> tuple[int, int]:
-        """Those of one service, and of the fleet."""
-        return self.service_an_hour, self.fleet_an_hour
+    def an_hour(self) -> Believed:
+        """All of them, to be counted by."""
+        return Believed(self.service_an_hour, self.commit_an_hour, self.fleet_an_hour)
 
 
 class ForgeSettings(_Frozen):
@@ -196,6 +210,29 @@ class RegistrySettings(_Frozen):
     timeout_s: Seconds = Field(10.0, description="Seconds one request may take in all.")
 
 
+class GateSettings(_Frozen):
+    """One gate of policies' `http_gates`: who is asked, over HTTP; its secret is a file, read at every use."""
+
+    url: str = Field(description="Where questions are sent; https, plain http to loopback alone.")
+    secret_file: LocalPath = Field(
+        description="A file holding the secret that questions are signed with, as Standard Webhooks has it: "
+        '`echo "whsec_$(openssl rand -base64 32)"`.'
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one question may take, in all.")
+    poll_s: Seconds = Field(
+        30.0, description="Seconds between two questions about the same revision while it waits."
+    )
+
+
+GateName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)
+]
+"""As policies name them."""
+
+
 class Settings(_Frozen):
     """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
 
@@ -207,6 +244,9 @@ class Settings(_Frozen):
         default_factory=dict,
         description="Registries that `image_policy` may follow, by address, as in `registry.example.com:5000`; "
         "no other is asked.",
+    )
+    gates: dict[GateName, GateSettings] = Field(
+        default_factory=dict, description="Gates of policies' `http_gates`, by name."
     )
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."

@@ -107,6 +107,7 @@ class Pin:
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
+        accepted: The revision of which it says that it need not come back.
         skip: What it asks to be let past.
         absent: It asks for the service to be gone; then there is no release in it.
     """
@@ -121,6 +122,7 @@ class Pin:
     paused: bool
     adopt_overwrite: bool
     approved: RevisionId | None = None
+    accepted: RevisionId | None = None
     skip: Skip | None = None
     absent: bool = False
     unsupported: tuple[str, ...] = ()

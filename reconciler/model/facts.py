@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import ClusterState, Mode
+from reconciler.model.fleet_counts import Going, Places
 from reconciler.model.freezes import Freeze
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
@@ -26,6 +27,7 @@ from reconciler.model.promotion import Asked, Followed, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.return_trip import ReturnTrip
 from reconciler.model.skips import Vouched
 
 
@@ -224,6 +226,8 @@ class Ask:
         follows: The service has an image policy, and this is one of the first environments.
         followed: What a registry has for it; None: it follows none, or nothing is known yet.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        trips: The ways back from what may be admitted here to what is proven here.
+        accepted: The revision of which the pin says that it need not come back.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
@@ -240,6 +244,8 @@ class Ask:
     freezes: tuple[Freeze, ...] = ()
     max_rollouts: int | None = None
     approval: Approval | None = None
+    trips: tuple[ReturnTrip, ...] = ()
+    accepted: RevisionId | None = None
     skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
@@ -262,6 +268,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A service that another depends on, in one environment.
+
+    Attributes:
+        identity: Of what it is on there, in short; empty where that is not known, or nothing.
+        withdrawn: Identities, in short, that it has left there since they, or what they lean on, were
+            rejected, and after which nothing newer was proven.
+    """
+
+    service: ServiceName
+    identity: str
+    withdrawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One service in one environment.
 
@@ -269,6 +290,7 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        supports: The same services, and what they are on here.
         needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
             Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
@@ -287,6 +309,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    supports: tuple[Support, ...] = ()
     needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
@@ -326,41 +349,13 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """How many services may roll out in an environment at once, and which do.
-
-    Attributes:
-        taken: Services that roll out there and get on, by name.
-        given: Services that may begin now; each takes its place with its next turn.
-    """
-
-    most: int
-    taken: tuple[ServiceName, ...] = ()
-    given: frozenset[ServiceName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Going:
-    """What else is asked to go from an environment, and what fails there.
-
-    Attributes:
-        services: Those that are asked to go, or went within the last hour.
-        there: How many services the environment has, those among them.
-        failing: Services that fail there now.
-    """
-
-    services: tuple[ServiceName, ...]
-    there: int
-    failing: tuple[ServiceName, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class FleetSummary:
     """What the whole fleet says to each of its services.
 
     Attributes:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
+        commits_blown: Commits of which too much was rejected, those that took it back among them, and until when.
         platform_incident: Services that turned bad together, or empty.
         going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
@@ -378,3 +373,4 @@ class FleetSummary:
     halted_reason: Reason | None = None
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True
+    commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

@@ -41,6 +41,7 @@ class Proof:
         policy_digest: Of the rules it was proven under.
         watch_until: Until then a failure is still rolled back by itself; None: never.
         renders: What was applied on all of `members` together; None when that is not known.
+        irreversible: Nothing that was proven before it can be gone back to from here on.
     """
 
     revision: Revision
@@ -51,6 +52,7 @@ class Proof:
     proven_at: datetime
     watch_until: datetime | None = None
     renders: RenderDigest | None = None
+    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Rollout:
         path: The service's own at admission, so that a way back needs no Git to know it.
         skipped: What it was let past by a person's word; None: nothing.
         began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
+        irreversible: It was accepted that it cannot come back: bad means halt and page.
     """
 
     revision: Revision
@@ -73,6 +76,7 @@ class Rollout:
     commit: CommitId
     path: Path
     began_at: datetime | None = None
+    irreversible: bool = False
     skipped: Skipped | None = None
 
 
@@ -122,6 +126,30 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What a service that another depends on was on, when that was let on to an environment.
+
+    Attributes:
+        identity: Of its release, in short.
+    """
+
+    service: ServiceName
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lean:
+    """What a release was let on to an environment beside.
+
+    Attributes:
+        identity: Its own, in short.
+    """
+
+    identity: str
+    beside: tuple[Beside, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionRecord:
     """The facts about one service in one environment, kept in the home cluster.
 
@@ -132,6 +160,8 @@ class PromotionRecord:
         rejections: Newest first, at most REJECTIONS_MAX.
         passed: Identities that were proven here, in short and newest first, at most PASSED_MAX: an
             environment that changes often must not forget what a slower one after it still waits for.
+        leans: Of what depends on others: beside which of their releases each was let in; newest first, at
+            most LEANS_MAX.
         epoch: Of the coordinator that wrote it last.
         holder: The coordinator's name.
         installation: Which installation of the reconciler owns the record.
@@ -145,11 +175,15 @@ class PromotionRecord:
     proofs: tuple[Proof, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     passed: tuple[str, ...] = ()
+    leans: tuple[Lean, ...] = ()
     epoch: int = 0
     holder: str = ""
     installation: str = ""
     version: str = ""
 
+
+LEANS_MAX = 5
+"""As many as there are proofs to go back to; what is older is not gone back to either."""
 
 PROOFS_MAX = 5
 """Enough for two or three to go back to and the recent sources that a floating pin follows."""

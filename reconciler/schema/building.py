@@ -30,9 +30,10 @@ from reconciler.model.names import (
 )
 from reconciler.model.outside import OutsideRules
 from reconciler.model.path import Path, Step
-from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
+from reconciler.model.policy import AtOnce, DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.promotion import Promotion
 from reconciler.model.release import ABSENT, Part, Values
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.skips import Hotfix, Skip, Skippable
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
@@ -146,6 +147,9 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
+        accepted=RevisionId(file.approved.revision)
+        if file.approved and file.approved.reversible is False
+        else None,
         skip=_skip(file.skip),
         absent=release is None,
         unsupported=file.unsupported(),
@@ -201,18 +205,29 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             drift=DriftMode(file.drift),
             wave_soak_s=file.wave_soak_s,
             max_concurrent=file.max_concurrent,
+            return_at_once=_at_once(file.return_at_once),
             quorum=int(file.quorum.removesuffix("%")),
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
             finish_after_s=_finish_after_s(whole.newer_commits),
             boards=isinstance(whole.newer_commits, TrainFile),
             windows=_windows(file.windows),
             needs_approval=file.approval == "required",
+            irreversible=Irreversible(file.irreversible),
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
-        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        OutsideRules(
+            commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
+            http_gates=tuple(sorted(set(file.http_gates or ()))),
+        ),
         Promotion(file.promote),
     )
+
+
+def _at_once(asked: int | str) -> AtOnce:
+    if isinstance(asked, int):
+        return AtOnce(asked, is_share=False)
+    return AtOnce(int(asked.removesuffix("%")), is_share=True)
 
 
 def _finish_after_s(newer: TrainFile | str) -> float | None:

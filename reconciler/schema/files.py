@@ -214,6 +214,8 @@ class ApprovedFile(Part):
     """The whole revision; another one needs another approval."""
     by: Line
     """Who, for those who read it; what counts is who made the commit."""
+    reversible: Literal[False] | None = None
+    """`false`: it is accepted that this revision cannot come back, so that nothing is put back where it is bad."""
 
 
 class PinFile(Part):
@@ -275,10 +277,7 @@ class SkipFile(Part):
 class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
-    LATER: ClassVar[tuple[str, ...]] = (
-        "checks",
-        "reversible",
-    )
+    LATER: ClassVar[tuple[str, ...]] = ("checks",)
 
     soak_s: Seconds
     """Seconds that a wave must be observed healthy before the next wave, and all of them before proof."""
@@ -296,6 +295,11 @@ class EnvironmentPolicyFile(Part):
     """Another soak between waves than before proof; left out, the same."""
     max_concurrent: Annotated[int, Field(ge=1, le=50_000)] | None = None
     """How many clusters of a wave may change at once; left out, all of them."""
+    return_at_once: Annotated[
+        Annotated[int, Field(ge=1, le=50_000), Tag("number")] | Annotated[Share, Tag("share")],
+        Discriminator(_wave_form),
+    ] = "100%"
+    """How many clusters, or what share of them, may be put back at once, of all waves together; left out, all."""
     quorum: Share = "100%"
     """How many of the clusters must be known to be well for a proof; those of the first wave always."""
     unreachable: Annotated[
@@ -307,12 +311,15 @@ class EnvironmentPolicyFile(Part):
     """Who pins what is proven before, or in the first what `image_policy` takes: the daemon, a pull request, people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
+    irreversible: Literal["refuse", "ask", "accept"] = "ask"
+    """What becomes of a release that cannot come back: it waits for another, for `approved` in the pin, or goes."""
     hotfix: HotfixFile | None = None
     """Who may skip what by a signed commit; left out, nobody anything."""
     commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
     """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
+    http_gates: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
+    """Gates that others hold, by the names of the daemon's settings; each must say that it is open."""
     checks: Later = None
-    reversible: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""
 

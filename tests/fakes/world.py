@@ -16,6 +16,7 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.kube import KubeApi
 from reconciler.ports.registry import Registry
 from reconciler.ports.render import Builder
@@ -150,6 +151,7 @@ class World:
         signers: Whose commits carry a signature that counts, by author, and as whom; None: no list is kept.
         forge: Serves the env repo.
         registry: Every registry that may be asked.
+        gates: Those that policies may name.
     """
 
     def __init__(
@@ -163,8 +165,10 @@ class World:
         signers: Mapping[str, str] | None = None,
         forge: Forge | None = None,
         registry: Registry | None = None,
+        gates: Mapping[str, AdmissionGate] | None = None,
     ) -> None:
         self.forge, self.registry = forge, registry
+        self.gates = {name: (gate, 30.0) for name, gate in (gates or {}).items()}
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -212,6 +216,7 @@ class World:
             signers=self._signers,
             forge=self.forge,
             registry=self.registry,
+            gates=self.gates,
         )
         engine = Engine(
             self.settings,

@@ -308,7 +308,7 @@ class EnvironmentPolicyFile(Part):
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
     promote: Literal["auto", "pull-request", "manual"] = "manual"
-    """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
+    """Who pins what is proven before, or in the first what `image_policy` takes: the daemon, a pull request, people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
     irreversible: Literal["refuse", "ask", "accept"] = "ask"

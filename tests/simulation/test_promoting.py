@@ -242,11 +242,16 @@ def two_services(made: World) -> None:
     assert made.until(lambda: made.proven("prod", GOOD, "api"))
 
 
-def test_what_is_due_together_goes_in_one_commit() -> None:
+@pytest.mark.parametrize("apart_s", [0.0, 1.0])
+def test_what_is_due_together_goes_in_one_commit(apart_s: float) -> None:
     made = world()
     two_services(made)
-    edits = {DEV_PIN: pin(NEXT), "environments/dev/api.yaml": pin(NEXT).replace("/web", "/api")}
-    made.git.merge(edits)
+    often = made.settings.repo.model_copy(update={"poll_s": 0.2})
+    made.settings = made.settings.model_copy(update={"repo": often})
+    made.pass_(5)
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    made.pass_(apart_s)
+    made.git.merge({"environments/dev/api.yaml": pin(NEXT).replace("/web", "/api")})
     assert made.until(lambda: made.proven("prod", NEXT) and made.proven("prod", NEXT, "api"))
     assert len(commits(made)) == 2
     assert "Reconciler-Service: api\nReconciler-Environments: staging\n" in commits(made)[1]
@@ -267,6 +272,19 @@ def test_a_person_s_merge_in_between_is_never_lost() -> None:
     head = made.git.branches["main"]
     assert len(raced) == 3 and all(made.git.is_ancestor(one, head) for one in raced)  # type: ignore[arg-type]
     assert len(commits(made)) == 2
+
+
+def test_what_was_merged_since_it_was_decided_is_decided_on_first() -> None:
+    made = world()
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    assert made.until(lambda: made.image("dev-1") == image(NEXT))
+    # From now on only the one who commits looks for a newer HEAD.
+    repo = made.settings.repo.model_copy(update={"poll_s": 3600})
+    made.settings = made.settings.model_copy(update={"repo": repo})
+    assert made.until(lambda: made.proven("dev", NEXT))
+    made.git.merge({STAGING_PIN: pin(LATER)}, "a hotfix")
+    made.pass_(60)
+    assert pinned(made, "staging") == LATER and commits(made) == []
 
 
 def test_a_person_who_pins_the_same_at_the_same_time_is_first() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from reconciler.adapters.cel.conditions import CelConditions
 from reconciler.adapters.forge.gitea import GiteaAccess, open_gitea
 from reconciler.adapters.gates.http_gate import GateAccess, open_gate
 from reconciler.adapters.git.access import GitAccess
@@ -292,6 +293,7 @@ def open_engine(
         signers=AllowedSigners(signers, repo) if signers is not None else None,
         forge=forge,
         gates=gates,
+        conditions=CelConditions(),
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.core import moves, rejections
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
-from reconciler.core.outside import checks_passed, http_gates
+from reconciler.core.outside import by_name, checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.reach import in_force, reach
 from reconciler.core.soak_left import proof_left_s
@@ -30,7 +30,7 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
     """
     if proof_of(view.cell, wanted) is not None:
         return tuple(check(view, wanted) for check in BACKWARD)
-    return (*(check(view, wanted) for check in FORWARD), *http_gates(view, wanted))
+    return (*(check(view, wanted) for check in FORWARD), *by_name(view, wanted))
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:

@@ -68,11 +68,8 @@ class Observer(Protocol):
         ...
 
 
-See = Callable[
-    [Asker | None, CellKey, Ask, tuple[PromotionRecord | None, ...]],
-    Outside,
-]
-"""Returns what others say of what a cell may admit next, given its record and those before it."""
+See = Callable[[Asker | None, ServiceName, Cell, tuple[PromotionRecord | None, ...]], Outside]
+"""Returns what others say of what a cell may admit next, given the records before it."""
 
 
 class Gatherer:
@@ -96,7 +93,7 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
-        outside: See = lambda asker, key, ask, records: NOTHING_ASKED,
+        outside: See = lambda asker, service, cell, earlier: NOTHING_ASKED,
     ) -> None:
         self._outside = outside
         self._daemon_mode = daemon_mode
@@ -217,7 +214,7 @@ class Gatherer:
         ask = self._ask(key, record, earlier)
         names = self._clusters(key, record)
         wanted = ask.wanted.id if ask.wanted else None
-        return Cell(
+        cell = Cell(
             environment=key[1],
             ask=ask,
             record=record,
@@ -229,8 +226,9 @@ class Gatherer:
             orphans=self._orphans(key, record, names) if self._asker is not None else (),
             leaving=self._leaving(key, names),
             left=self._head().left,
-            outside=self._outside(self._asker, key, ask, (record, *earlier)),
         )
+        outside = self._outside(self._asker, key[0], cell, earlier)
+        return cell if outside is NOTHING_ASKED else replace(cell, outside=outside)
 
     def _ask(
         self,

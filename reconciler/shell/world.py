@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from reconciler.model.names import ClusterName
 from reconciler.ports.clock import Clock
+from reconciler.ports.conditions import Conditions
 from reconciler.ports.forge import Forge
 from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.git import History, Remote, Signers
@@ -28,6 +29,7 @@ class Ports:
         signers: Whose commits may change what is guarded; None: whoever can merge.
         forge: Serves the env repo; None: the settings name none.
         gates: Those that policies may name, and seconds between two questions to each.
+        conditions: Evaluates those of policies; None: nothing does, and none is known to hold.
     """
 
     clock: Clock
@@ -42,3 +44,4 @@ class Ports:
     signers: Signers | None = None
     forge: Forge | None = None
     gates: Mapping[str, tuple[AdmissionGate, float]] = field(default_factory=dict)
+    conditions: Conditions | None = None

@@ -15,6 +15,7 @@ from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.conditions import Conditions
 from reconciler.ports.forge import Forge
 from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.kube import KubeApi
@@ -26,6 +27,7 @@ from reconciler.shell.runner import IDLE_MAX_S, AtStop, SeededRunner, Step, Virt
 from reconciler.shell.world import Ports
 from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
 from reconciler.simulated.cluster import SimulatedCluster, Written
+from tests.fakes.memory_conditions import MemoryConditions
 from tests.fakes.memory_git import MemoryGit
 
 CLUSTERS = {
@@ -163,6 +165,7 @@ class World:
         gates: Mapping[str, AdmissionGate] | None = None,
     ) -> None:
         self.forge = forge
+        self.conditions: Conditions = MemoryConditions()
         self.gates = {name: (gate, 30.0) for name, gate in (gates or {}).items()}
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
@@ -209,6 +212,7 @@ class World:
             entropy=random.Random(1).randbytes,
             forge=self.forge,
             gates=self.gates,
+            conditions=self.conditions,
         )
         engine = Engine(
             self.settings,

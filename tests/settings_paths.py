@@ -17,6 +17,8 @@ PLACES = (
     ("forge", "ca_file"),
     ("gates", "change-board", "secret_file"),
     ("gates", "change-board", "ca_file"),
+    ("registries", "registry.example.com", "config_file"),
+    ("registries", "registry.example.com", "ca_file"),
     ("kubeconfig",),
     ("state_dir",),
     ("clusters", "dev-1", "kubeconfig"),

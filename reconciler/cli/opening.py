@@ -21,9 +21,11 @@ from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.local import JoinedHistory
 from reconciler.adapters.git.repository import GitRepository, open_repository
 from reconciler.adapters.git.signatures import AllowedSigners
-from reconciler.adapters.http.secrets import read_secret
+from reconciler.adapters.http.secrets import read_file, read_secret
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
+from reconciler.adapters.registry.client import RegistryAccess
+from reconciler.adapters.registry.several import Registries, plain_http_of
 from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.config.reading import read_settings, variable
 from reconciler.config.settings import ClusterSettings, KubeconfigAllow, Settings
@@ -159,6 +161,26 @@ def _of_settings(part: str, files: Mapping[str, Path | None]) -> Iterator[None]:
         raise InvalidInput(where, error.what, error.why, fix) from None
 
 
+def registries_of(settings: Settings) -> Registries:
+    """Returns the registries of the settings; nothing is asked yet, and their files can be read.
+
+    Raises:
+        InvalidInput: An address is refused, or a file that one names cannot be used.
+    """
+    accesses = {}
+    for address, chosen in settings.registries.items():
+        if chosen.config_file is not None:
+            read_file(chosen.config_file, "docker config")
+        plain_http = plain_http_of(address) if chosen.plain_http else frozenset[str]()
+        accesses[address] = RegistryAccess(
+            config_file=chosen.config_file,
+            ca_file=chosen.ca_file,
+            plain_http=plain_http,
+            timeout_s=chosen.timeout_s,
+        )
+    return Registries(accesses)
+
+
 def _state_dir(settings: Settings) -> Path:
     """Returns a folder to keep the mirror in; whoever may not use the usual one has one of their own."""
     usual = Settings.model_fields["state_dir"].default
@@ -275,7 +297,7 @@ def open_engine(
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
-    forge, gates = forge_of(settings), gates_of(settings)
+    forge, gates, registries = forge_of(settings), gates_of(settings), registries_of(settings)
     repo = repository(settings)
     signers = settings.repo.allowed_signers_file
     ports = Ports(
@@ -294,6 +316,7 @@ def open_engine(
         forge=forge,
         gates=gates,
         conditions=CelConditions(),
+        registry=registries,
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

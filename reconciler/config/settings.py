@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from reconciler.model.believed import Believed
 from reconciler.model.fleet import Mode
 from reconciler.model.records import REJECTIONS_MAX
 
@@ -157,12 +158,17 @@ class FuseSettings(_Frozen):
         description="Rejections of one service; of one environment the newest "
         f"{REJECTIONS_MAX} are counted, so that {REJECTIONS_MAX} or more is no limit there.",
     )
+    commit_an_hour: int = Field(
+        3,
+        ge=1,
+        description="Rejections of what one commit asked for, whichever services they are of.",
+    )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
 
     @property
-    def an_hour(self) -> tuple[int, int]:
-        """Those of one service, and of the fleet."""
-        return self.service_an_hour, self.fleet_an_hour
+    def an_hour(self) -> Believed:
+        """All of them, to be counted by."""
+        return Believed(self.service_an_hour, self.commit_an_hour, self.fleet_an_hour)
 
 
 class ForgeSettings(_Frozen):
@@ -208,6 +214,25 @@ GateName = Annotated[
 """As policies name them."""
 
 
+class RegistrySettings(_Frozen):
+    """How one registry is asked for tags; its credentials are a file, read at every use."""
+
+    config_file: LocalPath | None = Field(
+        None,
+        description="A docker config with a user and a password for it, as `docker login` and Kubernetes' "
+        "`.dockerconfigjson` have it; without it anonymously.",
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    plain_http: bool = Field(False, description="Ask without TLS; on this machine itself alone.")
+    poll_s: Seconds = Field(
+        300.0,
+        description="Seconds between two looks at the tags of a repository; after errors up to an hour.",
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one request may take in all.")
+
+
 class Settings(_Frozen):
     """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
 
@@ -217,6 +242,11 @@ class Settings(_Frozen):
     )
     gates: dict[GateName, GateSettings] = Field(
         default_factory=dict, description="Gates of policies' `http_gates`, by name."
+    )
+    registries: dict[str, RegistrySettings] = Field(
+        default_factory=dict,
+        description="Registries that `image_policy` may follow, by address, as in `registry.example.com:5000`; "
+        "no other is asked.",
     )
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."
@@ -272,6 +302,12 @@ class Settings(_Frozen):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important line that is written."
     )
+
+    def registry_poll_s(self, repository: str) -> float:
+        """Returns the seconds between two looks at an image repository."""
+        host = repository.partition("/")[0]
+        found = self.registries.get(host)
+        return (found or RegistrySettings()).poll_s
 
 
 RELOADABLE = frozenset({"mode", "fuses", "log_level", "repo.poll_s", "repo.accept_history"})

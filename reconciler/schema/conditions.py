@@ -1,6 +1,6 @@
 """Conditions in CEL: what they may look at, and whether a text is one; what it comes to is asked elsewhere.
 
-Compiling one takes milliseconds whatever it holds: the library gives up at 32 levels (docs/adr/0023).
+Compiling one takes milliseconds whatever it holds: the library gives up at 32 levels (docs/adr/0028).
 """
 
 from __future__ import annotations

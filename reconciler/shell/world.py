@@ -12,6 +12,7 @@ from reconciler.ports.conditions import Conditions
 from reconciler.ports.forge import Forge
 from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.git import History, Remote, Signers
+from reconciler.ports.registry import Registry
 from reconciler.ports.render import Builder
 from reconciler.shell.clusters import Reach
 from reconciler.shell.runner import Runner
@@ -30,6 +31,7 @@ class Ports:
         forge: Serves the env repo; None: the settings name none.
         gates: Those that policies may name, and seconds between two questions to each.
         conditions: Evaluates those of policies; None: nothing does, and none is known to hold.
+        registry: Every registry that may be asked for tags; None: nothing is asked, and nothing said of it.
     """
 
     clock: Clock
@@ -45,3 +47,4 @@ class Ports:
     forge: Forge | None = None
     gates: Mapping[str, tuple[AdmissionGate, float]] = field(default_factory=dict)
     conditions: Conditions | None = None
+    registry: Registry | None = None

@@ -359,6 +359,7 @@ class Committed(_Strict):
         "reconciler.pause/v1",
         "reconciler.promote/v1",
         "reconciler.resume/v1",
+        "reconciler.retry/v1",
         "reconciler.rollback/v1",
         "reconciler.thaw/v1",
     ] = Field(alias="schema")

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import ClusterState, Mode
+from reconciler.model.fleet_counts import Going, Places
 from reconciler.model.freezes import Freeze
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
@@ -345,35 +346,6 @@ class ServiceFacts:
     mode: Mode
     path: Path
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """How many services may roll out in an environment at once, and which do.
-
-    Attributes:
-        taken: Services that roll out there and get on, by name.
-        given: Services that may begin now; each takes its place with its next turn.
-    """
-
-    most: int
-    taken: tuple[ServiceName, ...] = ()
-    given: frozenset[ServiceName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Going:
-    """What else is asked to go from an environment, and what fails there.
-
-    Attributes:
-        services: Those that are asked to go, or went within the last hour.
-        there: How many services the environment has, those among them.
-        failing: Services that fail there now.
-    """
-
-    services: tuple[ServiceName, ...]
-    there: int
-    failing: tuple[ServiceName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

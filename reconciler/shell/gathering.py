@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from reconciler.errors import TransientError
@@ -74,6 +74,19 @@ class Observer(Protocol):
 
 See = Callable[[Asker | None, ServiceName, Cell, tuple[PromotionRecord | None, ...]], Outside]
 """Returns what others say of what a cell may admit next, given the records before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Clusters that know a service, by environment, in the order in which they joined.
+
+    Attributes:
+        recorded: Those with a record of it.
+        ordered: Those on which an order for it waits.
+    """
+
+    recorded: dict[EnvironmentName, list[ClusterName]] = field(default_factory=dict)
+    ordered: dict[EnvironmentName, list[ClusterName]] = field(default_factory=dict)
 
 
 class Gatherer:
@@ -191,9 +204,8 @@ class Gatherer:
         return ServiceFacts(service, self._daemon_mode(), Path.line(names), cells)
 
     def _seen(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
-        executors = self._executors().values()
-        seen = (e.environments(service) | e.ordered(service) for e in executors)
-        environments = sorted(recorded.union(*seen))
+        where = self._where(service)
+        environments = sorted(recorded.union(where.recorded, where.ordered))
         asker = self._asker
         if asker is None:
             path, mode = self._recorded_path(service, environments), self._daemon_mode()
@@ -202,7 +214,7 @@ class Gatherer:
             mode = asker.mode(service, self._daemon_mode())
         records = {name: self._records.get((service, name)) for name in path.names()}
         cells = tuple(
-            self._cell((service, name), record, tuple(records[n] for n in path.before(name)))
+            self._cell((service, name), record, tuple(records[n] for n in path.before(name)), where)
             for name, record in records.items()
         )
         return ServiceFacts(service, mode, path, cells)
@@ -220,9 +232,11 @@ class Gatherer:
         key: CellKey,
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
+        where: _Where,
     ) -> Cell:
         ask = self._ask(key, record, earlier)
-        names = self._clusters(key, record)
+        recorded = where.recorded.get(key[1], ())
+        names = self._clusters(key, record, recorded)
         wanted = ask.wanted.id if ask.wanted else None
         cell = Cell(
             environment=key[1],
@@ -233,8 +247,9 @@ class Gatherer:
             members=tuple(self._member(name, key, wanted) for name in names),
             suspended=self._records.suspended(key),
             other=self._records.other(key),
-            orphans=self._orphans(key, record, names) if self._asker is not None else (),
-            leaving=self._leaving(key, names),
+            orphans=self._orphans(record, names, recorded) if self._asker is not None else (),
+            # Beside those that it is meant for, an order waits on them.
+            leaving=tuple(n for n in where.ordered.get(key[1], ()) if n not in names),
             left=self._head().left,
             asked=self._asked_of(key),
         )
@@ -253,29 +268,28 @@ class Gatherer:
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
         return self._asks.of(self._asker, key, record, earlier)
 
-    def _clusters(self, key: CellKey, record: PromotionRecord | None) -> tuple[ClusterName, ...]:
+    def _clusters(
+        self, key: CellKey, record: PromotionRecord | None, recorded: Sequence[ClusterName]
+    ) -> tuple[ClusterName, ...]:
         if self._asker is None:
-            return self._asked(key)
+            return tuple(recorded)
         placed = self._asker.clusters(*key)
         if placed is not None:
             return tuple(cluster.name for cluster in placed)
         # Its service.yaml cannot be read: it goes nowhere new, and stays where it was meant to be.
-        meant = {*_rolls_out_on(record), *_proven_on(record), *self._asked(key)}
+        meant = {*_rolls_out_on(record), *_proven_on(record), *recorded}
         named = self._asker.snapshot.fleet.placed((), key[1])
         return tuple(cluster.name for cluster in named if cluster.name in meant)
 
-    def _asked(self, key: CellKey) -> tuple[ClusterName, ...]:
-        """Returns the clusters that have a record of a cell."""
-        service, environment = key
-        executors = self._executors().items()
-        return tuple(name for name, e in executors if environment in e.environments(service))
-
-    def _leaving(self, key: CellKey, names: tuple[ClusterName, ...]) -> tuple[ClusterName, ...]:
-        """Returns the clusters beside those that it is meant for on which an order waits."""
-        service, environment = key
-        executors = self._executors().items()
-        ordered = (name for name, e in executors if environment in e.ordered(service))
-        return tuple(name for name in ordered if name not in names)
+    def _where(self, service: ServiceName) -> _Where:
+        """Asks every cluster once, whatever the number of environments."""
+        where = _Where()
+        for name, executor in self._executors().items():
+            for environment in executor.environments(service):
+                where.recorded.setdefault(environment, []).append(name)
+            for environment in executor.ordered(service):
+                where.ordered.setdefault(environment, []).append(name)
+        return where
 
     def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)
@@ -296,14 +310,17 @@ class Gatherer:
         return self._states.get(name, ClusterState.ACTIVE)
 
     def _orphans(
-        self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]
+        self,
+        record: PromotionRecord | None,
+        names: tuple[ClusterName, ...],
+        recorded: Sequence[ClusterName],
     ) -> tuple[ClusterName, ...]:
         """Returns the clusters that run it, or did at its proof, and that HEAD does not mean it for.
 
         One that drained first has left, and nobody wonders.
         """
         left = self._head().left
-        return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
+        return tuple(sorted({*_proven_on(record), *recorded} - {*names, *left}))
 
 
 def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:

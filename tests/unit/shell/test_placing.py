@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reconciler.core.plan import plan_service
-from reconciler.model.facts import FleetSummary, Places
+from reconciler.model.facts import FleetSummary
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import ServiceName
 from reconciler.model.view import Planned
 from reconciler.shell.placing import Bids

@@ -94,7 +94,7 @@ def _is_ahead(
     if there is None:
         return False
     # Whoever went back from one release did not ask for those between the two.
-    had = _last(any(same(one.pin, f.pin) for f in own if not _is_absent(f.pin)) for one in line)
+    had = _last(any(same(one.pin, f.pin) for f in own if not f.pin.absent) for one in line)
     if had is not None and there <= had:
         return False
     if any(same(one.pin, pinned) for one in line):

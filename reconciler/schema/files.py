@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.times import from_rfc3339
+from reconciler.schema.condition_files import ConditionsFile
 from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import ImagePolicyFile
 from reconciler.schema.parts import Digest, Line, Part, Repository
@@ -319,6 +320,8 @@ class EnvironmentPolicyFile(Part):
     """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
     http_gates: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
     """Gates that others hold, by the names of the daemon's settings; each must say that it is open."""
+    conditions: ConditionsFile | None = None
+    """What must hold of the facts, in CEL, before each admission."""
     checks: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""

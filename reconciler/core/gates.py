@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from reconciler.core import moves, rejections, skipping, tombstones
 from reconciler.core.gate import anothers, closed, opened, unknown
+from reconciler.core.group_gate import group_together
 from reconciler.core.judging import is_healthy
 from reconciler.core.outside import checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
@@ -369,6 +370,7 @@ FORWARD: tuple[GateCheck, ...] = (
     _depends_on,
     _roll_back_complete,
     _clusters_known,
+    group_together,
     _has_a_place,
 )
 PINNED: tuple[GateCheck, ...] = (

@@ -99,6 +99,15 @@ class FreezeFile(Part):
     """Why; whoever is held by it is told."""
 
 
+class GroupFile(Part):
+    """Services of which what is new is let into an environment together."""
+
+    name: Name
+    """What people call it."""
+    services: list[Name] = Field(min_length=2, max_length=50)
+    """Each in one group at most; none may depend on another of them."""
+
+
 class FleetFile(Part):
     """`fleet.yaml`: every environment and cluster, in promotion order."""
 
@@ -110,6 +119,8 @@ class FleetFile(Part):
     """What services may touch at all."""
     freezes: list[FreezeFile] = Field(default_factory=list, max_length=500)
     """Where there are no forward moves, until when and why."""
+    groups: list[GroupFile] = Field(default_factory=list, max_length=500)
+    """Services that are moved as one."""
 
 
 class _Requirement(Part):
@@ -153,7 +164,6 @@ class ServiceFile(Part):
         "checks",
         "formerly",
         "health",
-        "group",
         "image_policy",
     )
 
@@ -180,7 +190,6 @@ class ServiceFile(Part):
     health: Later = None
     placement: SelectorFile | None = None
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
-    group: Later = None
     image_policy: ImagePolicyFile | None = None
     """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
 

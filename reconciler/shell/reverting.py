@@ -7,7 +7,6 @@ event to be told. Dies after a refused push: the branch for a person is found ta
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,13 @@ import structlog
 
 from reconciler.core.recording import with_revert
 from reconciler.core.rejections import is_written
-from reconciler.core.reverting import RevertPlan, commit_message, plan_revert
+from reconciler.core.reverting import (
+    RevertPlan,
+    branch_for,
+    commit_message,
+    plan_revert,
+    with_mates,
+)
 from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.answers import NotKnown
@@ -26,7 +31,7 @@ from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import Cell, ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceName
+from reconciler.model.names import BlobId, CommitId, ServiceName
 from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
@@ -205,10 +210,7 @@ class Reverter:
             if known.branch is not None:
                 # A person has the branch; whether they merged it is all there is to look for.
                 if self._forge is not None and not owed.is_asked:
-                    plan = plan_revert(
-                        action.service, action.rejection, self._cells(snapshot, action)
-                    )
-                    self._ask(owed, known.branch, plan)
+                    self._ask(owed, known.branch, self._plan(snapshot, action))
                 return known
             made = self._push(snapshot, owed)
             if made is not None:
@@ -224,7 +226,7 @@ class Reverter:
     def _push(self, snapshot: Snapshot, owed: _Owed) -> RevertProgress | None:
         """Makes one try; None when somebody else was first."""
         action = owed.action
-        plan = plan_revert(action.service, action.rejection, self._cells(snapshot, action))
+        plan = self._plan(snapshot, action)
         commit = self._commit(snapshot, action, plan)
         if not action.direct:
             return self._push_branch(owed, commit, plan, "a fuse is blown; a person is asked")
@@ -248,7 +250,7 @@ class Reverter:
     ) -> RevertProgress:
         """Puts the commit on the failure's own branch; one that is there already is left as it is."""
         action = owed.action
-        branch = _branch_for(action)
+        branch = branch_for(action.service, action.rejection)
         result = self._send(commit, branch)
         if result.outcome not in (PushOutcome.LANDED, PushOutcome.MOVED):
             raise OperatorError(
@@ -314,28 +316,39 @@ class Reverter:
             found = facts.commit
         return found
 
-    def _cells(self, snapshot: Snapshot, action: CommitRevert) -> tuple[Cell, ...]:
-        """Returns the service's cells as this HEAD's pins name them, in order of its path.
+    def _plan(self, snapshot: Snapshot, action: CommitRevert) -> RevertPlan:
+        """Returns what the commit changes on top of a HEAD."""
+        service, rejection = action.service, action.rejection
+        plan = plan_revert(service, rejection, self._cells(snapshot, service))
+        mates = {
+            mate: self._cells(snapshot, mate)
+            for mate in snapshot.fleet.mates(service)
+            if self._asker(snapshot).mode(mate, Mode.ENFORCE) is Mode.ENFORCE
+        }
+        return with_mates(plan, rejection, mates)
+
+    def _cells(self, snapshot: Snapshot, service: ServiceName) -> tuple[Cell, ...]:
+        """Returns a service's cells as this HEAD's pins name them, in order of its path.
 
         Raises:
             TransientError: A pin could not be resolved; what is unknown is not left out.
         """
         asker = self._asker(snapshot)
-        facts = self._facts(action.service)
+        facts = self._facts(service)
         known = {cell.environment: cell for cell in facts.cells} if facts else {}
-        path = asker.path(action.service, tuple(known))
-        records = {name: self._record((action.service, name)) for name in path.names()}
+        path = asker.path(service, tuple(known))
+        records = {name: self._record((service, name)) for name in path.names()}
         cells: list[Cell] = []
         for name, record in records.items():
-            ask = asker.pinned(action.service, name, [records[n] for n in path.before(name)])
+            ask = asker.pinned(service, name, [records[n] for n in path.before(name)])
             members = known[name].members if name in known else ()
             cells.append(Cell(name, ask, record, record_known=True, members=members))
         return tuple(cells)
 
     def _commit(self, snapshot: Snapshot, action: CommitRevert, plan: RevertPlan) -> CommitId:
         edits: dict[str, bytes | None] = {}
-        for edit in plan.edits:
-            path = f"environments/{edit.environment}/{action.service}.yaml"
+        for service, edit in plan.pins():
+            path = f"environments/{edit.environment}/{service}.yaml"
             octets = self._blob(snapshot.commit, path)
             if octets is None:
                 continue
@@ -365,7 +378,6 @@ class Reverter:
         self, kind: EventKind, action: CommitRevert, commit: CommitId, branch: str, why: str = ""
     ) -> None:
         began = action.rejection.first_failure_at
-        where: EnvironmentName = action.environment
         self._on_event(
             Event(
                 at=self._clock.now(),
@@ -373,7 +385,7 @@ class Reverter:
                 reason=action.reason,
                 message=why or f"{commit} is on {branch}",
                 service=action.service,
-                environment=where,
+                environment=action.environment,
                 revision=action.rejection.revision,
                 seconds=(self._clock.now() - began).total_seconds(),
                 detail=(("commit", commit), ("branch", branch)),
@@ -386,11 +398,3 @@ def _progress(record: PromotionRecord | None, rejection: Rejection) -> RevertPro
     at = (rejection.revision.id, rejection.rejected_at)
     known = record.rejections if record else ()
     return next((r.revert for r in known if (r.revision.id, r.rejected_at) == at), None)
-
-
-def _branch_for(action: CommitRevert) -> str:
-    """One branch a failure, whoever makes it: the name is a hash of the failure alone."""
-    rejection = action.rejection
-    text = f"{action.service} {rejection.revision.id} {rejection.rejected_at.isoformat()}"
-    digits = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"reconciler/revert-{action.service}-{digits}"

@@ -262,6 +262,11 @@ BOTH = [("api", "dev", "1.0.0"), ("api", "staging", "1.0.0")]
         pytest.param(with_api(irreversible=True), [], id="it cannot come back"),
         pytest.param(with_api(wanted=V2), [], id="its pins ask for something else by now"),
         pytest.param((cell(DEV, record(DEV, V3), ask(V3)),), [], id="it is proven"),
+        pytest.param(
+            (with_api()[0], cell(STAGING, record(STAGING, V3), ask(V3, STAGING))),
+            BOTH[:1],
+            id="it is proven in one of those after it",
+        ),
         pytest.param((), [], id="it is not there"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from reconciler.model.believed import Believed
 from reconciler.model.fleet import Mode
 from reconciler.model.records import REJECTIONS_MAX
 
@@ -149,12 +150,17 @@ class FuseSettings(_Frozen):
         description="Rejections of one service; of one environment the newest "
         f"{REJECTIONS_MAX} are counted, so that {REJECTIONS_MAX} or more is no limit there.",
     )
+    commit_an_hour: int = Field(
+        3,
+        ge=1,
+        description="Rejections of what one commit asked for, whichever services they are of.",
+    )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
 
     @property
-    def an_hour(self) -> tuple[int, int]:
-        """Those of one service, and of the fleet."""
-        return self.service_an_hour, self.fleet_an_hour
+    def an_hour(self) -> Believed:
+        """All of them, to be counted by."""
+        return Believed(self.service_an_hour, self.commit_an_hour, self.fleet_an_hour)
 
 
 class ForgeSettings(_Frozen):

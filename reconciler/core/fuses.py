@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.judging import Badness, badness
+from reconciler.model.believed import Believed
 from reconciler.model.facts import Cell, FleetSummary, Going, ServiceFacts
-from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection
 
@@ -25,6 +26,7 @@ class Counts:
 
     Attributes:
         rejected_at: Of each rejection that was made in an environment itself.
+        caused: By which commit each of these came, which commit took it back, and when it was rejected.
         failed_at: When the failure of each was first seen, and since when it is over: None while it goes back.
         failing_at: Of each environment that fails now, since when; None: nobody has said.
             Of both, only those of failures that may be the platform's.
@@ -36,6 +38,7 @@ class Counts:
 
     service: ServiceName
     rejected_at: tuple[datetime, ...] = ()
+    caused: tuple[tuple[CommitId, CommitId | None, datetime], ...] = ()
     failed_at: tuple[tuple[datetime, datetime | None], ...] = ()
     failing_at: tuple[datetime | None, ...] = ()
     failing_in: tuple[EnvironmentName, ...] = ()
@@ -54,6 +57,7 @@ def counts_of(facts: ServiceFacts) -> Counts:
     return Counts(
         facts.service,
         tuple(rejection.rejected_at for rejection in own),
+        tuple((r.commit, r.revert.commit, r.rejected_at) for r in own),
         tuple((r.first_failure_at, _back_at(r)) for r in own if not r.names_release),
         tuple(b.member.health.first_failure_at for b in bad.values() if not b.names_release),
         tuple(bad),
@@ -67,8 +71,7 @@ def plan_fleet(
     services: Iterable[Counts],
     now: datetime,
     *,
-    service_an_hour: int,
-    fleet_an_hour: int,
+    believed: Believed,
     halted: str = "",
     halted_reason: Reason | None = None,
     keeps_time: bool = True,
@@ -82,8 +85,7 @@ def plan_fleet(
     Args:
         services: Of every service, what is counted.
         now: Wall time, UTC.
-        service_an_hour: Rejections of one service that are believed.
-        fleet_an_hour: Rejections in the whole fleet that are believed.
+        believed: How many rejections are.
         halted: Why no forward move may be made anywhere, or empty.
         halted_reason: The reason that goes with it.
         keeps_time: Whether how long anything was well, or late, is counted here.
@@ -103,12 +105,13 @@ def plan_fleet(
         past = [at for at, back in counts.failed_at if not back or now - back < INCIDENT_WINDOW]
         if past or now_failing:
             failures[counts.service] = [*past, *now_failing]
-    until = {service: _blown_until(times, service_an_hour) for service, times in recent.items()}
+    until = {service: _blown_until(times, believed.of_service) for service, times in recent.items()}
     return FleetSummary(
         fuses_blown={service: at for service, at in until.items() if at is not None},
         fleet_fuse_blown=_blown_until(
-            [t for times in recent.values() for t in times], fleet_an_hour
+            [t for times in recent.values() for t in times], believed.of_fleet
         ),
+        commits_blown=_commits_blown(services, now, believed.of_commit),
         platform_incident=_together(failures, failing),
         going=_going(services, now),
         halted=halted,
@@ -121,6 +124,26 @@ def _blown_until(rejected_at: list[datetime], an_hour: int) -> datetime | None:
     """Returns when so few rejections are young that they are believed again; None: they are now."""
     over = len(rejected_at) - an_hour
     return sorted(rejected_at)[over - 1] + FUSE_WINDOW if over > 0 else None
+
+
+def _commits_blown(
+    services: tuple[Counts, ...], now: datetime, an_hour: int
+) -> dict[CommitId, datetime]:
+    """Returns the commits of which more was rejected than is believed, and until when.
+
+    What took a part of one back stands on top of it, and asks for the rest of it still.
+    """
+    young: dict[CommitId, list[tuple[datetime, CommitId | None]]] = {}
+    for counts in services:
+        for commit, revert, at in counts.caused:
+            if now - at < FUSE_WINDOW:
+                young.setdefault(commit, []).append((at, revert))
+    found: dict[CommitId, datetime] = {}
+    for commit, rejected in young.items():
+        until = _blown_until([at for at, _ in rejected], an_hour)
+        if until is not None:
+            found |= dict.fromkeys((commit, *(r for _, r in rejected if r is not None)), until)
+    return found
 
 
 def _going(services: tuple[Counts, ...], now: datetime) -> dict[EnvironmentName, Going]:

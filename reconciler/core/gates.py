@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import moves, rejections, skipping, tombstones
+from reconciler.core import leaning, moves, rejections, skipping, tombstones
+from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.group_gate import group_together
 from reconciler.core.judging import is_healthy
@@ -136,11 +137,13 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
-            gate = skipping.past_soak(view, cell, wanted, held)
+            # What is gone stays gone for its soak, whoever is in a hurry.
+            skips = not wanted.absent
+            gate = skipping.past_soak(view, cell, wanted, held) if skips else held
         if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(gate, due_in_s=left_s or None)
+            return replace(gate, due_in_s=gate.due_in_s or left_s or None)
         failing = _failing(cell, wanted)
         if failing is not None and wanted.absent:
             there = f"{failing.cluster}: {failing.health.message}"
@@ -231,6 +234,18 @@ def _depends_on(view: CellView, _: Revision) -> Gate:
     return opened(name)
 
 
+def _still_supported(view: CellView, wanted: Revision) -> Gate:
+    """What it was let in beside stands, here and in the environments before."""
+    name, reason = "StillSupported", Reason.DEPENDENCY_REJECTED
+    for cell in (view.cell, *reversed(view.earlier)):
+        lost = leaning.withdrawn_from(cell, wanted)
+        if lost is not None:
+            version, where = wanted.release.version, cell.environment
+            message = f"{version} was let in to {where} beside a release of {lost} that was rejected there"
+            return closed(name, reason, message, CHANGES[reason])
+    return opened(name)
+
+
 def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
     """Lets what rolls out be finished first, where the policy says so and it does move."""
     name = "NotOvertaking"
@@ -257,18 +272,6 @@ def ends_by_itself(view: CellView, rollout: Rollout) -> bool:
         or (m.is_late(revision.id, limit_s) and not is_healthy(m, revision, for_s=0.0))
         for m in how_far.waited_for()
     )
-
-
-def _fuse_intact(view: CellView, _: Revision) -> Gate:
-    name = "FuseIntact"
-    unblock = "look at the reverts of the last hour; the fuse closes again as they grow old"
-    fleets, own = view.fleet.fleet_fuse_blown, view.fleet.fuses_blown.get(view.service)
-    blown = [until for until in (fleets, own) if until is not None]
-    if not blown:
-        return opened(name)
-    whose = "in the whole fleet" if fleets is not None else "of this service"
-    shut = closed(name, Reason.FUSE_BLOWN, f"too many rejections {whose}", unblock)
-    return replace(shut, due_at=max(blown))
 
 
 def _no_platform_incident(view: CellView, _: Revision) -> Gate:
@@ -334,6 +337,7 @@ BACKWARD: tuple[GateCheck, ...] = (
     _not_halted,
     _not_rejected,
     _not_quarantined,
+    _still_supported,
     _roll_back_complete,
 )
 EACH_WAVE: tuple[GateCheck, ...] = (
@@ -344,7 +348,7 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _not_rejected,
     _not_quarantined,
     _proven_before,
-    _fuse_intact,
+    fuse_intact,
     _no_platform_incident,
 )
 EACH_WAVE_OF_A_TOMBSTONE: tuple[GateCheck, ...] = (
@@ -358,8 +362,10 @@ TOMBSTONE: tuple[GateCheck, ...] = (
     tombstones.not_too_many,
     _not_overtaking,
     approved,
+    checks_passed,
     _roll_back_complete,
     _clusters_known,
+    _has_a_place,
 )
 FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
@@ -368,6 +374,7 @@ FORWARD: tuple[GateCheck, ...] = (
     can_return,
     checks_passed,
     _depends_on,
+    _still_supported,
     _roll_back_complete,
     _clusters_known,
     group_together,
@@ -380,7 +387,7 @@ PINNED: tuple[GateCheck, ...] = (
     _not_rejected,
     _not_quarantined,
     _proven_before,
-    _fuse_intact,
+    fuse_intact,
     _no_platform_incident,
     _roll_back_complete,
 )

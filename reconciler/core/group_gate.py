@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from reconciler.core.gate import closed, opened, unknown
+from reconciler.core.holding import hold
 from reconciler.core.view import CellView
-from reconciler.model.actions import Gate
+from reconciler.model.actions import Gate, Hold
 from reconciler.model.groups import Standing
 from reconciler.model.names import ServiceName
 from reconciler.model.reasons import Reason
@@ -41,7 +42,27 @@ def moved_with(view: CellView) -> tuple[ServiceName, ...]:
     )
 
 
-def failed_mate(view: CellView, rollout: Rollout) -> tuple[ServiceName, Rejection] | None:
+def stopped(view: CellView, rollout: Rollout) -> Hold | None:
+    """What was let in together with what is rejected goes no further, and is not proven: Git takes back both."""
+    failed = _failed(view, rollout)
+    if failed is None:
+        return None
+    mate, rejection = failed
+    version = rejection.revision.release.version
+    message = f"{version} of {mate} was rejected, and is moved as one with it"
+    return hold(view, Reason.GROUP_FAILED, message)
+
+
+def waits(view: CellView, rollout: Rollout) -> Hold | None:
+    """What could be proven by itself waits for those that were let in together with it."""
+    mate = _behind(view, rollout)
+    if mate is None:
+        return None
+    message = f"{rollout.revision.release.version} is well, and is proven together with {mate}"
+    return hold(view, Reason.WAITING_FOR_GROUP, message)
+
+
+def _failed(view: CellView, rollout: Rollout) -> tuple[ServiceName, Rejection] | None:
     """Returns which of those that were let in together with a roll-out was rejected here since, or None."""
     for mate in rollout.mates:
         standing = _standing(view, mate)
@@ -51,7 +72,7 @@ def failed_mate(view: CellView, rollout: Rollout) -> tuple[ServiceName, Rejectio
     return None
 
 
-def unproven_mate(view: CellView, rollout: Rollout) -> ServiceName | None:
+def _behind(view: CellView, rollout: Rollout) -> ServiceName | None:
     """Returns one that was let in together with a roll-out and is not known to be as far; None: nobody is waited for.
 
     Whoever left the group, or has been overtaken by something newer, is not.

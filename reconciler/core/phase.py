@@ -54,6 +54,7 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_PLACE,
         Reason.WAITING_FOR_GROUP,
         Reason.STILL_NEEDED,
+        Reason.DEPENDENCY_REJECTED,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }

@@ -46,7 +46,8 @@ def of_the_pin(view: CellView) -> tuple[CommitPin, ...]:
 def following(view: CellView) -> Revision | None:
     """Returns what the pin is to ask for next: the newest that is not known to be bad here; None: nothing."""
     ask = view.cell.ask
-    if ask.promote is Promotion.MANUAL:
+    if ask.promote is Promotion.MANUAL or (ask.wanted is not None and ask.wanted.absent):
+        # What is to go is brought back by a person alone.
         return None
     return next((one for one in ask.ahead or () if not _is_bad(view, one)), None)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core.fuses import FUSE_WINDOW
+from reconciler.core.leaning import with_lean
 from reconciler.core.moves import RecordAction, as_tabled, is_returning, speaks_of_what_left
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import EnvironmentName, ServiceName
@@ -43,6 +44,8 @@ def _after(was: PromotionRecord, action: RecordAction) -> PromotionRecord:
             return _proven(replace(was, admitted=action.proof.revision, rollout=None), action.proof)
         case Admit():
             now = replace(was, admitted=action.revision, rollout=action.rollout)
+            if action.rollout is not None or action.carried is not None:
+                now = with_lean(now, action.revision, action.beside)
             if action.carried is not None:
                 return _proven(now, action.carried)
             if action.rollout is None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core import gates, rejections, skipping
+from reconciler.core import gates, group_gate, leaning, rejections, skipping
 from reconciler.core.delivering import deliveries
-from reconciler.core.group_gate import failed_mate, moved_with, unproven_mate
 from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy, why_not
 from reconciler.core.membership import put_right
@@ -55,24 +54,12 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
         rejections.take_over(view, rollout.revision)
         or _pre_empt(view, rollout)
         or failed
-        or _with_its_group(view, rollout)
+        or group_gate.stopped(view, rollout)
         or rejections.held(view, rollout.revision)
     )
     if next_step is not None:
         return (next_step,)
     return _advance(view, rollout)
-
-
-def _with_its_group(view: CellView, rollout: Rollout) -> Hold | None:
-    """What was let in together with what is rejected goes no further, and is not proven: Git takes back both."""
-    failed = failed_mate(view, rollout)
-    if failed is None:
-        return None
-    mate, rejection = failed
-    message = (
-        f"{rejection.revision.release.version} of {mate} was rejected, and is moved as one with it"
-    )
-    return hold(view, Reason.GROUP_FAILED, message)
 
 
 def reject_if_bad(
@@ -112,7 +99,14 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
     if carried is not None:
         told = f"{wanted.release.version} renders to exactly what is proven here"
         return Admit(
-            view.service, view.environment, wanted, None, Reason.SAME_RENDER, told, carried
+            view.service,
+            view.environment,
+            wanted,
+            None,
+            Reason.SAME_RENDER,
+            told,
+            carried,
+            leaning.beside(cell),
         )
     policy, commit = cell.ask.policy, cell.ask.commit
     if policy is None or commit is None:
@@ -128,7 +122,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         commit=commit,
         path=view.facts.path,
         began_at=(former.began_at or former.admitted_at) if former is not None else None,
-        mates=moved_with(view),
+        mates=group_gate.moved_with(view),
         irreversible=goes_one_way(cell, wanted),
         skipped=past,
     )
@@ -137,7 +131,15 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         reason, told = Reason.SKIPPED, f"{past.by} skips {', '.join(past.gates)}: {past.reason}"
     if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):
         reason, told = Reason.RENDER_CHANGED, f"it renders otherwise by {wanted.renderer}"
-    return Admit(view.service, view.environment, wanted, rollout, reason, told)
+    return Admit(
+        view.service,
+        view.environment,
+        wanted,
+        rollout,
+        reason,
+        told,
+        beside=leaning.beside(cell),
+    )
 
 
 def _is_only_rendered_anew(admitted: Revision | None, wanted: Revision) -> bool:
@@ -199,11 +201,7 @@ def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | P
         version = rollout.revision.release.version
         message = f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {how_far.gone}"
         return hold(view, Reason.ORPHANED, message, page=True)
-    mate = unproven_mate(view, rollout)
-    if mate is not None:
-        message = f"{rollout.revision.release.version} is well, and is proven together with {mate}"
-        return hold(view, Reason.WAITING_FOR_GROUP, message)
-    return _prove(view, rollout, how_far)
+    return group_gate.waits(view, rollout) or _prove(view, rollout, how_far)
 
 
 def _last(late: list[Member], revision: Revision) -> Member:

@@ -22,6 +22,10 @@ GATES = {
 """What each of them skips."""
 
 
+SEEN_FOR_S = 10.0
+"""What starts and then crashes is told from what is well by then; whoever needs a hotfix has so long."""
+
+
 def past(view: CellView, revision: Revision, shut: Gate, what: Skippable) -> Gate:
     """Returns a gate as it is once it was asked whether a person skips it; open then, and says who and why.
 
@@ -44,16 +48,17 @@ def past(view: CellView, revision: Revision, shut: Gate, what: Skippable) -> Gat
 def past_soak(view: CellView, cell: Cell, revision: Revision, shut: Gate) -> Gate:
     """Returns the gate of what an earlier environment has not proven; its soak alone can be skipped.
 
-    It must have been seen healthy there on every cluster, in order as ever; once it was let in here on that
+    It must be seen healthy there on every cluster for a moment, in order as ever; once it was let in here on that
     ground it is not asked for again, as a proof would not be.
     """
     asked = past(view, revision, shut, Skippable.SOAK)
     if asked.state is not GateState.OPEN or was_let_past(view, revision, Skippable.SOAK):
         return asked
-    unseen = _unseen(view, cell, revision)
+    unseen, left_s = _unseen(view, cell, revision)
     if not unseen:
         return asked
-    return replace(shut, message=f"{shut.message}, and its soak is not skipped yet: {unseen}")
+    message = f"{shut.message}, and its soak is not skipped yet: {unseen}"
+    return replace(shut, message=message, due_in_s=left_s)
 
 
 def was_let_past(view: CellView, revision: Revision, what: Skippable) -> bool:
@@ -105,17 +110,26 @@ def _who(vouched: Vouched) -> str:
     return " and ".join(vouched.signers)
 
 
-def _unseen(view: CellView, cell: Cell, revision: Revision) -> str:
-    """Returns what keeps an environment from being known to have run a revision well, or nothing."""
+def _unseen(view: CellView, cell: Cell, revision: Revision) -> tuple[str, float | None]:
+    """Returns what keeps an environment from being known to have run a revision well, or nothing.
+
+    With it goes the time after which it may be known if all stays as it is; None: nobody can say.
+    """
     version, where = revision.release.version, cell.environment
     admitted = cell.record.admitted if cell.record is not None else None
     if admitted is None or admitted.identity != revision.identity:
-        return f"{where} does not run it"
+        return f"{where} does not run it", None
     if admitted.renderer != revision.renderer:
-        return f"{where} runs it as {admitted.renderer} renders it"
-    for member in cell.counted:
+        return f"{where} runs it as {admitted.renderer} renders it", None
+    policy = cell.ask.policy
+    for_s = min(policy.soak_s, SEEN_FOR_S) if policy is not None else SEEN_FOR_S
+    if not view.fleet.keeps_time:
         # How long anything was healthy is counted by the daemon alone; a command sees that it is.
-        was_seen = member.healthy_s > 0.0 or not view.fleet.keeps_time
-        if not (is_healthy(member, admitted, for_s=0.0) and was_seen):
-            return f"{version} has not been seen healthy on {member.cluster}"
-    return "" if cell.counted else f"{where} has no cluster"
+        for_s = 0.0
+    for member in cell.counted:
+        if not is_healthy(member, admitted, for_s=for_s):
+            is_well = is_healthy(member, admitted, for_s=0.0)
+            left_s = for_s - member.healthy_s if is_well else None
+            why = f"{version} has not been seen healthy on {member.cluster} for {for_s:g} s"
+            return why, left_s
+    return "" if cell.counted else f"{where} has no cluster", None

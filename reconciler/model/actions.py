@@ -16,7 +16,7 @@ from reconciler.model.names import (
 from reconciler.model.policy import DriftMode
 from reconciler.model.promotion import Promotion
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Proof, Rejection, Rollout
+from reconciler.model.records import Beside, Proof, Rejection, Rollout
 from reconciler.model.release import Revision
 
 
@@ -67,6 +67,7 @@ class Admit:
         rollout: None when the revision is proven here already: it goes on at once.
         revision: What becomes admitted.
         carried: The proof that carries over to it, since it renders to exactly what was proven here.
+        beside: What the services that it depends on are on here.
     """
 
     service: ServiceName
@@ -76,6 +77,7 @@ class Admit:
     reason: str
     message: str
     carried: Proof | None = None
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
+from reconciler.model.places import Places
 from reconciler.model.policy import EnvironmentPolicy
 from reconciler.model.promotion import Asked, Promotion
 from reconciler.model.reasons import Reason
@@ -266,6 +267,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A service that another depends on, in one environment.
+
+    Attributes:
+        identity: Of what it is on there, in short; empty where that is not known, or nothing.
+        withdrawn: Identities, in short, that it has left there since they, or what they lean on, were
+            rejected, and after which nothing newer was proven.
+    """
+
+    service: ServiceName
+    identity: str
+    withdrawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One service in one environment.
 
@@ -273,6 +289,7 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        supports: The same services, and what they are on here.
         needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
             Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
@@ -291,6 +308,7 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    supports: tuple[Support, ...] = ()
     needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
@@ -330,20 +348,6 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """How many services may roll out in an environment at once, and which do.
-
-    Attributes:
-        taken: Services that roll out there and get on, by name.
-        given: Services that may begin now; each takes its place with its next turn.
-    """
-
-    most: int
-    taken: tuple[ServiceName, ...] = ()
-    given: frozenset[ServiceName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class Going:
     """What else is asked to go from an environment, and what fails there.
 
@@ -365,6 +369,7 @@ class FleetSummary:
     Attributes:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
+        commits_blown: Commits of which too much was rejected, those that took it back among them, and until when.
         platform_incident: Services that turned bad together, or empty.
         going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
@@ -384,3 +389,4 @@ class FleetSummary:
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     groups: Mapping[ServiceName, Standings] = field(default_factory=dict)
     keeps_time: bool = True
+    commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

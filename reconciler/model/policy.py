@@ -25,6 +25,27 @@ class DriftMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AtOnce:
+    """How many clusters may change at once.
+
+    Attributes:
+        most: A number of clusters, or a percentage of all; one that is no whole number is rounded up.
+        is_share: Whether it is a percentage.
+    """
+
+    most: int
+    is_share: bool
+
+    def of(self, clusters: int) -> int:
+        """Returns the number, of so many clusters; at least one."""
+        most = -(-self.most * clusters // 100) if self.is_share else self.most
+        return max(1, most)
+
+
+ALL_AT_ONCE = AtOnce(100, is_share=True)
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentPolicy:
     """One environment's rules for one service; no field has a silent default.
 
@@ -36,6 +57,7 @@ class EnvironmentPolicy:
         drift: What to do about drift.
         wave_soak_s: Seconds a wave must be observed healthy before the next; None: `soak_s`.
         max_concurrent: How many clusters of a wave may change at once; None: all of them.
+        return_at_once: How many may be put back at once, of all waves together.
         quorum: Of how many in a hundred clusters a proof needs to know that they are well.
         skip_after_s: Seconds after which one that does not answer is left out, as far as the quorum
             allows; None: it is waited for.
@@ -57,6 +79,7 @@ class EnvironmentPolicy:
     drift: DriftMode
     wave_soak_s: float | None = None
     max_concurrent: int | None = None
+    return_at_once: AtOnce = ALL_AT_ONCE
     quorum: int = 100
     skip_after_s: float | None = None
     finish_after_s: float | None = None

@@ -12,6 +12,7 @@ class Reason(StrEnum):
     WAITING_FOR_SOAK = "WaitingForSoak"
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
+    DEPENDENCY_REJECTED = "DependencyRejected"
     WAITING_FOR_PLACE = "WaitingForPlace"
     WAITING_FOR_GROUP = "WaitingForGroup"
     GROUP_FAILED = "GroupFailed"
@@ -76,6 +77,7 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_SOAK: "Time: it must be seen healthy for the whole soak.",
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
+    Reason.DEPENDENCY_REJECTED: "The service that it depends on proves another release here; or another pin.",
     Reason.WAITING_FOR_PLACE: "One of those that roll out there is done, or `max_rollouts` in fleet.yaml is raised.",
     Reason.STILL_NEEDED: "Whatever depends on it goes first, or no longer names it in `depends_on`.",
     Reason.NOT_ASKED_FOR: "The pin says `release: absent` again; or what it asks for now is admitted.",

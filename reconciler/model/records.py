@@ -128,6 +128,30 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What a service that another depends on was on, when that was let on to an environment.
+
+    Attributes:
+        identity: Of its release, in short.
+    """
+
+    service: ServiceName
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lean:
+    """What a release was let on to an environment beside.
+
+    Attributes:
+        identity: Its own, in short.
+    """
+
+    identity: str
+    beside: tuple[Beside, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionRecord:
     """The facts about one service in one environment, kept in the home cluster.
 
@@ -138,6 +162,8 @@ class PromotionRecord:
         rejections: Newest first, at most REJECTIONS_MAX.
         passed: Identities that were proven here, in short and newest first, at most PASSED_MAX: an
             environment that changes often must not forget what a slower one after it still waits for.
+        leans: Of what depends on others: beside which of their releases each was let in; newest first, at
+            most LEANS_MAX.
         epoch: Of the coordinator that wrote it last.
         holder: The coordinator's name.
         installation: Which installation of the reconciler owns the record.
@@ -151,11 +177,15 @@ class PromotionRecord:
     proofs: tuple[Proof, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     passed: tuple[str, ...] = ()
+    leans: tuple[Lean, ...] = ()
     epoch: int = 0
     holder: str = ""
     installation: str = ""
     version: str = ""
 
+
+LEANS_MAX = 5
+"""As many as there are proofs to go back to; what is older is not gone back to either."""
 
 PROOFS_MAX = 5
 """Enough for two or three to go back to and the recent sources that a floating pin follows."""

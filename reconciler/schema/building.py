@@ -31,7 +31,7 @@ from reconciler.model.names import (
 )
 from reconciler.model.outside import OutsideRules
 from reconciler.model.path import Path, Step
-from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
+from reconciler.model.policy import AtOnce, DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.promotion import Promotion
 from reconciler.model.release import ABSENT, Part, Values
 from reconciler.model.return_trip import Irreversible
@@ -206,6 +206,7 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             drift=DriftMode(file.drift),
             wave_soak_s=file.wave_soak_s,
             max_concurrent=file.max_concurrent,
+            return_at_once=_at_once(file.return_at_once),
             quorum=int(file.quorum.removesuffix("%")),
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
             finish_after_s=_finish_after_s(whole.newer_commits),
@@ -219,6 +220,12 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
         OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
         Promotion(file.promote),
     )
+
+
+def _at_once(asked: int | str) -> AtOnce:
+    if isinstance(asked, int):
+        return AtOnce(asked, is_share=False)
+    return AtOnce(int(asked.removesuffix("%")), is_share=True)
 
 
 def _finish_after_s(newer: TrainFile | str) -> float | None:

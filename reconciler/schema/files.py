@@ -305,6 +305,11 @@ class EnvironmentPolicyFile(Part):
     """Another soak between waves than before proof; left out, the same."""
     max_concurrent: Annotated[int, Field(ge=1, le=50_000)] | None = None
     """How many clusters of a wave may change at once; left out, all of them."""
+    return_at_once: Annotated[
+        Annotated[int, Field(ge=1, le=50_000), Tag("number")] | Annotated[Share, Tag("share")],
+        Discriminator(_wave_form),
+    ] = "100%"
+    """How many clusters, or what share of them, may be put back at once, of all waves together; left out, all."""
     quorum: Share = "100%"
     """How many of the clusters must be known to be well for a proof; those of the first wave always."""
     unreachable: Annotated[

@@ -184,7 +184,7 @@ class Asker:
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
             approval=self._approval(pin),
-            skip=self.sources.skips.of(self.snapshot.commit, pin),
+            skip=self.sources.skips.of(self.snapshot.commit, pin, wanted),
             renders=together(renders),
             immediate=self._immediate(pin, own),
             boarding=self._boarding(pin, own, earlier, wanted),

@@ -14,6 +14,7 @@ from reconciler.core.holding import told
 from reconciler.core.plan import plan_service
 from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.actions import Action, Hold
+from reconciler.model.believed import Believed
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
@@ -77,7 +78,7 @@ class Coordinator:
         records: The promotion records.
         gather: What is seen of the services.
         leadership: Whether we lead.
-        fuses: Rejections believed, of one service and of the fleet, in an hour.
+        fuses: How many rejections in an hour are believed.
         act: Carries out actions.
         observe: Takes the actions of what is only observed: says what would be done.
         unreachable: Clusters that do not answer, and why.
@@ -96,7 +97,7 @@ class Coordinator:
         records: Memory,
         gather: Gatherer,
         leadership: Callable[[], Leadership],
-        fuses: Callable[[], tuple[int, int]],
+        fuses: Callable[[], Believed],
         act: Act,
         observe: Observe,
         unreachable: Callable[[], Mapping[ClusterName, str]],
@@ -209,13 +210,11 @@ class Coordinator:
 
     def _summarize(self) -> set[ServiceName]:
         """Counts over the fleet; returns the services for which the answer is another than before."""
-        service_an_hour, fleet_an_hour = self._fuses()
         halted, reason = self._halted()
         summary = plan_fleet(
             map(self._counted, self._gather.facts.values()),
             self._clock.now(),
-            service_an_hour=service_an_hour,
-            fleet_an_hour=fleet_an_hour,
+            believed=self._fuses(),
             halted=halted,
             halted_reason=reason,
             keeps_time=self._leadership().claim is not None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.model.facts import Cell, ServiceFacts
+from reconciler.core import leaning
+from reconciler.model.facts import Cell, ServiceFacts, Support
 from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.records import in_short
 from reconciler.shell.asking import Asker
 
 Facts = Mapping[ServiceName, ServiceFacts]
@@ -27,22 +29,56 @@ def dependents(asker: Asker | None, of: ServiceName) -> set[ServiceName]:
 
 def with_depends(asker: Asker | None, facts: ServiceFacts, others: Facts) -> ServiceFacts:
     """Returns a service's facts with what others say of what it needs, and of who needs it where it goes."""
-    if asker is None:
-        return facts
-    found = asker.snapshot.services.get(facts.service)
-    needs = found.depends_on if found is not None else ()
+    needs = _needs(asker, facts.service)
     is_going = any(cell.ask.wanted is not None and cell.ask.wanted.absent for cell in facts.cells)
-    if not needs and not is_going:
+    leans = any(cell.record.leans for cell in facts.cells if cell.record is not None)
+    if not needs and not is_going and not leans:
         return facts
     cells = tuple(
         replace(
             cell,
+            supports=_supports(asker, cell, needs, others),
             depends=tuple((other, _is_proven(others.get(other), cell)) for other in needs),
-            needed_by=tuple(_needed_by(asker, facts.service, cell, others)) if is_going else (),
+            needed_by=tuple(_needed_by(asker, facts.service, cell, others))
+            if asker is not None and is_going
+            else (),
         )
         for cell in facts.cells
     )
     return replace(facts, cells=cells)
+
+
+def _needs(asker: Asker | None, service: ServiceName) -> tuple[ServiceName, ...]:
+    found = asker.snapshot.services.get(service) if asker is not None else None
+    return found.depends_on if found is not None else ()
+
+
+def _supports(
+    asker: Asker | None,
+    here: Cell,
+    needs: tuple[ServiceName, ...],
+    others: Facts,
+    above: frozenset[ServiceName] = frozenset(),
+) -> tuple[Support, ...]:
+    """Returns what the services are on that a cell's depends on, or leaned on when it was let in.
+
+    What those lean on counts as well, as far down as it goes; nothing leans on itself.
+    """
+    leans = here.record.leans if here.record is not None else ()
+    named = {one.service for lean in leans for one in lean.beside}
+    found: list[Support] = []
+    for other in sorted(named.union(needs) - above):
+        facts = others.get(other)
+        cells = facts.cells if facts is not None else ()
+        cell = next((c for c in cells if c.environment == here.environment), None)
+        if cell is None:
+            continue
+        below = _supports(asker, cell, _needs(asker, other), others, above | {other})
+        admitted = cell.record.admitted if cell.record is not None else None
+        identity = in_short(admitted.identity) if admitted is not None else ""
+        withdrawn = leaning.withdrawn(replace(cell, supports=below))
+        found.append(Support(other, identity, withdrawn))
+    return tuple(found)
 
 
 def _needed_by(

@@ -252,7 +252,7 @@ class Gatherer:
         admitted = record.admitted.id if record and record.admitted else None
         rests_on = (admitted, _rejected(record), *(_proven(r) for r in (record, *earlier)))
         kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
+        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1], record):
             return kept[1]
         found = self._asker.ask(*key, record, earlier)
         found = self._trips.added(found, self._asker, *key, record)
@@ -339,8 +339,11 @@ def _rejected(record: PromotionRecord | None) -> object:
     return irreversible, tuple((r.revision.id, r.rejected_at) for r in record.rejections)
 
 
-def _may_pass(ask: Ask) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself."""
+def _may_pass(ask: Ask, record: PromotionRecord | None) -> bool:
+    """Whether an Ask failed for a reason that may be gone by itself, or rests on a word that may count no more."""
     if any(trip.unknown for trip in ask.trips):
         return True
+    if ask.skip is not None and ask.wanted is not None and ask.skip.skip.revision == ask.wanted.id:
+        is_done = record is not None and record.rollout is None and record.admitted == ask.wanted
+        return not is_done
     return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

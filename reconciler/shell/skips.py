@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.errors import OperatorError
 from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId
+from reconciler.model.release import Revision
 from reconciler.model.skips import Vouched
 from reconciler.ports.git import History, Signers
 from reconciler.shell.pin_writers import PinWriters
@@ -27,7 +28,7 @@ class Skips:
         self._pins = PinWriters(history, root)
         self._signers = signers
 
-    def of(self, head: CommitId, pin: Pin) -> Vouched | None:
+    def of(self, head: CommitId, pin: Pin, wanted: Revision) -> Vouched | None:
         """Returns a pin's skip; None where it has none.
 
         A merge's own signature counts, and so does that of the commit which it merged as it is.
@@ -35,12 +36,15 @@ class Skips:
         Args:
             head: The commit that the pin is read from.
             pin: As it is there.
+            wanted: What it asks for; nobody is looked for who vouched for another.
 
         Raises:
             TransientError: The mirror could not be read.
         """
         if pin.skip is None:
             return None
+        if pin.skip.revision != wanted.id:
+            return Vouched(pin.skip, ())
         if self._signers is None:
             return Vouched(pin.skip, (), NOBODY_MAY)
         path = f"environments/{pin.environment}/{pin.service}.yaml"
@@ -50,11 +54,11 @@ class Skips:
                 for facts in self._pins.writers(head, path, FIELDS)
                 if self._pins.says_the_same(facts.commit, head, path, FIELDS)
             )
-            found = (self._signers.signer_of(facts.commit) for facts in writers)
-            principals = next(filter(None, found), "")
+            found = [self._signers.signer_of(facts.commit) or "" for facts in writers]
         except OperatorError as error:
             return Vouched(pin.skip, (), f"who wrote it cannot be told: {error}")
-        signers = tuple(name.strip() for name in principals.split(",") if name.strip())
+        names = (name.strip() for principals in found for name in principals.split(","))
+        signers = tuple(dict.fromkeys(filter(None, names)))
         commit = writers[-1].commit if writers else "a commit too old to be looked for"
         why = f"none of the allowed signers has signed {commit}, which wrote it"
         return Vouched(pin.skip, signers, "" if signers else why)

@@ -49,10 +49,20 @@ def test_each_phase_gate_health_and_state_has_its_heading() -> None:
     found = set(headings("docs/conditions.md"))
     modules = (
         ROOT / f"reconciler/core/{name}.py"
-        for name in ("gates", "permission", "outside", "places", "return_gate", "group_gate")
+        for name in (
+            *(
+                "gates",
+                "permission",
+                "outside",
+                "places",
+                "return_gate",
+                "group_gate",
+                "tombstones",
+            ),
+        )
     )
     source = "".join(module.read_text() for module in modules)
-    gates = set(re.findall(r'name(?:, file)? = "(\w+)"', source))
+    gates = set(re.findall(r'name(?:, (?:file|reason))? = "(\w+)"', source))
     assert len(gates) >= len(FORWARD)
     assert found >= {phase.value for phase in Phase} | gates
     health = {status.value for status in HealthStatus}

@@ -30,6 +30,7 @@ from reconciler.model.actions import (
     Prove,
     Reject,
 )
+from reconciler.model.believed import Believed
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, LiveState, Member, ServiceFacts
 from reconciler.model.names import ClusterName, EnvironmentName, Identity, RenderDigest, RevisionId
@@ -147,7 +148,7 @@ class Toy:
         for _ in range(TURNS_MAX):
             self.now += timedelta(milliseconds=1)
             facts = self.facts()
-            fleet = plan_fleet([counts_of(facts)], self.now, service_an_hour=1, fleet_an_hour=3)
+            fleet = plan_fleet([counts_of(facts)], self.now, believed=Believed(1, 3, 3))
             actions = plan_service(facts, fleet, self.now)
             if not any(self._is_change(action) for action in actions):
                 return actions

@@ -12,6 +12,7 @@ from tests.fakes.world import CLUSTERS, FLEET, POLICY, World, image, pin, pins
 GOOD, NEWER = "1.0.0", "1.1.0"
 KIM, EVE = "Kim <kim@example.com>", "Eve <eve@example.com>"
 PRINCIPAL = "kim@example.com"
+SIGNERS = {KIM: PRINCIPAL, PERSON: "person"}
 PIN = "environments/prod/web.yaml"
 NEVER = "windows: {deny: [{cron: '* * * * *', for_s: 86400, zone: UTC}]}"
 HOTFIX = f"hotfix: {{by: [{PRINCIPAL}], gates: [soak, window, freeze]}}"
@@ -24,9 +25,9 @@ SLOW = (
 FROZEN = {"fleet.yaml": FLEET + "freezes: [{scope: environment/prod, reason: a sale}]\n"}
 
 
-def begun(*, crashes: bool = False) -> World:
+def begun(*, crashes: bool = False, signers: dict[str, str] | None = None) -> World:
     """Returns a fleet that is frozen, out of its window and slow, on which a newer release soaks in staging."""
-    world = World(signers={KIM: PRINCIPAL, PERSON: "person"})
+    world = World(signers=SIGNERS if signers is None else signers)
     world.git.merge(pins(GOOD), author=KIM)
     assert world.until(lambda: world.proven("prod", GOOD))
     if crashes:
@@ -85,6 +86,19 @@ def test_a_hotfix_goes_past_soak_window_and_freeze_once_it_was_seen_healthy() ->
     world.git.merge({PIN: skip(world)[PIN].replace(NEWER, "1.2.0")}, author=KIM)
     world.pass_(20)
     assert {world.image(name) for name in CLUSTERS["prod"]} == {image(NEWER)}
+
+
+def test_who_is_taken_off_the_list_in_mid_roll_out_gets_no_further() -> None:
+    signers = {KIM: PRINCIPAL, PERSON: "person"}
+    world = begun(signers=signers)
+    world.git.merge(skip(world), author=KIM)
+    assert world.until(lambda: world.image("prod-1") == image(NEWER), 30)
+    del signers[KIM]
+    world.pass_(30)
+    assert world.image("prod-2") == image(GOOD)
+    assert "none of the allowed signers has signed" in shut(world)["NotFrozen"]
+    signers[KIM] = PRINCIPAL
+    assert world.until(lambda: world.proven("prod", NEWER))
 
 
 def test_a_hotfix_that_fails_before_never_comes_through() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import CRASHES_IN_STAGING
 from tests.gitservers.ssh import make_key
 from tests.system.documents import check
 from tests.system.envrepo import digest, env_repo, policy
@@ -151,6 +152,25 @@ def test_a_hotfix_past_a_freeze_is_signed_by_one_whom_the_policy_names(signed: S
     made.merge(made.pins("1.2.0"), "release 1.2.0")
     made.wait_proven("staging", "1.2.0")
     made.daemon.until(lambda: made.daemon.reason(SERVICE, "prod") == "Frozen", "it is frozen")
+
+
+def test_what_was_rejected_is_tried_again_by_who_may_lift_it(signed: Signed) -> None:
+    made = signed.made
+    made.merge(made.pins(NEWER, marker=CRASHES_IN_STAGING), "release 1.1.0")
+    made.daemon.until(made.reverts, "the revert is on the branch")
+    made.daemon.until(lambda: followed(made) == made.head(), "and followed")
+    signed.use(None)
+    retry = ("retry", SERVICE, "staging")
+    signed.refused(*retry, why="may change it, and this commit is not signed")
+    signed.use(LEE)
+    commit = signed.followed(*retry)
+    assert signed.signer(commit) == LEE
+    made.daemon.until(lambda: made.made_since(commit), "it was tried, and fails as before")
+    assert [one.trailers["Action"] for one in made.made_since(commit)] == ["revert"]
+
+
+def followed(made: Simulated) -> str:
+    return str(made.daemon.status()["head"]["accepted"])
 
 
 def test_without_a_list_nobody_skips_anything(tmp_path: Path) -> None:

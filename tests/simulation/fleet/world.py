@@ -128,7 +128,11 @@ class FleetWorld:
             home=script.home,
             fresh_s=FRESH_S,
             request_timeout_s=HANG_S,
-            fuses=FuseSettings(service_an_hour=script.fuses[0], fleet_an_hour=script.fuses[1]),
+            fuses=FuseSettings(
+                service_an_hour=script.fuses[0],
+                commit_an_hour=script.fuses[1],
+                fleet_an_hour=script.fuses[1],
+            ),
         )
 
     # Clusters.

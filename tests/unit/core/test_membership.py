@@ -13,6 +13,7 @@ from reconciler.core.gates import admission
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reach import reach
 from reconciler.model.actions import Admit, Hold, Prove
+from reconciler.model.believed import Believed
 from reconciler.model.facts import Cell, LiveState, Ordered
 from reconciler.model.fleet import ClusterState
 from reconciler.model.names import ClusterName
@@ -321,8 +322,7 @@ def test_an_incident_of_the_platform_is_not_made_of_draining_clusters() -> None:
         plan_fleet(
             [counts_of(in_line(name, (one,))) for name in ("web", "api")],  # type: ignore[arg-type]
             NOW,
-            service_an_hour=3,
-            fleet_an_hour=10,
+            believed=Believed(3, 10, 10),
         ).platform_incident
         for one in given
     ]

@@ -13,9 +13,10 @@ from reconciler.core.bidding import bids_of
 from reconciler.core.places import Bid, hand_out
 from reconciler.core.plan import plan_service
 from reconciler.model.actions import Admit, Hold
-from reconciler.model.facts import Cell, FleetSummary, LiveState, Places
+from reconciler.model.facts import Cell, FleetSummary, LiveState
 from reconciler.model.fleet import Mode
 from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
+from reconciler.model.places import Places
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned
 from tests.fakes.facts import (

@@ -49,7 +49,7 @@ RULES = policy(PROD, hotfix=HOTFIX, windows=NEVER)
 
 UNSEEN: dict[str, dict[str, Any]] = {
     "not healthy yet": {"health": STARTING},
-    "never seen so": {"healthy_s": 0.0},
+    "not for long": {"healthy_s": 9.5},
     "it does not answer": {"reachable": False, "synced": False},
 }
 
@@ -140,7 +140,7 @@ def test_a_skip_that_does_not_count_says_why(
                     record(STAGING, V2, rollout=rollout(V2, STAGING)),
                     members={"staging-1": changes},
                 ),
-                "2.0.0 has not been seen healthy on staging-1",
+                "2.0.0 has not been seen healthy on staging-1 for 10 s",
                 id=case,
             )
             for case, changes in UNSEEN.items()
@@ -164,6 +164,21 @@ def test_an_unknown_gate_is_skipped_by_nobody() -> None:
     nobody_knows = unknown("InWindow", Reason.GIT_UNKNOWN, "it is not known", "")
     cells = (DEV_HAS_2, STAGING_SOAKS, prod(skip(*ALL)))
     assert past(view(*cells), V2, nobody_knows, Skippable.WINDOW) is nobody_knows
+
+
+def test_it_is_told_when_that_will_be_so_and_a_shorter_soak_is_all_that_is_asked() -> None:
+    def gate(healthy_s: float, soak_s: float) -> Gate:
+        staging = cell(
+            STAGING,
+            record(STAGING, V2, rollout=rollout(V2, STAGING)),
+            ask(V2, STAGING, policy=policy(STAGING, soak_s=soak_s)),
+            members={"staging-1": {"healthy_s": healthy_s}},
+        )
+        return found(DEV_HAS_2, staging, prod(skip(*ALL)))["ProvenBefore"]
+
+    assert gate(4.0, 60.0).due_in_s == 6.0
+    assert gate(1.0, 2.0).due_in_s == 1.0
+    assert gate(2.0, 2.0).state is GateState.OPEN
 
 
 def test_each_environment_before_must_have_it() -> None:

@@ -18,6 +18,7 @@ from reconciler.core.pruning import NUMBER_MAX, PRUNE_ANNOTATION, plan_burial
 from reconciler.core.reach import in_force
 from reconciler.core.recording import recorded
 from reconciler.model.actions import Admit, Gate, Prove
+from reconciler.model.believed import Believed
 from reconciler.model.facts import FleetSummary, Going, MemberHealth
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import CommitId, ServiceName
@@ -140,7 +141,7 @@ def test_what_goes_and_what_went_within_the_hour_is_counted() -> None:
         facts = in_line(WEB, (cell(DEV, known, ask(GONE)),))
         others = in_line(SHOP, (cell(DEV, record()),))
         counts = map(counts_of, (facts, others))
-        fleet = plan_fleet(counts, NOW + timedelta(hours=hours), service_an_hour=1, fleet_an_hour=1)
+        fleet = plan_fleet(counts, NOW + timedelta(hours=hours), believed=Believed(1, 1, 1))
         return fleet.going.get(DEV)
 
     assert counted(record()) == Going((WEB,), 2)

@@ -50,7 +50,9 @@ def stopped(view: CellView, rollout: Rollout) -> Hold | None:
     mate, rejection = failed
     version = rejection.revision.release.version
     message = f"{version} of {mate} was rejected, and is moved as one with it"
-    return hold(view, Reason.GROUP_FAILED, message)
+    # Where no commit can take it back, a person must.
+    page = rollout.restore_to is None or rollout.irreversible
+    return hold(view, Reason.GROUP_FAILED, message, page=page)
 
 
 def waits(view: CellView, rollout: Rollout) -> Hold | None:

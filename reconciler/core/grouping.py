@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.core import gates, rejections
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, GateState, Hold, Prove
+from reconciler.model.actions import Action, CommitPin, GateState, Hold, Prove
 from reconciler.model.facts import FleetSummary
 from reconciler.model.groups import Standing, Standings
 from reconciler.model.reasons import Reason
@@ -67,6 +67,9 @@ def _asks(view: CellView, actions: tuple[Action, ...]) -> tuple[bool, bool | Non
     if not cell.record_known:
         return True, None, "what is proven there could not be read"
     admitted = record.admitted if record is not None else None
+    if any(isinstance(action, CommitPin) for action in actions):
+        # The pins of a group that move by themselves do not land in one moment.
+        return True, False, "its pin is about to move"
     if ask.wanted.absent or gates.proof_of(cell, ask.wanted) is not None:
         return False, True, ""
     if admitted is not None and admitted.id == ask.wanted.id:

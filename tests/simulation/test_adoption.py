@@ -16,7 +16,7 @@ from reconciler.model.objects import ObjectRef
 from reconciler.simulated.behaviour import Fate
 from reconciler.simulated.http_front import ClusterServer
 from tests.contract.kube_fronts import kubectl
-from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pins
+from tests.fakes.world import CLUSTERS, MANIFESTS, POLICY, World, image, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 CONFIG = ObjectRef("v1", "ConfigMap", "web", "web")
@@ -186,6 +186,9 @@ def test_what_was_adopted_and_never_delivered_can_be_gone_back_to() -> None:
 def test_what_was_adopted_and_is_not_in_the_next_release_is_pruned(more: str) -> None:
     ref = ObjectRef("v1", next(yaml.safe_load_all(more))["kind"], "web", "more")
     world = undelivered(more + LIVE)
+    # What holds data is asked for once more, unless the policy accepts that it is lost.
+    accepts = POLICY.replace("DRIFT}", "report, irreversible: accept}").replace("DRIFT", "report")
+    world.git.merge({"policies/line.yaml": accepts})
     client = world.clusters["staging-1"].client()
     assert client.get(ref) is not None
     mend(world)

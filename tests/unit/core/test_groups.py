@@ -11,10 +11,11 @@ import pytest
 from reconciler.core import gates
 from reconciler.core.grouping import standings_of
 from reconciler.core.plan import plan_service
-from reconciler.model.actions import Admit, Hold
+from reconciler.model.actions import Admit, CommitPin, Hold
 from reconciler.model.facts import Ask, Cell, FleetSummary, LiveState
 from reconciler.model.groups import Standing, Standings
 from reconciler.model.names import CommitId, ServiceName
+from reconciler.model.promotion import Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned
 from tests.fakes.facts import (
@@ -252,6 +253,28 @@ def test_whoever_is_as_far_says_so(standing: Standing) -> None:
     assert (found.rolls_since, found.is_soaked) == (HEAD, True)
     starts = stands(out(healthy_s=0.0), summary=fleet(standing))
     assert (starts.rolls_since, starts.is_soaked) == (HEAD, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "page"),
+    [
+        pytest.param({}, False, id="by a commit"),
+        pytest.param({"restore_to": None}, True, id="by a person: nothing is proven"),
+        pytest.param({"irreversible": True}, True, id="by a person: it cannot come back"),
+    ],
+)
+def test_who_takes_it_back(changes: dict[str, Any], page: bool) -> None:
+    known = record(DEV, V2, rollout=rollout(V2, mates=(API,), **changes))
+    (hold,) = planned(cell(DEV, known, asks()), fleet=fleet(SINCE))
+    assert isinstance(hold, Hold) and (hold.reason, hold.page) == (Reason.GROUP_FAILED, page)
+
+
+def test_a_pin_that_moves_by_itself_is_waited_for() -> None:
+    facts = in_line(WEB, (cell(DEV, record(DEV, V1), asks(V1)),))
+    move = CommitPin(WEB, DEV, V2, V1, HEAD, Promotion.AUTO, "ProvenBefore", "it is proven before")
+    found = standings_of(Planned(facts, (move,), NOW), FleetSummary())
+    assert found is not None
+    assert found.cells[DEV] == Standing(True, False, "its pin is about to move")
 
 
 def test_what_was_rejected_before_holds_nothing() -> None:

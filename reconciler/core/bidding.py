@@ -13,8 +13,8 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Examine, Hold
 from reconciler.model.facts import FleetSummary, LiveState
 from reconciler.model.fleet import Mode
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import EnvironmentName
-from reconciler.model.places import Places
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Planned

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.fleet import Fleet, Mode, Requirement
+from reconciler.model.image_policy import ImagePolicy
 from reconciler.model.names import (
     CommitId,
     EnvironmentName,
@@ -71,6 +72,7 @@ class Service:
         cluster_scoped: `Kind/name` of each cluster-scoped object the service may own.
         immediate: Dotted keys of values that do not wait for a pending release.
         mode: The service's own mode; the stricter of it and the fleet's counts.
+        image_policy: Which tags of a registry the pins of its first environments follow; None: none.
         placement: What a cluster's labels must meet for the service to go there; nothing: anywhere.
         unsupported: Names of fields in use that this version only parses.
     """
@@ -86,6 +88,7 @@ class Service:
     immediate: tuple[str, ...]
     mode: Mode
     placement: tuple[Requirement, ...] = ()
+    image_policy: ImagePolicy | None = None
     unsupported: tuple[str, ...] = ()
 
     def namespace_in(self, environment: EnvironmentName) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import ClusterState, Mode
+from reconciler.model.fleet_counts import Going, Places
 from reconciler.model.freezes import Freeze
 from reconciler.model.groups import Standings
 from reconciler.model.health import Cause, Evidence, HealthStatus
@@ -22,9 +23,8 @@ from reconciler.model.names import (
 )
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
-from reconciler.model.places import Places
 from reconciler.model.policy import EnvironmentPolicy
-from reconciler.model.promotion import Asked, Promotion
+from reconciler.model.promotion import Asked, Followed, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
@@ -224,6 +224,8 @@ class Ask:
         promote: Who moves the pin on.
         ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
             asks for, proven in all of them, and never asked for here. None: not known.
+        follows: The service has an image policy, and this is one of the first environments.
+        followed: What a registry has for it; None: it follows none, or nothing is known yet.
         renders: What `wanted` renders to on all of the environment's active clusters together.
         trips: The ways back from what may be admitted here to what is proven here.
         accepted: The revision of which the pin says that it need not come back.
@@ -254,6 +256,8 @@ class Ask:
     boarding: Revision | None = None
     promote: Promotion = Promotion.MANUAL
     ahead: tuple[Revision, ...] | None = None
+    follows: bool = False
+    followed: Followed | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
@@ -345,21 +349,6 @@ class ServiceFacts:
     mode: Mode
     path: Path
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Going:
-    """What else is asked to go from an environment, and what fails there.
-
-    Attributes:
-        services: Those that are asked to go, or went within the last hour.
-        there: How many services the environment has, those among them.
-        failing: Services that fail there now.
-    """
-
-    services: tuple[ServiceName, ...]
-    there: int
-    failing: tuple[ServiceName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def service(name: ServiceName, file: ServiceFile) -> Service:
         immediate=tuple(file.immediate),
         mode=Mode(file.mode),
         placement=tuple(_requirements(file.placement)) if file.placement else (),
+        image_policy=image_policy(file.image_policy) if file.image_policy else None,
         unsupported=(*file.unsupported(), *helm),
     )
 
@@ -217,7 +218,10 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
-        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        OutsideRules(
+            commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
+            http_gates=tuple(sorted(set(file.http_gates or ()))),
+        ),
         Promotion(file.promote),
     )
 

@@ -164,7 +164,6 @@ class ServiceFile(Part):
         "checks",
         "formerly",
         "health",
-        "image_policy",
     )
 
     source: Literal["manifests", "kustomize", "helm"]
@@ -191,7 +190,7 @@ class ServiceFile(Part):
     placement: SelectorFile | None = None
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     image_policy: ImagePolicyFile | None = None
-    """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
+    """Which tags of a registry the pin of the first environment follows, where `promote` there is not `manual`."""
 
 
 class ReleaseFile(Part):
@@ -327,6 +326,8 @@ class EnvironmentPolicyFile(Part):
     """Who may skip what by a signed commit; left out, nobody anything."""
     commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
     """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
+    http_gates: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
+    """Gates that others hold, by the names of the daemon's settings; each must say that it is open."""
     checks: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""

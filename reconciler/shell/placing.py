@@ -9,9 +9,9 @@ from reconciler.core.bidding import bids_of
 from reconciler.core.grouping import standings_of
 from reconciler.core.places import Bid, hand_out
 from reconciler.model.facts import FleetSummary
+from reconciler.model.fleet_counts import Places
 from reconciler.model.groups import Standings
 from reconciler.model.names import EnvironmentName, ServiceName
-from reconciler.model.places import Places
 from reconciler.model.view import Planned
 
 

@@ -84,6 +84,9 @@ def undelivered(manifests: str = LIVE) -> World:
     world = World(drift="report")
     apply_by_hand(world, "staging-1", GOOD, manifests)
     world.before = lambda holder, cluster, verb, kind: _refuse(cluster, verb, kind)
+    # What holds data is asked for once more, unless the policy accepts that it is lost.
+    accepts = POLICY.replace("DRIFT}", "report, irreversible: accept}").replace("DRIFT", "report")
+    world.git.merge({"policies/line.yaml": accepts})
     world.git.merge({"services/web/web.yaml": manifests, **pins(GOOD)})
     assert world.until(lambda: bool(told(world, EventKind.ADOPTED, "staging")))
     assert world.until(lambda: world.proven("dev", GOOD))
@@ -186,9 +189,6 @@ def test_what_was_adopted_and_never_delivered_can_be_gone_back_to() -> None:
 def test_what_was_adopted_and_is_not_in_the_next_release_is_pruned(more: str) -> None:
     ref = ObjectRef("v1", next(yaml.safe_load_all(more))["kind"], "web", "more")
     world = undelivered(more + LIVE)
-    # What holds data is asked for once more, unless the policy accepts that it is lost.
-    accepts = POLICY.replace("DRIFT}", "report, irreversible: accept}").replace("DRIFT", "report")
-    world.git.merge({"policies/line.yaml": accepts})
     client = world.clusters["staging-1"].client()
     assert client.get(ref) is not None
     mend(world)

@@ -36,9 +36,8 @@ def cases() -> list[Case]:
     found.append((PIN, pin("1.0.0") + "promote: null\n", "promote", STAGING))
     empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} checks: ,")
     found.append(("policies/line.yaml", empty, "environments.staging.checks", STAGING))
-    policy = "{repository: registry.example.com/web, semver: '>=1.0'}"
     for field in ServiceFile.LATER:
-        text = f"{SERVICE}{field}: {policy if field == 'image_policy' else '{a: 1}'}\n"
+        text = f"{SERVICE}{field}: {{a: 1}}\n"
         found.append(("services/web/service.yaml", text, field, EVERYWHERE))
     for field in PinFile.LATER:
         found.append((PIN, f"{pin('1.0.0')}{field}: {{a: 1}}\n", field, STAGING))

@@ -15,8 +15,8 @@ from reconciler.core.plan import plan_service
 from reconciler.model.actions import Admit, Hold
 from reconciler.model.facts import Cell, FleetSummary, LiveState
 from reconciler.model.fleet import Mode
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
-from reconciler.model.places import Places
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned
 from tests.fakes.facts import (

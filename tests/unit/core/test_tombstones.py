@@ -19,7 +19,8 @@ from reconciler.core.reach import in_force
 from reconciler.core.recording import recorded
 from reconciler.model.actions import Admit, Gate, Prove
 from reconciler.model.believed import Believed
-from reconciler.model.facts import FleetSummary, Going, MemberHealth
+from reconciler.model.facts import FleetSummary, MemberHealth
+from reconciler.model.fleet_counts import Going
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef

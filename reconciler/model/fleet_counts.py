@@ -1,4 +1,4 @@
-"""Places to roll out in an environment at once."""
+"""What is counted of one environment over all of its services."""
 
 from __future__ import annotations
 
@@ -19,3 +19,18 @@ class Places:
     most: int
     taken: tuple[ServiceName, ...] = ()
     given: frozenset[ServiceName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What else is asked to go from an environment, and what fails there.
+
+    Attributes:
+        services: Those that are asked to go, or went within the last hour.
+        there: How many services the environment has, those among them.
+        failing: Services that fail there now.
+    """
+
+    services: tuple[ServiceName, ...]
+    there: int
+    failing: tuple[ServiceName, ...] = ()

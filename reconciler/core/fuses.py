@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.judging import Badness, badness
-from reconciler.core.places import Bid, hand_out
 from reconciler.model.believed import Believed
 from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
 from reconciler.model.fleet_counts import Going
@@ -77,7 +76,6 @@ def plan_fleet(
     halted: str = "",
     halted_reason: Reason | None = None,
     keeps_time: bool = True,
-    bids: Iterable[Bid] = (),
 ) -> FleetSummary:
     """Counts rejections and failures over the whole fleet.
 
@@ -92,7 +90,6 @@ def plan_fleet(
         halted: Why no forward move may be made anywhere, or empty.
         halted_reason: The reason that goes with it.
         keeps_time: Whether how long anything was well, or late, is counted here.
-        bids: Of services that have, or ask for, a place to roll out.
     """
     recent: dict[ServiceName, list[datetime]] = {}
     failures: dict[ServiceName, list[datetime]] = {}
@@ -120,7 +117,6 @@ def plan_fleet(
         going=_going(services, now),
         halted=halted,
         halted_reason=halted_reason,
-        places=hand_out(bids),
         keeps_time=keeps_time,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from reconciler.core import leaning, moves, rejections, skipping, tombstones
 from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
+from reconciler.core.group_gate import group_together
 from reconciler.core.judging import is_healthy
 from reconciler.core.outside import by_name, checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
@@ -376,6 +377,7 @@ FORWARD: tuple[GateCheck, ...] = (
     _still_supported,
     _roll_back_complete,
     _clusters_known,
+    group_together,
     _has_a_place,
 )
 PINNED: tuple[GateCheck, ...] = (

@@ -53,6 +53,7 @@ WAITING_REASONS = frozenset(
         Reason.PROMOTION_ASKED,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.WAITING_FOR_PLACE,
+        Reason.WAITING_FOR_GROUP,
         Reason.STILL_NEEDED,
         Reason.DEPENDENCY_REJECTED,
         Reason.ADOPTION_PENDING,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from reconciler.core.rejections import repeats, way_back
 from reconciler.model.env_repo import QuarantineEntry
@@ -37,10 +38,17 @@ class RevertPlan:
     Attributes:
         edits: In order of the path; empty when HEAD has moved on and nothing holds the bad part.
         entry: What is appended to quarantine/<svc>.yaml.
+        mates: The pins of services that were let in together with it, each with its service.
     """
 
     edits: tuple[PinEdit, ...]
     entry: QuarantineEntry
+    mates: tuple[tuple[ServiceName, PinEdit], ...] = ()
+
+    def pins(self) -> Iterator[tuple[ServiceName, PinEdit]]:
+        """Yields every pin that is edited, with its service."""
+        yield from ((self.entry.service, edit) for edit in self.edits)
+        yield from self.mates
 
 
 def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell]) -> RevertPlan:
@@ -63,6 +71,56 @@ def plan_revert(service: ServiceName, rejection: Rejection, cells: Iterable[Cell
         if target is not None:
             edits.append(PinEdit(cell.environment, wanted, target))
     return RevertPlan(tuple(edits), _entry(service, rejection))
+
+
+def with_mates(
+    plan: RevertPlan, rejection: Rejection, mates: Mapping[ServiceName, tuple[Cell, ...]]
+) -> RevertPlan:
+    """Adds the pins of whatever was let in together with what is rejected, and is not proven yet.
+
+    Nothing of these is rejected: it may be pinned again with what mends the other.
+
+    Args:
+        plan: For what is rejected.
+        rejection: Of that.
+        mates: The other services of its group, with their cells.
+    """
+    own = plan.entry.service
+    found = ((mate, e) for mate, cells in mates.items() for e in _of_a_mate(own, rejection, cells))
+    return replace(plan, mates=tuple(found))
+
+
+def _of_a_mate(
+    rejected: ServiceName, rejection: Rejection, cells: tuple[Cell, ...]
+) -> Iterator[PinEdit]:
+    failed_in = rejection.environments[0]
+    here = next((cell for cell in cells if cell.environment == failed_in), None)
+    rollout = here.record.rollout if here is not None and here.record is not None else None
+    if rollout is None or rejected not in rollout.mates or rollout.irreversible:
+        return
+    if rejection.rejected_at < rollout.admitted_at:
+        return
+    for cell in cells:
+        wanted = cell.ask.wanted
+        if cell.environment not in rejection.environments or wanted is None:
+            continue
+        if wanted.identity != rollout.revision.identity or _is_proven(cell, wanted):
+            continue
+        target = rollout.restore_to if cell is here else way_back(cell, wanted)
+        if target is not None:
+            yield PinEdit(cell.environment, wanted, target)
+
+
+def _is_proven(cell: Cell, revision: Revision) -> bool:
+    proofs = cell.record.proofs if cell.record is not None else ()
+    return any(proof.revision.id == revision.id for proof in proofs)
+
+
+def branch_for(service: ServiceName, rejection: Rejection) -> str:
+    """Returns one branch a failure, whoever makes it: the name is a hash of the failure alone."""
+    text = f"{service} {rejection.revision.id} {rejection.rejected_at.isoformat()}"
+    digits = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"reconciler/revert-{service}-{digits}"
 
 
 def evidence_lines(rejection: Rejection) -> tuple[str, ...]:
@@ -102,7 +160,7 @@ def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan)
         f"{service} {version} failed in {failed_in} at "
         f"{rfc3339(rejection.first_failure_at)}: {rejection.reason}.\n"
         + "".join(f"  {line}\n" for line in lines)
-        + f"\n{done}\nIts {rejection.part} may not come back in {', '.join(rejection.environments)} "
+        + f"\n{done}\n{_told_of(plan)}Its {rejection.part} may not come back in {', '.join(rejection.environments)} "
         f"until a person lifts\nthe entry in quarantine/{service}.yaml with a reason.\n"
     )
     restored = plan.edits[0].restore_to if plan.edits else rejection.restore_to
@@ -120,6 +178,17 @@ def commit_message(service: ServiceName, rejection: Rejection, plan: RevertPlan)
         *(("Evidence", line) for line in lines),
     ]
     return f"{subject}\n\n{body}\n" + "".join(f"Reconciler-{k}: {v}\n" for k, v in trailers)
+
+
+def _told_of(plan: RevertPlan) -> str:
+    """Returns what a commit says of services that are moved as one with the rejected one."""
+    if not plan.mates:
+        return ""
+    where: dict[ServiceName, list[str]] = {}
+    for mate, edit in plan.mates:
+        where.setdefault(mate, []).append(edit.environment)
+    each = "; ".join(f"{mate} in {', '.join(names)}" for mate, names in where.items())
+    return f"Let in together with it, not proven yet, and taken back as one: {each}.\n"
 
 
 def _entry(service: ServiceName, rejection: Rejection) -> QuarantineEntry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core import gates, leaning, rejections, skipping
+from reconciler.core import gates, group_gate, leaning, rejections, skipping
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy, why_not
@@ -54,6 +54,7 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
         rejections.take_over(view, rollout.revision)
         or _pre_empt(view, rollout)
         or failed
+        or group_gate.stopped(view, rollout)
         or rejections.held(view, rollout.revision)
     )
     if next_step is not None:
@@ -121,6 +122,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         commit=commit,
         path=view.facts.path,
         began_at=(former.began_at or former.admitted_at) if former is not None else None,
+        mates=group_gate.moved_with(view),
         irreversible=goes_one_way(cell, wanted),
         skipped=past,
     )
@@ -199,7 +201,7 @@ def _wait_or_prove(view: CellView, rollout: Rollout, how_far: Reach) -> Hold | P
         version = rollout.revision.release.version
         message = f"{version} rolls out, and fleet.yaml or `placement` no longer wants it on {how_far.gone}"
         return hold(view, Reason.ORPHANED, message, page=True)
-    return _prove(view, rollout, how_far)
+    return group_gate.waits(view, rollout) or _prove(view, rollout, how_far)
 
 
 def _last(late: list[Member], revision: Revision) -> Member:

@@ -11,6 +11,7 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.fleet_counts import Going, Places
 from reconciler.model.freezes import Freeze
+from reconciler.model.groups import Standings
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
     ClusterName,
@@ -231,6 +232,7 @@ class Ask:
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
+        mates: The other services of its group, which are moved as one with it.
         max_rollouts: How many services may roll out in the environment at once; None: any number.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
@@ -242,6 +244,7 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
+    mates: tuple[ServiceName, ...] = ()
     max_rollouts: int | None = None
     approval: Approval | None = None
     trips: tuple[ReturnTrip, ...] = ()
@@ -361,6 +364,7 @@ class FleetSummary:
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
         places: Of each environment with a limit in which anything rolls out, or asks to.
+        groups: Of each service of a group, how it stands; one that is not there was not looked at yet.
         keeps_time: How long anything was well, or late, is counted here. It is not by a command, nor by a
             daemon that waits for the lease: they came later, and the one that decides has counted on.
     """
@@ -372,5 +376,6 @@ class FleetSummary:
     halted: str = ""
     halted_reason: Reason | None = None
     places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
+    groups: Mapping[ServiceName, Standings] = field(default_factory=dict)
     keeps_time: bool = True
     commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.freezes import Freeze
-from reconciler.model.names import ClusterName, EnvironmentName
+from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
 
 
 class ClusterState(StrEnum):
@@ -81,6 +81,14 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Services of which what is new is admitted together."""
+
+    name: str
+    services: tuple[ServiceName, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Allowed:
     """What services may touch.
 
@@ -100,6 +108,7 @@ class Fleet:
     Attributes:
         mode: `mode:` of fleet.yaml; the stricter of this and the daemon's own mode counts.
         freezes: As they stand there, those that are over among them.
+        groups: Services that are moved as one.
         unsupported: Names of fields in use that this version only parses.
     """
 
@@ -107,6 +116,7 @@ class Fleet:
     mode: Mode
     allowed: Allowed
     freezes: tuple[Freeze, ...] = ()
+    groups: tuple[Group, ...] = ()
     unsupported: tuple[str, ...] = ()
 
     def environment(self, name: EnvironmentName) -> Environment | None:
@@ -123,6 +133,11 @@ class Fleet:
             for cluster in (found.clusters if found else ())
             if all(requirement.is_met_by(cluster) for requirement in placement)
         )
+
+    def mates(self, service: ServiceName) -> tuple[ServiceName, ...]:
+        """Returns the other services of a service's group; none where it is in none."""
+        own = next((group.services for group in self.groups if service in group.services), ())
+        return tuple(other for other in own if other != service)
 
     def cluster(self, name: ClusterName) -> Cluster | None:
         """Returns a cluster by name, or None."""

@@ -14,6 +14,8 @@ class Reason(StrEnum):
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
     DEPENDENCY_REJECTED = "DependencyRejected"
     WAITING_FOR_PLACE = "WaitingForPlace"
+    WAITING_FOR_GROUP = "WaitingForGroup"
+    GROUP_FAILED = "GroupFailed"
     STILL_NEEDED = "StillNeeded"
     NOT_ASKED_FOR = "NotAskedFor"
     TOO_MANY_GO = "TooManyGo"
@@ -87,6 +89,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.NOT_ASKED_FOR: "The pin says `release: absent` again; or what it asks for now is admitted.",
     Reason.TOO_MANY_GO: "Fewer pins of the environment say `release: absent`, or an hour passes since others went.",
     Reason.FAILING_BESIDE: "What fails there is healthy again; or the pin asks for the service again.",
+    Reason.WAITING_FOR_GROUP: "The one of its group that is named could be let in, too, or asks for nothing new.",
+    Reason.GROUP_FAILED: "The commit that takes the other back pins what was proven here; or a person pins another.",
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.QUEUED: "What rolls out is proven or rejected; what is proven here already can be gone back to at once.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",

@@ -65,6 +65,7 @@ class Rollout:
         path: The service's own at admission, so that a way back needs no Git to know it.
         skipped: What it was let past by a person's word; None: nothing.
         began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
+        mates: Services of its group that were let in together with it.
         irreversible: It was accepted that it cannot come back: bad means halt and page.
     """
 
@@ -76,6 +77,7 @@ class Rollout:
     commit: CommitId
     path: Path
     began_at: datetime | None = None
+    mates: tuple[ServiceName, ...] = ()
     irreversible: bool = False
     skipped: Skipped | None = None
 

@@ -44,6 +44,7 @@ class Found:
 def across(found: Found) -> Iterator[Fault]:
     """Checks names across all files; what depends on a broken one is left out."""
     yield from _freezes(found)
+    yield from _groups(found)
     yield from _services(found)
     yield from _pins(found)
     for service in found.quarantine:
@@ -76,6 +77,24 @@ def _freezes(found: Found) -> Iterator[Fault]:
             yield placed(FLEET, document, at, "UnknownEnvironment", why, fix)
 
 
+def _groups(found: Found) -> Iterator[Fault]:
+    """Checks that a service is in one group at most, and that there is such a service."""
+    document = found.documents.get(FLEET)
+    taken: set[str] = set()
+    if document is None:
+        return
+    for index in range(document.length("groups")):
+        for at, name in document.texts_at("groups", index, "services").items():
+            where: Path = ("groups", index, "services", at)
+            if name not in found.sources:
+                why, fix = f"there is no service {name}", "correct it, or take it out"
+                yield placed(FLEET, document, where, "UnknownService", why, fix)
+            if name in taken:
+                why, fix = f"{name} is in a group already", "take one of them out"
+                yield placed(FLEET, document, where, "DuplicateName", why, fix)
+            taken.add(name)
+
+
 def _services(found: Found) -> Iterator[Fault]:
     waits_for: dict[str, list[str]] = {}
     for service in found.sources:
@@ -105,6 +124,15 @@ def _service(path: str, document: Document, found: Found) -> Iterator[Fault]:
         if other not in found.sources:
             why = f"there is no service {other}"
             yield fault(("depends_on", index), "UnknownService", why, "take it out")
+        mates = found.fleet.mates(ServiceName(path.split("/")[1])) if found.fleet else ()
+        if other in mates:
+            why = f"it is moved as one with {other}, which must be proven first"
+            yield fault(
+                ("depends_on", index),
+                "DependsOnItsGroup",
+                why,
+                "take it out here, or out of the group",
+            )
     for environment in document.mapping("namespaces"):
         fleet = found.fleet
         if fleet is not None and fleet.environment(EnvironmentName(environment)) is None:

@@ -12,6 +12,7 @@ from reconciler.model.fleet import (
     ClusterState,
     Environment,
     Fleet,
+    Group,
     Mode,
     Operator,
     Requirement,
@@ -96,6 +97,7 @@ def fleet(file: FleetFile) -> Fleet:
             None if allow.kinds is None else tuple(allow.kinds),
         ),
         freezes=tuple(_freeze(freeze) for freeze in file.freezes),
+        groups=tuple(Group(g.name, tuple(map(ServiceName, g.services))) for g in file.groups),
         unsupported=file.unsupported(),
     )
 

@@ -100,6 +100,15 @@ class FreezeFile(Part):
     """Why; whoever is held by it is told."""
 
 
+class GroupFile(Part):
+    """Services of which what is new is let into an environment together."""
+
+    name: Name
+    """What people call it."""
+    services: list[Name] = Field(min_length=2, max_length=50)
+    """Each in one group at most; none may depend on another of them."""
+
+
 class FleetFile(Part):
     """`fleet.yaml`: every environment and cluster, in promotion order."""
 
@@ -111,6 +120,8 @@ class FleetFile(Part):
     """What services may touch at all."""
     freezes: list[FreezeFile] = Field(default_factory=list, max_length=500)
     """Where there are no forward moves, until when and why."""
+    groups: list[GroupFile] = Field(default_factory=list, max_length=500)
+    """Services that are moved as one."""
 
 
 class _Requirement(Part):
@@ -154,7 +165,6 @@ class ServiceFile(Part):
         "checks",
         "formerly",
         "health",
-        "group",
     )
 
     source: Literal["manifests", "kustomize", "helm"]
@@ -180,7 +190,6 @@ class ServiceFile(Part):
     health: Later = None
     placement: SelectorFile | None = None
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
-    group: Later = None
     image_policy: ImagePolicyFile | None = None
     """Which tags of a registry the pin of the first environment follows, where `promote` there is not `manual`."""
 

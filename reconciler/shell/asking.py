@@ -369,6 +369,7 @@ class Asker:
                 if freeze.scope.covers(service, environment)
             ),
             max_rollouts=found.max_rollouts if found else None,
+            mates=self.snapshot.fleet.mates(service),
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

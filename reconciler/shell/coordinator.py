@@ -11,7 +11,6 @@ import structlog
 
 from reconciler.core.fuses import Counts, counts_of, plan_fleet
 from reconciler.core.holding import told
-from reconciler.core.places import hand_out
 from reconciler.core.plan import plan_service
 from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.actions import Action, Hold
@@ -27,7 +26,7 @@ from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import Leadership
 from reconciler.shell.gathering import Gatherer
-from reconciler.shell.placing import Bids
+from reconciler.shell.placing import Neighbours
 
 SWEEP_S = 30.0
 """Everything is planned again this often, since fuses and incidents end by time alone."""
@@ -130,7 +129,7 @@ class Coordinator:
         self._due_s: dict[ServiceName, float] = {}
         self._failing_since_s: dict[ServiceName, dict[EnvironmentName, float]] = {}
         self._counts: dict[ServiceName, tuple[ServiceFacts, Counts]] = {}
-        self._bids = Bids()
+        self._neighbours = Neighbours()
         self._summary = FleetSummary()
         self._sweep_due_s = float("-inf")
 
@@ -195,17 +194,15 @@ class Coordinator:
         if not sweep:
             return touched | due
         services = self._gather.services()
-        self._bids.keep_only(services)
+        self._neighbours.keep_only(services)
         return services
 
     def _turns(self, services: set[ServiceName]) -> None:
-        """Takes the turns of some services, and again of those to whom that has given a place, or taken one."""
+        """Takes the turns of some services, and again of those to whom what was planned is news."""
         for _ in range(TURNS_AT_ONCE_MAX):
             for service in sorted(services):
                 self._turn(service)
-            was = self._summary.places
-            self._summary = replace(self._summary, places=hand_out(self._bids.all()))
-            services = self._bids.concerned(was, self._summary.places)
+            self._summary, services = self._neighbours.told(self._summary)
             if not services:
                 return
         with self._lock:
@@ -221,12 +218,12 @@ class Coordinator:
             halted=halted,
             halted_reason=reason,
             keeps_time=self._leadership().claim is not None,
-            bids=self._bids.all(),
         )
-        was, self._summary = self._summary, summary
-        if replace(was, places=summary.places) != summary:
+        was = self._summary
+        self._summary, concerned = self._neighbours.told(summary)
+        if replace(was, places=self._summary.places, groups=self._summary.groups) != self._summary:
             return set(self._gather.facts)
-        return self._bids.concerned(was.places, summary.places)
+        return concerned
 
     def _counted(self, facts: ServiceFacts) -> Counts:
         """Returns what is counted of a service: again only where its facts are others."""
@@ -271,7 +268,7 @@ class Coordinator:
         )
         self._planned[service] = planned = Planned(facts, tuple(holds), self._clock.now())
         self._carry_out(planned)
-        self._bids.forget(service)
+        self._neighbours.forget(service)
         self._note_due(service)
 
     def _take_turn(self, service: ServiceName) -> None:
@@ -287,7 +284,7 @@ class Coordinator:
                 break
             changed = True
             self._gather.gather([service])
-        self._bids.note(self._planned[service], self._summary)
+        self._neighbours.note(self._planned[service], self._summary)
         self._note_worked(service)
         self._note_due(service)
         if changed or (before and before.wanted != self._planned[service].wanted):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.core.rejections import is_written
-from reconciler.core.reverting import RevertPlan, commit_message, plan_revert
+from reconciler.core.reverting import RevertPlan, commit_message, plan_revert, with_mates
 from reconciler.model.actions import CommitRevert
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import Cell, ServiceFacts
+from reconciler.model.fleet import Mode
 from reconciler.model.names import BlobId, CommitId, ServiceName
 from reconciler.model.records import PromotionRecord
 from reconciler.model.times import rfc3339
@@ -56,13 +57,20 @@ class RevertCommits:
         Raises:
             TransientError: A pin could not be resolved; what is unknown is not left out.
         """
-        return plan_revert(action.service, action.rejection, self._cells(snapshot, action))
+        service, rejection = action.service, action.rejection
+        plan = plan_revert(service, rejection, self._cells(snapshot, service))
+        mates = {
+            mate: self._cells(snapshot, mate)
+            for mate in snapshot.fleet.mates(service)
+            if self._asker(snapshot).mode(mate, Mode.ENFORCE) is Mode.ENFORCE
+        }
+        return with_mates(plan, rejection, mates)
 
     def commit(self, onto: CommitId, action: CommitRevert, plan: RevertPlan) -> CommitId:
         """Writes the commit on top of HEAD, or of commits for other services that are on top of it."""
         edits: dict[str, bytes | None] = {}
-        for edit in plan.edits:
-            path = f"environments/{edit.environment}/{action.service}.yaml"
+        for service, edit in plan.pins():
+            path = f"environments/{edit.environment}/{service}.yaml"
             octets = self._blob(onto, path)
             if octets is None:
                 continue
@@ -89,16 +97,16 @@ class RevertCommits:
             found = facts.commit
         return found
 
-    def _cells(self, snapshot: Snapshot, action: CommitRevert) -> tuple[Cell, ...]:
+    def _cells(self, snapshot: Snapshot, service: ServiceName) -> tuple[Cell, ...]:
         """Returns the service's cells as this HEAD's pins name them, in order of its path."""
         asker = self._asker(snapshot)
-        facts = self._facts(action.service)
+        facts = self._facts(service)
         known = {cell.environment: cell for cell in facts.cells} if facts else {}
-        path = asker.path(action.service, tuple(known))
-        records = {name: self._record((action.service, name)) for name in path.names()}
+        path = asker.path(service, tuple(known))
+        records = {name: self._record((service, name)) for name in path.names()}
         cells: list[Cell] = []
         for name, record in records.items():
-            ask = asker.pinned(action.service, name, [records[n] for n in path.before(name)])
+            ask = asker.pinned(service, name, [records[n] for n in path.before(name)])
             members = known[name].members if name in known else ()
             cells.append(Cell(name, ask, record, record_known=True, members=members))
         return tuple(cells)

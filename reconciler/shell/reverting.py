@@ -7,7 +7,6 @@ event to be told. Dies after a refused push: the branch for a person is found ta
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,7 @@ from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import CommitId, EnvironmentName, ServiceName
+from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
@@ -276,7 +275,7 @@ class Reverter:
     ) -> RevertProgress:
         """Puts the commit on the failure's own branch; one that is there already is left as it is."""
         action = owed.action
-        branch = _branch_for(action)
+        branch = branch_for(action.service, action.rejection)
         result = self._send(commit, branch)
         if result.outcome not in (PushOutcome.LANDED, PushOutcome.MOVED):
             raise OperatorError(
@@ -338,7 +337,6 @@ class Reverter:
         self, kind: EventKind, action: CommitRevert, commit: CommitId, branch: str, why: str = ""
     ) -> None:
         began = action.rejection.first_failure_at
-        where: EnvironmentName = action.environment
         self._on_event(
             Event(
                 at=self._clock.now(),
@@ -346,7 +344,7 @@ class Reverter:
                 reason=action.reason,
                 message=why or f"{commit} is on {branch}",
                 service=action.service,
-                environment=where,
+                environment=action.environment,
                 revision=action.rejection.revision,
                 seconds=(self._clock.now() - began).total_seconds(),
                 detail=(("commit", commit), ("branch", branch)),
@@ -359,11 +357,3 @@ def _progress(record: PromotionRecord | None, rejection: Rejection) -> RevertPro
     at = (rejection.revision.id, rejection.rejected_at)
     known = record.rejections if record else ()
     return next((r.revert for r in known if (r.revision.id, r.rejected_at) == at), None)
-
-
-def _branch_for(action: CommitRevert) -> str:
-    """One branch a failure, whoever makes it: the name is a hash of the failure alone."""
-    rejection = action.rejection
-    text = f"{action.service} {rejection.revision.id} {rejection.rejected_at.isoformat()}"
-    digits = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"reconciler/revert-{action.service}-{digits}"

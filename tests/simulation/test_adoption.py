@@ -16,7 +16,7 @@ from reconciler.model.objects import ObjectRef
 from reconciler.simulated.behaviour import Fate
 from reconciler.simulated.http_front import ClusterServer
 from tests.contract.kube_fronts import kubectl
-from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pins
+from tests.fakes.world import CLUSTERS, MANIFESTS, POLICY, World, image, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 CONFIG = ObjectRef("v1", "ConfigMap", "web", "web")
@@ -84,6 +84,9 @@ def undelivered(manifests: str = LIVE) -> World:
     world = World(drift="report")
     apply_by_hand(world, "staging-1", GOOD, manifests)
     world.before = lambda holder, cluster, verb, kind: _refuse(cluster, verb, kind)
+    # What holds data is asked for once more, unless the policy accepts that it is lost.
+    accepts = POLICY.replace("DRIFT}", "report, irreversible: accept}").replace("DRIFT", "report")
+    world.git.merge({"policies/line.yaml": accepts})
     world.git.merge({"services/web/web.yaml": manifests, **pins(GOOD)})
     assert world.until(lambda: bool(told(world, EventKind.ADOPTED, "staging")))
     assert world.until(lambda: world.proven("dev", GOOD))

@@ -164,6 +164,7 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
         "ClustersReachable",
         "DependsOn",
         "FuseIntact",
+        "GroupTogether",
         "InWindow",
         "NoPlatformIncident",
         "NotFrozen",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,16 +13,19 @@ from reconciler.core.reverting import (
     commit_message,
     evidence_lines,
     plan_revert,
+    with_mates,
 )
 from reconciler.model.facts import Cell
 from reconciler.model.health import Evidence
+from reconciler.model.names import ServiceName
 from reconciler.model.records import EVIDENCE_MAX, Rejection
-from reconciler.model.release import Part, Values
+from reconciler.model.release import Part, Revision, Values
 from reconciler.model.times import rfc3339
 from tests.fakes.facts import (
     BEFORE,
     DEV,
     HEAD,
+    NOW,
     PROD,
     STAGING,
     V1,
@@ -34,6 +38,7 @@ from tests.fakes.facts import (
     proof,
     record,
     rejection,
+    rollout,
 )
 from tests.fakes.records import revision
 
@@ -219,3 +224,63 @@ def test_a_plan_without_edits_and_without_a_target_still_has_a_message() -> None
     bare = replace(BAD, restore_to=None)
     text = commit_message(WEB, bare, RevertPlan((), entry(bare)))
     assert trailers(text)[0] == "Reconciler-Action: quarantine"
+
+
+# Services that are moved as one.
+
+API = ServiceName("api")
+SINCE = rejection(V2, rejected_at=NOW)
+
+
+def with_api(*, wanted: Revision = V3, **changes: Any) -> tuple[Cell, ...]:
+    """Returns another service that was let into dev together with web, and is pinned in all environments."""
+    known = record(DEV, V3, rollout=rollout(V3, **{"mates": (WEB,), "admitted_at": NOW, **changes}))
+    return (
+        cell(DEV, known, ask(wanted)),
+        cell(STAGING, record(STAGING), ask(wanted, STAGING)),
+        cell(PROD, record(PROD), ask(V1, PROD)),
+    )
+
+
+def mates(cells: tuple[Cell, ...], bad: Rejection = SINCE) -> list[tuple[str, str, str]]:
+    plan = with_mates(plan_revert(WEB, bad, ()), bad, {API: cells})
+    return [
+        (service, edit.environment, edit.restore_to.release.version)
+        for service, edit in plan.pins()
+    ]
+
+
+BOTH = [("api", "dev", "1.0.0"), ("api", "staging", "1.0.0")]
+
+
+@pytest.mark.parametrize(
+    ("cells", "edits"),
+    [
+        pytest.param(with_api(), BOTH, id="let in together: there and after"),
+        pytest.param(with_api(mates=()), [], id="let in alone"),
+        pytest.param(with_api(admitted_at=NOW + timedelta(seconds=1)), [], id="let in after that"),
+        pytest.param(with_api(irreversible=True), [], id="it cannot come back"),
+        pytest.param(with_api(wanted=V2), [], id="its pins ask for something else by now"),
+        pytest.param((cell(DEV, record(DEV, V3), ask(V3)),), [], id="it is proven"),
+        pytest.param(
+            (with_api()[0], cell(STAGING, record(STAGING, V3), ask(V3, STAGING))),
+            BOTH[:1],
+            id="it is proven in one of those after it",
+        ),
+        pytest.param((), [], id="it is not there"),
+    ],
+)
+def test_what_was_let_in_together_is_taken_back_too(
+    cells: tuple[Cell, ...], edits: list[tuple[str, str, str]]
+) -> None:
+    assert mates(cells) == edits
+
+
+def test_where_only_one_environment_is_held_only_its_pins_are_taken_back() -> None:
+    assert mates(with_api(), replace(SINCE, environments=(DEV,))) == BOTH[:1]
+
+
+def test_the_commit_names_them() -> None:
+    plan = with_mates(plan_revert(WEB, SINCE, ()), SINCE, {API: with_api()})
+    assert "taken back as one: api in dev, staging.\n" in commit_message(WEB, SINCE, plan)
+    assert "as one" not in commit_message(WEB, SINCE, plan_revert(WEB, SINCE, ()))

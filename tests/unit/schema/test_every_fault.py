@@ -62,6 +62,17 @@ CASES: dict[str, tuple[str, str, Told]] = {
             (PIN, "BadKey", "values.clusters"),
         ],
     ),
+    "groups of services": (
+        "fleet.yaml",
+        FLEET
+        + "groups: [{name: a, services: [web, mars]}, {name: b, services: [web, 3]}, {name: c, services: [web]}]\n",
+        [
+            ("fleet.yaml", "UnknownService", "groups[0].services[1]"),
+            ("fleet.yaml", "DuplicateName", "groups[1].services[0]"),
+            ("fleet.yaml", "WrongType", "groups[1].services[1]"),
+            ("fleet.yaml", "Invalid", "groups[2].services"),
+        ],
+    ),
     "a service": (
         SERVICE_PATH,
         "source: helm\nsource: manifests\npolicy: nobody\nowners: 3\ndepends_on: [nobody, web, 3]\n"
@@ -277,3 +288,14 @@ def test_of_very_many_faults_the_first_are_told_and_how_many_more_there_are() ->
     assert reading.faults[-1].line == FAULTS_MAX + 2, "it stands where the rest begins"
     assert reading.faults[-1].severity is Severity.ERROR
     assert "16 more" in reading.faults[-1].why and reading.faults[-1].fix
+
+
+def test_a_service_that_depends_on_its_group_would_wait_for_itself() -> None:
+    groups = "groups: [{name: shop, services: [web, api]}]\n"
+    edits: dict[str, str | bytes | None] = {
+        "fleet.yaml": FLEET + groups,
+        "services/api/service.yaml": SERVICE,
+        SERVICE_PATH: f"{SERVICE}depends_on: [api]\n",
+    }
+    assert told(edits) == [(SERVICE_PATH, "DependsOnItsGroup", "depends_on[0]")]
+    assert told({**edits, "fleet.yaml": FLEET}) == []

@@ -41,6 +41,7 @@ class Given:
         asked: The version that the last accepted commit pinned there then; None: no such pin.
         unproven: Where it had to be proven before, and was not.
         not_rendered: Where its renderer, which is another than before, had to be proven before, and was not.
+        number: How many came before it.
         is_observed: Whether the last accepted commit said that it is only observed, for a while already.
     """
 
@@ -58,6 +59,7 @@ class Given:
     unproven: tuple[str, ...]
     is_observed: bool
     not_rendered: tuple[str, ...]
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Rejected:
 
     Attributes:
         failure: When it was rejected, and which part: two that fail at the same moment are two.
-        written_on: The clusters whose records hold it, or once held it.
+        written_on: The clusters whose records hold it, or once held it; after how many writes of workloads each.
         back_s: When its clusters were said to be back, or the rejection stood in the record no more.
         goes_back: Whether there is anything to go back to.
     """
@@ -110,7 +112,7 @@ class Rejected:
     version: str
     part: str
     environments: tuple[str, ...]
-    written_on: set[str] = field(default_factory=set)
+    written_on: dict[str, int] = field(default_factory=dict)
     back_s: float = float("inf")
     goes_back: bool = False
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.core import adoption, delivering, fuses, gates, judging, plan, rolling
+from reconciler.core import adoption, delivering, fuses, gates, judging, plan, rolling, settled
 from reconciler.core.diff import compare
 from reconciler.core.judging import Badness
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action
+from reconciler.model.actions import Action, Admit
 from reconciler.model.fleet import Mode
 from reconciler.model.reasons import Reason
 from reconciler.ports.git import PushOutcome
 from reconciler.schema.edit import set_release
 from reconciler.shell.asking import Asker
-from reconciler.shell.executor.records import ServiceRecords
+from reconciler.shell.executor.orders import Claim
 from reconciler.shell.heads import Heads
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.reverting import Reverter
@@ -137,7 +137,16 @@ def waits_a_soak_to_go_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_a_way_back_half_gone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gates, "is_returning", lambda cell: False)
+    """What is newer is let in while clusters go back."""
+    without(gates._roll_back_complete)(patch)
+    go_back = settled._return
+
+    def broken(view: CellView, record: Any, target: Any) -> tuple[Action, ...]:
+        forward = settled._forward(view, target, gates.proof_of(view.cell, target))
+        is_open = any(isinstance(action, Admit) for action in forward)
+        return forward if is_open else go_back(view, record, target)
+
+    patch.setattr(settled, "_return", broken)
 
 
 def overwrites_what_it_finds(patch: pytest.MonkeyPatch) -> None:
@@ -150,15 +159,10 @@ def overwrites_what_it_finds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(adoption, "_from_clusters", broken)
 
 
-def writes_without_a_claim(patch: pytest.MonkeyPatch) -> None:
-    """Whose record it is is not looked at before objects are written."""
-    claim = ServiceRecords.claim
-
-    def broken(self: ServiceRecords, wanted: Any, was: Any) -> Any:
-        is_claimed = was is not None and was.version and was.revision == wanted.revision
-        return claim(self, wanted, was) if not is_claimed else was
-
-    patch.setattr(ServiceRecords, "claim", broken)
+def writes_in_anothers_name(patch: pytest.MonkeyPatch) -> None:
+    """A record goes on in the name of who wrote it first, whoever writes now."""
+    on = Claim.on
+    patch.setattr(Claim, "on", lambda self, record: record if record.holder else on(self, record))
 
 
 def prunes_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -208,7 +212,7 @@ MUTANTS: dict[str, Mutant] = {
     "09 waits a soak to go back": Mutant(waits_a_soak_to_go_back, 1, 1),
     "10 leaves a way back half gone": Mutant(leaves_a_way_back_half_gone, 1, 1),
     "11 overwrites what it finds": Mutant(overwrites_what_it_finds, 1, 1),
-    "12 writes without a claim": Mutant(writes_without_a_claim, 1, 1),
+    "12 writes in another's name": Mutant(writes_in_anothers_name, 1, 1),
     "13 prunes at once": Mutant(prunes_at_once, 1, 1),
     "14 tells secrets": Mutant(tells_secrets, 1, 1),
     "17 renders anew everywhere": Mutant(renders_anew_everywhere, 1, 1),

@@ -184,7 +184,8 @@ def written(seed: int) -> Script:
     turns = TURNS + chance.randrange(20)
     steps = tuple(round(chance.choice((0.3, 1.0, 2.0, 3.0, 5.0)) * chance.uniform(0.5, 1.5), 3)
                   for _ in range(turns))  # fmt: skip
-    writer = _Writer(chance, fleet, turns)
+    # Bad releases that come fast are held as the platform's; some fleets see one at a time.
+    writer = _Writer(chance, fleet, turns, chance.choice((0.25, 0.25, 0.5)))
     events = tuple(sorted(writer.events(), key=lambda event: event.turn))
     fuses = chance.choice(((1, 3), (20, 60), (20, 60), (20, 60)))
     home = chance.choice(sorted(fleet.clusters()))
@@ -269,6 +270,7 @@ class _Writer:
     chance: random.Random
     fleet: Fleet
     turns: int
+    bad_share: float
     _minor: dict[str, int] = field(default_factory=dict)
     _bad: list[tuple[str, str]] = field(default_factory=list)
 
@@ -297,7 +299,7 @@ class _Writer:
     def _release(self, turn: int, service: str) -> Event:
         self._minor[service] = minor = self._minor.get(service, 0) + 1
         version = f"1.{minor}.0"
-        if self.chance.random() < 0.5:
+        if self.chance.random() >= self.bad_share:
             return Event(turn, Kind.RELEASE, service, version=version)
         self._bad.append((service, version))
         names = [one.name for one in self.fleet.environments]
@@ -367,6 +369,7 @@ class _Writer:
                 # Every third ends by itself.
                 number = chance.choice((0.0, 0.0, 20.0))
                 yield Event(turn, kind, where=(scope,), number=number)
+                later = turn + chance.choice((4, 15, 40))
                 yield Event(later, Kind.THAW, where=(scope,))
             case Kind.JOIN | Kind.DRAIN:
                 yield Event(turn, kind, cluster=cluster)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
+from reconciler.model.promotion import Asked, Followed
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell import depending
 from reconciler.shell.asking import Asker
+from reconciler.shell.asks import Asks
 from reconciler.shell.bugs import bug
+from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
 
 
@@ -67,6 +72,26 @@ class Observer(Protocol):
         ...
 
 
+See = Callable[
+    [Asker | None, CellKey, Ask, tuple[PromotionRecord | None, ...]],
+    Outside,
+]
+"""Returns what others say of what a cell may admit next, given its record and those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Clusters that know a service, by environment, in the order in which they joined.
+
+    Attributes:
+        recorded: Those with a record of it.
+        ordered: Those on which an order for it waits.
+    """
+
+    recorded: dict[EnvironmentName, list[ClusterName]] = field(default_factory=dict)
+    ordered: dict[EnvironmentName, list[ClusterName]] = field(default_factory=dict)
+
+
 class Gatherer:
     """Gathers the facts of services; only the coordinator's task calls it.
 
@@ -78,6 +103,9 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        outside: Returns what others say of what a cell may admit next.
+        asked: What became of asking a person to move a cell's pin.
+        followed: What a registry has for a cell.
     """
 
     def __init__(
@@ -87,13 +115,18 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        outside: See = lambda asker, key, ask, records: NOTHING_ASKED,
+        asked: Callable[[CellKey], Asked | None] = lambda key: None,
+        followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
+        self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
         self._executors = executors
+        self._asked_of = asked
         self._asker: Asker | None = None
-        self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._asks = Asks(followed)
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
@@ -131,12 +164,13 @@ class Gatherer:
         # In order, so that what is rendered first hangs on names alone.
         seen = {name: self._try(name, recorded.get(name, set())) for name in sorted(services)}
         self.facts.update(seen)
-        self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
+        self.facts.update(
+            {name: with_depends(self._asker, one, self.facts) for name, one in seen.items()}
+        )
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
-        """Returns the services that depend on one, as HEAD says."""
-        declared = self._asker.snapshot.services.values() if self._asker is not None else ()
-        return {service.name for service in declared if of in service.depends_on}
+        """Returns the services whose facts rest on another's, as HEAD says."""
+        return depending.dependents(self._asker, of)
 
     def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""
@@ -173,9 +207,8 @@ class Gatherer:
         return ServiceFacts(service, self._daemon_mode(), Path.line(names), cells)
 
     def _seen(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
-        executors = self._executors().values()
-        seen = (e.environments(service) | e.ordered(service) for e in executors)
-        environments = sorted(recorded.union(*seen))
+        where = self._where(service)
+        environments = sorted(recorded.union(where.recorded, where.ordered))
         asker = self._asker
         if asker is None:
             path, mode = self._recorded_path(service, environments), self._daemon_mode()
@@ -184,7 +217,7 @@ class Gatherer:
             mode = asker.mode(service, self._daemon_mode())
         records = {name: self._records.get((service, name)) for name in path.names()}
         cells = tuple(
-            self._cell((service, name), record, tuple(records[n] for n in path.before(name)))
+            self._cell((service, name), record, tuple(records[n] for n in path.before(name)), where)
             for name, record in records.items()
         )
         return ServiceFacts(service, mode, path, cells)
@@ -202,9 +235,11 @@ class Gatherer:
         key: CellKey,
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
+        where: _Where,
     ) -> Cell:
         ask = self._ask(key, record, earlier)
-        names = self._clusters(key, record)
+        recorded = where.recorded.get(key[1], ())
+        names = self._clusters(key, record, recorded)
         wanted = ask.wanted.id if ask.wanted else None
         return Cell(
             environment=key[1],
@@ -215,9 +250,12 @@ class Gatherer:
             members=tuple(self._member(name, key, wanted) for name in names),
             suspended=self._records.suspended(key),
             other=self._records.other(key),
-            orphans=self._orphans(key, record, names) if self._asker is not None else (),
-            leaving=self._leaving(key, names),
+            orphans=self._orphans(record, names, recorded) if self._asker is not None else (),
+            # Beside those that it is meant for, an order waits on them.
+            leaving=tuple(n for n in where.ordered.get(key[1], ()) if n not in names),
             left=self._head().left,
+            outside=self._outside(self._asker, key, ask, (record, *earlier)),
+            asked=self._asked_of(key),
         )
 
     def _ask(
@@ -226,42 +264,34 @@ class Gatherer:
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
     ) -> Ask:
-        """Returns what is asked for; resolved again only when what it rests on has changed."""
+        """Returns what is asked for."""
         if self._asker is None:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
-        admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
-        kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
-            return kept[1]
-        ask = self._asker.ask(*key, record, earlier)
-        self._asks[key] = (rests_on, ask)
-        return ask
+        return self._asks.of(self._asker, key, record, earlier)
 
-    def _clusters(self, key: CellKey, record: PromotionRecord | None) -> tuple[ClusterName, ...]:
+    def _clusters(
+        self, key: CellKey, record: PromotionRecord | None, recorded: Sequence[ClusterName]
+    ) -> tuple[ClusterName, ...]:
         if self._asker is None:
-            return self._asked(key)
+            return tuple(recorded)
         placed = self._asker.clusters(*key)
         if placed is not None:
             return tuple(cluster.name for cluster in placed)
         # Its service.yaml cannot be read: it goes nowhere new, and stays where it was meant to be.
-        meant = {*_rolls_out_on(record), *_proven_on(record), *self._asked(key)}
+        meant = {*_rolls_out_on(record), *_proven_on(record), *recorded}
         named = self._asker.snapshot.fleet.placed((), key[1])
         return tuple(cluster.name for cluster in named if cluster.name in meant)
 
-    def _asked(self, key: CellKey) -> tuple[ClusterName, ...]:
-        """Returns the clusters that have a record of a cell."""
-        service, environment = key
-        executors = self._executors().items()
-        return tuple(name for name, e in executors if environment in e.environments(service))
-
-    def _leaving(self, key: CellKey, names: tuple[ClusterName, ...]) -> tuple[ClusterName, ...]:
-        """Returns the clusters beside those that it is meant for on which an order waits."""
-        service, environment = key
-        executors = self._executors().items()
-        ordered = (name for name, e in executors if environment in e.ordered(service))
-        return tuple(name for name in ordered if name not in names)
+    def _where(self, service: ServiceName) -> _Where:
+        """Asks every cluster once, whatever the number of environments."""
+        where = _Where()
+        for name, executor in self._executors().items():
+            for environment in executor.environments(service):
+                where.recorded.setdefault(environment, []).append(name)
+            for environment in executor.ordered(service):
+                where.ordered.setdefault(environment, []).append(name)
+        return where
 
     def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)
@@ -282,38 +312,17 @@ class Gatherer:
         return self._states.get(name, ClusterState.ACTIVE)
 
     def _orphans(
-        self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]
+        self,
+        record: PromotionRecord | None,
+        names: tuple[ClusterName, ...],
+        recorded: Sequence[ClusterName],
     ) -> tuple[ClusterName, ...]:
         """Returns the clusters that run it, or did at its proof, and that HEAD does not mean it for.
 
         One that drained first has left, and nobody wonders.
         """
         left = self._head().left
-        return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
-
-    def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
-        snapshot = self._asker.snapshot if self._asker is not None else None
-        found = snapshot.services.get(facts.service) if snapshot is not None else None
-        if found is None or not found.depends_on:
-            return facts
-        cells = tuple(
-            replace(c, depends=tuple((s, self._is_proven(s, c)) for s in found.depends_on))
-            for c in facts.cells
-        )
-        return replace(facts, cells=cells)
-
-    def _is_proven(self, other: ServiceName, here: Cell) -> bool | None:
-        """Tells whether the release that HEAD asks for of a service is proven in a cell's environment."""
-        facts = self.facts.get(other)
-        cells = facts.cells if facts else ()
-        cell = next((c for c in cells if c.environment == here.environment), None)
-        if cell is not None and cell.ask.is_rendering:
-            # Nobody need be told more: it is a moment's wait.
-            return False
-        if cell is None or cell.ask.wanted is None or not cell.record_known:
-            return None
-        wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
-        return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
+        return tuple(sorted({*_proven_on(record), *recorded} - {*names, *left}))
 
 
 def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
@@ -325,15 +334,3 @@ def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
 def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     rollout = record.rollout if record is not None else None
     return rollout.policy.clusters() if rollout else ()
-
-
-def _proven(record: PromotionRecord | None) -> object:
-    """Returns the part of a record that a pin's meaning rests on."""
-    if record is None:
-        return None
-    return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
-
-
-def _may_pass(ask: Ask) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself."""
-    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

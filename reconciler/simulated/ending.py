@@ -41,14 +41,14 @@ class Endings:
                     self.begin(below)
         left = self._shelf.get(key)
         if left is not None and self._is_held(key, left):
-            return copied(left)
-        return self._drop(key, orphan=orphan) if left is not None else copied(found)
+            return left
+        return self._drop(key, orphan=orphan) if left is not None else found
 
     def go_on(self, key: Key) -> Object:
         """Ends an object that was marked, if what held it has let go."""
         found = self._shelf.get(key)
         assert found is not None
-        return copied(found) if self._is_held(key, found) else self._drop(key, orphan=False)
+        return found if self._is_held(key, found) else self._drop(key, orphan=False)
 
     def _drop(self, key: Key, *, orphan: bool) -> Object:
         gone = self._shelf.drop(key)

@@ -23,6 +23,7 @@ from reconciler.simulated.answers import NOT_TYPED, Answer
 from reconciler.simulated.kinds import Kind
 from reconciler.simulated.shelf import Object
 from reconciler.simulated.store import Store
+from reconciler.simulated.trees import copied
 
 
 class Missing(Refused):
@@ -193,7 +194,7 @@ class MemoryKube:
             raise translated(str(ObjectRef.of(obj)), answer) from answer
         if verb != "dry-run":
             self._wrote(verb, stored)
-        return stored
+        return copied(stored)
 
     def _kind(self, api_version: str, kind: str) -> Kind:
         found = self._store.served(api_version, kind)

@@ -139,8 +139,8 @@ def applied(
 
 def written(before: dict[str, Any], now: dict[str, Any], owners: Owners, me: Owner) -> Owners:
     """Returns who owns what after a plain write: the writer owns whatever it changed."""
-    # What is the very same object was not written: most writes are of a status alone.
-    moved = {key for key in (*before, *now) if before.get(key) is not now.get(key)}
+    # What is equal was not written: most writes are of a status alone.
+    moved = {key for key in (*before, *now) if before.get(key) != now.get(key)}
     was, is_ = (_values_of(o, {k: v for k, v in o.items() if k in moved}) for o in (before, now))
     changed = {f for f, value in is_.items() if f not in was or was[f] != value}
     left = {
@@ -184,7 +184,9 @@ def read(entries: list[dict[str, Any]]) -> tuple[Owners, dict[Owner, str]]:
     return owners, {owner: entry.get("time", "") for owner, entry in named.items()}
 
 
+@lru_cache(maxsize=1024)
 def _tree(fields: Fields) -> dict[str, Any]:
+    """Most writes leave most owners as they are. Nobody changes what is stored in place."""
     tree: dict[str, Any] = {}
     ends: list[dict[str, Any]] = []
     for field in sorted(fields):

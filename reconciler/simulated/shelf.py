@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from reconciler.simulated import answers
 from reconciler.simulated.selecting import Selection
-from reconciler.simulated.trees import copied
 
 Object = dict[str, Any]
 
@@ -63,14 +62,20 @@ class _Entry:
 class Shelf:
     """Objects of one cluster; hold `lock` over whatever must be seen together.
 
+    What is stored is never changed in place, so that whoever hears of it may be handed the object itself.
+
     Args:
         on_change: Told of the kind of each change, while `lock` is held.
+
+    Attributes:
+        versions: The version of the newest change of each namespace.
     """
 
     def __init__(self, on_change: Callable[[str], None] = lambda kind: None) -> None:
         self._on_change = on_change
         self.lock = threading.RLock()
         self.version = 1
+        self.versions: dict[str, int] = {}
         # Each kind has its own: hundreds of watches wait on one cluster, and few are of what has changed.
         self._changes: defaultdict[tuple[str, str], threading.Condition] = defaultdict(
             lambda: threading.Condition(self.lock)
@@ -104,23 +109,23 @@ class Shelf:
         yield from found
 
     def put(self, key: Key, obj: Object) -> Object:
-        """Stores an object under the next version and returns a copy."""
+        """Stores an object under the next version, and returns it."""
         with self.lock:
             spaces = self._objects.setdefault(key[:2], {})
             before = spaces.get(key.namespace, {}).get(key.name)
             self.version += 1
             obj["metadata"]["resourceVersion"] = str(self.version)
             spaces.setdefault(key.namespace, {})[key.name] = obj
-            self._note(key, before, obj, copied(obj))
-            return copied(obj)
+            self._note(key, before, obj, obj)
+            return obj
 
     def drop(self, key: Key) -> Object:
         """Takes an object away and returns it as it was, with the version of its deletion."""
         with self.lock:
             before = self._objects[key[:2]][key.namespace].pop(key.name)
             self.version += 1
-            last = copied(before)
-            last["metadata"]["resourceVersion"] = str(self.version)
+            version = {"resourceVersion": str(self.version)}
+            last = {**before, "metadata": {**before["metadata"], **version}}
             self._note(key, before, None, last)
             return last
 
@@ -129,6 +134,7 @@ class Shelf:
         if len(log) == LOG_MAX:
             self._forgotten[key[:2]] = log[0].version
         log.append(_Entry(self.version, before, after, last))
+        self.versions[key.namespace] = self.version
         self._changes[key[:2]].notify_all()
         self._on_change(key.kind)
 

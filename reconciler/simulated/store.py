@@ -25,6 +25,8 @@ Held = tuple[Owners, dict[Owner, str]]
 class Store:
     """The objects of one cluster; every method may be called from any thread.
 
+    What a write returns is what is stored, which nobody may change in place.
+
     Args:
         clock: Stamps objects.
         uids: Makes a UID; deterministic in a simulation.
@@ -113,6 +115,10 @@ class Store:
         """Forgets all changes so far, so that every watch from before them is too old."""
         self._shelf.forget()
 
+    def moved(self) -> dict[str, int]:
+        """Returns the version of the newest change of each namespace; what has none is in the empty one."""
+        return self._shelf.versions
+
     # Writes.
 
     def create(
@@ -186,16 +192,14 @@ class Store:
             check_patch(kind, obj)
             key = self._key_of(kind, obj)
             was = self._shelf.get(key)
-            desired = _without_status(kind, obj)
+            desired = _named(kind, obj)
             if was is None:
                 self._check_namespace(kind, key)
             else:
                 _check_version(kind, was, desired["metadata"])
             desired["metadata"].pop("resourceVersion", None)
             held = self._held.get(key, ({}, {}))
-            merged, owners = ownership.applied(
-                copied(was or {}), desired, held[0], manager, force=force
-            )
+            merged, owners = ownership.applied(was or {}, desired, held[0], manager, force=force)
             new = defaulted(merged)
             admit(kind, new, was)
             writer = Owner("Apply", manager)
@@ -259,10 +263,10 @@ class Store:
         if was is not None:
             meta["resourceVersion"] = was["metadata"]["resourceVersion"]
             if new == was:
-                return copied(was)
+                return was
         if dry_run:
             meta.setdefault("resourceVersion", str(self.version))
-            return copied(new)
+            return new
         self._held[key] = owners, times
         if _is_definition(key):
             self._define(new)
@@ -335,8 +339,9 @@ def _is_definition(key: Key) -> bool:
     return key[:2] == ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
-def _without_status(kind: Kind, obj: Object) -> Object:
-    new = copied(dict(obj))
+def _named(kind: Kind, obj: Object) -> Object:
+    """Returns what of an object a client may write; what it holds is still the client's own."""
+    new = dict(obj)
     new["metadata"] = dict(new.get("metadata") or {})
     new["metadata"].pop("managedFields", None)
     if kind.has_status:
@@ -344,10 +349,14 @@ def _without_status(kind: Kind, obj: Object) -> Object:
     return new
 
 
+def _without_status(kind: Kind, obj: Object) -> Object:
+    return copied(_named(kind, obj))
+
+
 def _with_status_of(kind: Kind, obj: Object, was: Object) -> Object:
     new = _without_status(kind, obj)
     if kind.has_status and "status" in was:
-        new["status"] = copied(was["status"])
+        new["status"] = was["status"]
     if "deletionTimestamp" in was["metadata"]:
         new["metadata"]["deletionTimestamp"] = was["metadata"]["deletionTimestamp"]
     return new

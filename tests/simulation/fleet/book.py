@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from reconciler.simulated.cluster import Written
 
 WORKLOADS = ("Deployment", "StatefulSet")
-OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret")
+OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret", "Job")
 RECORDS = ("PromotionRecord", "ServiceRecord")
 OURS = "reconciler-system"
 
@@ -69,6 +69,7 @@ class Write:
     Attributes:
         newest: Of a deletion: what the cluster had been given of the service then.
         is_proven: Whether that was proven there.
+        is_after_another: Of a Job: whether the cluster had been given anything of the service before.
     """
 
     at_s: float
@@ -77,6 +78,7 @@ class Write:
     written: Written
     newest: Identity | None = None
     is_proven: bool = False
+    is_after_another: bool = False
 
 
 @dataclass(frozen=True, slots=True)

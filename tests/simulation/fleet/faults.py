@@ -177,7 +177,9 @@ class Faults:
 
 
 def _who(kind: Kind, cluster: str) -> str:
-    """Returns whom a fault disturbs: a cluster, Git alone, or everybody."""
+    """Returns whom a fault disturbs: a cluster, Git or the records alone, or everybody."""
+    if kind is Kind.RECORDS_LOST:
+        return "records"
     return "git" if kind in OF_GIT else cluster
 
 

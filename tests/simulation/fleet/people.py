@@ -154,7 +154,8 @@ class People:
         is_refused = event.kind is Kind.BAD_TREE
         has_extra = was.has_extra is not (event.number == 2)
         has_many = was.has_many is not (event.number == 3)
-        tree = Tree(was.number + 1, has_extra, has_many, is_refused)
+        has_job = event.kind is Kind.ONE_WAY
+        tree = Tree(was.number + 1, has_extra, has_many, is_refused, has_job)
         self.fleet = replace(self.fleet, trees={**self.fleet.trees, event.service: tree})
         witness = self.world.witness
         witness.trees[event.service, str(tree.number)] = tree
@@ -318,6 +319,7 @@ _DO: dict[Kind, Callable[[People, Event], None]] = {
     Kind.OBSERVE: People.observe,
     Kind.ENFORCE: People.observe,
     Kind.BAD_TREE: People.tree,
+    Kind.ONE_WAY: People.tree,
     Kind.HAND_EDIT: People.hand_edit,
     Kind.HAND_SECRET: People.hand_secret,
     Kind.HAND_DELETE: People.hand_delete,

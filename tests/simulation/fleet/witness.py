@@ -193,6 +193,9 @@ class Witness(Wells):
 
     def _write(self, at_s: float, holder: str, cluster: str, written: Written) -> Write:
         service = written.namespace
+        if written.kind == "Job":
+            is_after = (service, cluster) in self.newest
+            return Write(at_s, holder, cluster, written, is_after_another=is_after)
         newest = self.newest.get((service, cluster)) if written.verb == "delete" else None
         if newest is None:
             return Write(at_s, holder, cluster, written)

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from reconciler.model.believed import Believed
 from reconciler.model.facts import Cell, ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
@@ -157,7 +158,7 @@ def _coordinator(gathered: Any) -> Coordinator:
         records=_Saved(),
         gather=gathered,
         leadership=lambda: Leadership(Claim(1, "bench", "default"), leads=True),
-        fuses=lambda: (3, 10),
+        fuses=lambda: Believed(3, 10, 10),
         act=lambda action, asker: False,
         observe=lambda action, asker: None,
         unreachable=dict,

@@ -116,6 +116,7 @@ def _fuses(view: View | None) -> GaugeMetricFamily:
     )
     if view is not None:
         family.add_metric(["fleet", ""], 1 if view.fleet.fleet_fuse_blown else 0)
+        family.add_metric(["commit", ""], 1 if view.fleet.commits_blown else 0)
         for service in view.services:
             family.add_metric(["service", service], 1 if service in view.fleet.fuses_blown else 0)
     return family

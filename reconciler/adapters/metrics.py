@@ -27,6 +27,7 @@ _TURN_SECONDS = (0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 """A turn over what changed takes milliseconds; one that waits for the home takes its time limit."""
 
 STEPS = (EventKind.ADMITTED, EventKind.PROVEN, EventKind.ROLLED_BACK)
+PINS = {EventKind.PIN_MOVED: "pushed", EventKind.PIN_ASKED: "asked"}
 OUTCOMES = {EventKind.REVERT_PUSHED: "pushed", EventKind.REVERT_REFUSED: "branch"}
 
 CORRECTED_SERIES_MAX = 1_000
@@ -71,6 +72,12 @@ class Metrics:
             ["service", "environment", "step"],
             registry=registry,
         )
+        self._pins = Counter(
+            "reconciler_pins_moved",
+            "Pins moved on to the next release, or a person asked to.",
+            ["service", "environment", "outcome"],
+            registry=registry,
+        )
         self._corrected = Counter(
             "reconciler_drift_corrected",
             "Differences put right, by field and by who had written it.",
@@ -104,6 +111,8 @@ class Metrics:
         match event.kind:
             case EventKind.ADMITTED | EventKind.PROVEN | EventKind.ROLLED_BACK:
                 self._promotions.labels(service, environment, event.kind.value).inc()
+            case EventKind.PIN_MOVED | EventKind.PIN_ASKED:
+                self._pins.labels(service, environment, PINS[event.kind]).inc()
             case EventKind.DRIFT_SEEN:
                 self._note_seen(event)
             case EventKind.DRIFT_CORRECTED:
@@ -131,6 +140,8 @@ class Metrics:
         """Begins a cell's counters at 0: `increase` does not see a series that begins at 1."""
         for step in STEPS:
             self._promotions.labels(service, environment, step.value)
+        for outcome in PINS.values():
+            self._pins.labels(service, environment, outcome)
         for outcome in OUTCOMES.values():
             self._reverts.labels(service, environment, outcome)
 

@@ -13,7 +13,7 @@ from reconciler.cli.looking import Look, look
 from reconciler.cli.opening import settings_from, settings_options
 from reconciler.cli.output import Document, end, error_document, fail, output_option
 from reconciler.core.diff import MASKED, differences, is_copy
-from reconciler.core.pruning import plan_prune
+from reconciler.core.pruning import BurialPlan, PrunePlan, plan_burial, plan_prune
 from reconciler.core.reporting import blank, by_object, unseen
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.env_repo import Snapshot
@@ -137,7 +137,14 @@ class _Comparing:
         key = (of[0], of[1].environment)
         owned = Inventories(api, self._seen.engine.namespace).load(key).refs
         live = {ref: api.get(ref) for ref in owned - wanted if api.kind(ref.api_version, ref.kind)}
-        found = plan_prune(owned, wanted, live=live.get, is_ours=lambda obj: cell_of(obj) == key)
+        found: PrunePlan | BurialPlan
+        if wanted:
+            found = plan_prune(
+                owned, wanted, live=live.get, is_ours=lambda obj: cell_of(obj) == key
+            )
+        else:
+            found = plan_burial(owned, live=live.get, is_ours=lambda obj: cell_of(obj) == key)
+            self.objects += [_object(place, ref, "deleted", []) for ref in found.going]
         self.objects += [_object(place, ref, "deleted", []) for ref in found.delete]
         self.objects += [_object(place, ref, "skipped", []) for ref, _ in found.kept]
 

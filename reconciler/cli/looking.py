@@ -90,6 +90,8 @@ def _is_read(engine: Engine) -> bool:
     head = engine.heads.head
     if engine.view is None or (head.snapshot is None and not head.error):
         return False
+    if not engine.outside.are_asked:
+        return False
     clusters = engine.clusters
     # They join right after HEAD is known.
     if not all(name in clusters.pulses or name in clusters.unusable for name in head.clusters):

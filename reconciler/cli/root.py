@@ -18,6 +18,7 @@ from reconciler.cli.demo import demo
 from reconciler.cli.freezing import freeze, thaw
 from reconciler.cli.health import health
 from reconciler.cli.output import Exit, emit, shown
+from reconciler.cli.retrying import retry
 from reconciler.cli.running import run
 from reconciler.cli.validating import schema, validate
 from reconciler.cli.verbs import approve, lift, pause, promote, resume, rollback
@@ -53,6 +54,7 @@ for _command in (
     promote,
     render,
     resume,
+    retry,
     rollback,
     run,
     schema,

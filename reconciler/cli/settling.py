@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.judging import has_failed
-from reconciler.model.actions import Action, Deliver, Examine, Hold
+from reconciler.model.actions import Action, CommitPin, Deliver, Examine, Hold
 from reconciler.model.fleet import Mode
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned, View
@@ -31,6 +31,12 @@ AT_REST = frozenset(
         Reason.RENDER_FAILED,
         Reason.OUTSIDE_WINDOW,
         Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_CHECKS,
+        Reason.GATE_CLOSED,
+        Reason.NOT_CONFIGURED,
+        Reason.PROMOTION_ASKED,
+        Reason.PROMOTION_CLOSED,
+        Reason.NOTHING_TO_FOLLOW,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
         Reason.RENDER_CHANGED,
@@ -38,6 +44,10 @@ AT_REST = frozenset(
         Reason.WAITING_FOR_PROOF,
     }
 )
+
+
+ASKED = frozenset({Reason.PROMOTION_ASKED, Reason.PROMOTION_CLOSED})
+"""A pin that a person was asked to move stays due until one has."""
 
 
 def is_settled(view: View) -> bool:
@@ -67,6 +77,8 @@ def _is_at_rest(planned: Planned, action: Action) -> bool:
     if isinstance(action, Examine):
         # What is held is compared again and again, and what was not compared yet is not held.
         return planned.is_held(action.environment)
+    if isinstance(action, CommitPin) and planned.is_held_by(action.environment, ASKED):
+        return True
     if isinstance(action, Deliver) and _waits_for_a_person(planned, action):
         return True
     # What is only observed stays where it is, once it has been looked at.

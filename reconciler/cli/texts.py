@@ -10,6 +10,7 @@ import yaml
 
 from reconciler.cli.output import Document, table
 from reconciler.core.reporting import columns
+from reconciler.model.reasons import Reason
 from reconciler.model.times import from_rfc3339
 
 _STILL = frozenset({"Settled"})
@@ -143,7 +144,12 @@ def _explained(row: Document) -> Iterable[str]:
             yield f"            {gate['unblock']}"
         if gate["next_check_at"]:
             yield f"            next look {_clock(gate['next_check_at'])}"
-    opened = [gate["name"] for gate in row["gates"] if gate["state"] == "open"]
+    passed = [gate for gate in row["gates"] if gate["state"] == "open"]
+    for gate in passed:
+        # A person lets it through; who and why is what the next one asks.
+        if gate["reason"] == Reason.SKIPPED:
+            yield f"  skipped   {gate['name']}: {gate['message']}"
+    opened = [gate["name"] for gate in passed if gate["reason"] != Reason.SKIPPED]
     if opened:
         yield f"  open      {', '.join(opened)}"
 

@@ -10,10 +10,11 @@ import click
 from reconciler.adapters.git.local import person
 from reconciler.cli.asking import unknown
 from reconciler.cli.committing import Change, Edit, commit, reason_option
+from reconciler.cli.hotfixing import as_hotfix, let_past, skip_option
 from reconciler.cli.looking import Look, look
 from reconciler.cli.opening import settings_from, settings_options
 from reconciler.cli.output import output_option
-from reconciler.core.promoting import promotable
+from reconciler.core.promoting import hotfixes, promotable
 from reconciler.core.rejections import way_back
 from reconciler.core.reverting import SOURCE_WRITTEN_OUT
 from reconciler.core.view import CellView
@@ -21,6 +22,8 @@ from reconciler.errors import InvalidInput, Unreachable
 from reconciler.model.facts import Cell
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.release import Release, Revision
+from reconciler.model.return_trip import Irreversible
+from reconciler.model.skips import Skippable
 from reconciler.schema.edit import lift as lifted
 from reconciler.schema.edit import promote as promoted
 from reconciler.schema.edit import set_approved, set_paused, set_release, standing
@@ -71,27 +74,56 @@ def rollback(service: str, environment: str, reason: str, output: str, **flags: 
 @click.command(short_help="Commit: pin what the environments before have proven.")
 @_of_a_cell
 @click.option("--to", "version", metavar="VERSION", help="Which release; by default the newest.")
+@skip_option
 def promote(
-    service: str, environment: str, reason: str, output: str, version: str | None, **flags: Any
+    service: str,
+    environment: str,
+    reason: str,
+    output: str,
+    version: str | None,
+    skip: tuple[Skippable, ...],
+    **flags: Any,
 ) -> None:
-    """Pin the newest release that is proven in every environment before, and keep the pin's values."""
+    """Pin the newest release that is proven in every environment before, and keep the pin's values.
+
+    A hotfix skips gates for the one revision that it makes, where the policy's `hotfix` lets the signer of the
+    commit: with `soak` the newest release that rolls out before, once it was seen healthy there on every cluster.
+    """
 
     def edit(path: str, octets: bytes) -> bytes:
-        seen = look(settings_from(flags))
-        return promoted(path, octets, _to_promote(seen, service, environment, version))
+        settings = settings_from(flags)
+        seen = look(settings)
+        release = _to_promote(seen, service, environment, version, skip)
+        edited = promoted(path, octets, release, is_hotfix=bool(skip))
+        if not skip:
+            return edited
+        view = _cell(seen, service, environment, "nothing is promoted")
+        return let_past(path, edited, settings, seen, view, skip, reason)
 
-    commit(_of_a_pin("promote", service, environment, edit), reason, output, flags)
+    change = _of_a_pin("promote", service, environment, edit)
+    if skip:
+        change = as_hotfix(change, service, environment, skip)
+    commit(change, reason, output, flags)
 
 
 @click.command(short_help="Commit: let in what somebody else has pinned.")
+@click.option(
+    "--irreversible",
+    is_flag=True,
+    help="Accept, too, that it cannot come back where it turns out bad.",
+)
 @_of_a_cell
-def approve(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+def approve(
+    service: str, environment: str, reason: str, output: str, *, irreversible: bool, **flags: Any
+) -> None:
     """Write into the pin that its present revision is approved; that counts when somebody else has pinned it."""
 
     def edit(path: str, octets: bytes) -> bytes:
-        revision = _to_approve(look(settings_from(flags)), service, environment)
+        seen = look(settings_from(flags))
+        revision = _to_approve(seen, service, environment, irreversible=irreversible)
         who = person()
-        return set_approved(path, octets, revision.id, who[0] if who else "not told")
+        by = who[0] if who else "not told"
+        return set_approved(path, octets, revision.id, by, irreversible=irreversible)
 
     commit(_of_a_pin("approve", service, environment, edit), reason, output, flags)
 
@@ -207,7 +239,13 @@ def _proven_before(seen: Look, service: str, environment: str) -> Revision:
     return target
 
 
-def _to_promote(seen: Look, service: str, environment: str, version: str | None) -> Release:
+def _to_promote(
+    seen: Look,
+    service: str,
+    environment: str,
+    version: str | None,
+    skip: tuple[Skippable, ...],
+) -> Release:
     what, subject = "nothing is promoted", f"service {service} in {environment}"
     view = _cell(seen, service, environment, what)
     before = [cell.environment for cell in view.earlier]
@@ -215,7 +253,7 @@ def _to_promote(seen: Look, service: str, environment: str, version: str | None)
         raise InvalidInput(subject, what, "no environment comes before it", "pin a release by hand")
     for cell in view.earlier:
         _known(cell, service, what)
-    found = promotable(view)
+    found = hotfixes(view) if Skippable.SOAK in skip else promotable(view)
     chosen = next((r for r in found if version in (None, r.release.version)), None)
     if chosen is None:
         of = "nothing" if version is None else f"no release {version!r:.80}"
@@ -226,10 +264,13 @@ def _to_promote(seen: Look, service: str, environment: str, version: str | None)
     return chosen.release
 
 
-def _to_approve(seen: Look, service: str, environment: str) -> Revision:
+def _to_approve(seen: Look, service: str, environment: str, *, irreversible: bool) -> Revision:
     what, subject = "nothing is approved", f"service {service} in {environment}"
     ask = _cell(seen, service, environment, what).cell.ask
-    if ask.policy is None or not ask.policy.needs_approval:
+    if irreversible and ask.policy is not None:
+        if ask.policy.irreversible is Irreversible.REFUSE:
+            raise InvalidInput(subject, what, "its policy refuses what cannot come back")
+    elif ask.policy is None or not ask.policy.needs_approval:
         raise InvalidInput(subject, what, "its policy asks for no approval there")
     if ask.wanted is None:
         raise InvalidInput(subject, what, f"what the pin asks for is not known: {ask.message}")

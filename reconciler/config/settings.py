@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
+from reconciler.model.believed import Believed
 from reconciler.model.fleet import Mode
 from reconciler.model.records import REJECTIONS_MAX
 
@@ -149,13 +158,96 @@ class FuseSettings(_Frozen):
         description="Rejections of one service; of one environment the newest "
         f"{REJECTIONS_MAX} are counted, so that {REJECTIONS_MAX} or more is no limit there.",
     )
+    commit_an_hour: int = Field(
+        3,
+        ge=1,
+        description="Rejections of what one commit asked for, whichever services they are of.",
+    )
     fleet_an_hour: int = Field(3, ge=1, description="Rejections in the whole fleet.")
+
+    @property
+    def an_hour(self) -> Believed:
+        """All of them, to be counted by."""
+        return Believed(self.service_an_hour, self.commit_an_hour, self.fleet_an_hour)
+
+
+class ForgeSettings(_Frozen):
+    """The forge that serves the env repo, asked over its API; its credential is a file, read at every use."""
+
+    kind: Literal["gitea"] = Field(
+        description="Whose API it speaks; Forgejo's is Gitea's in what is asked."
+    )
+    url: str = Field(
+        description="The env repo's page, `https://host/owner/name`; plain http to loopback alone."
+    )
+    token_file: LocalPath = Field(
+        description="A file holding a token that may read the repository, and write its pull requests."
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    timeout_s: Seconds = Field(
+        10.0, description="Seconds one request may take, from its first byte to the answer's last."
+    )
+
+
+class RegistrySettings(_Frozen):
+    """How one registry is asked for tags; its credentials are a file, read at every use."""
+
+    config_file: LocalPath | None = Field(
+        None,
+        description="A docker config with a user and a password for it, as `docker login` and Kubernetes' "
+        "`.dockerconfigjson` have it; without it anonymously.",
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    plain_http: bool = Field(False, description="Ask without TLS; on this machine itself alone.")
+    poll_s: Seconds = Field(
+        300.0,
+        description="Seconds between two looks at the tags of a repository; after errors up to an hour.",
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one request may take in all.")
+
+
+class GateSettings(_Frozen):
+    """One gate of policies' `http_gates`: who is asked, over HTTP; its secret is a file, read at every use."""
+
+    url: str = Field(description="Where questions are sent; https, plain http to loopback alone.")
+    secret_file: LocalPath = Field(
+        description="A file holding the secret that questions are signed with, as Standard Webhooks has it: "
+        '`echo "whsec_$(openssl rand -base64 32)"`.'
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one question may take, in all.")
+    poll_s: Seconds = Field(
+        30.0, description="Seconds between two questions about the same revision while it waits."
+    )
+
+
+GateName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)
+]
+"""As policies name them."""
 
 
 class Settings(_Frozen):
     """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
 
     repo: RepoSettings
+    forge: ForgeSettings | None = Field(
+        None, description="The forge that serves the env repo; without one nothing is asked of any."
+    )
+    registries: dict[str, RegistrySettings] = Field(
+        default_factory=dict,
+        description="Registries that `image_policy` may follow, by address, as in `registry.example.com:5000`; "
+        "no other is asked.",
+    )
+    gates: dict[GateName, GateSettings] = Field(
+        default_factory=dict, description="Gates of policies' `http_gates`, by name."
+    )
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."
     )
@@ -210,6 +302,12 @@ class Settings(_Frozen):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important line that is written."
     )
+
+    def registry_poll_s(self, repository: str) -> float:
+        """Returns the seconds between two looks at an image repository."""
+        host = repository.partition("/")[0]
+        found = self.registries.get(host)
+        return (found or RegistrySettings()).poll_s
 
 
 RELOADABLE = frozenset({"mode", "fuses", "log_level", "repo.poll_s", "repo.accept_history"})

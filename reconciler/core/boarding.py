@@ -40,7 +40,7 @@ def boarding(
     for former in pins:
         if _releases(former.pin, admitted):
             return found
-        if found is None:
+        if found is None and not former.pin.absent:
             revision = resolved(former)
             found = revision if revision is not None and is_proven(revision) else None
     return None

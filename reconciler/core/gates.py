@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from reconciler.core import moves, rejections
+from reconciler.core import leaning, moves, rejections, skipping, tombstones
+from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
+from reconciler.core.outside import checks_passed, http_gates
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
+from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
+from reconciler.core.return_gate import can_return
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
@@ -27,13 +31,22 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
 
     What is proven here already only goes back: it skips the gates that make forward moves slow.
     """
-    checks = BACKWARD if proof_of(view.cell, wanted) is not None else FORWARD
-    return tuple(check(view, wanted) for check in checks)
+    if wanted.absent:
+        return tuple(check(view, wanted) for check in TOMBSTONE)
+    if proof_of(view.cell, wanted) is not None:
+        return tuple(check(view, wanted) for check in BACKWARD)
+    return (*(check(view, wanted) for check in FORWARD), *http_gates(view, wanted))
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
     """Returns the gates that are looked at again before each wave of a running roll-out."""
-    return tuple(check(view, revision) for check in EACH_WAVE)
+    checks = EACH_WAVE_OF_A_TOMBSTONE if revision.absent else EACH_WAVE
+    return tuple(check(view, revision) for check in checks)
+
+
+def moving_the_pin(view: CellView, revision: Revision) -> tuple[Gate, ...]:
+    """Returns the gates between a revision and being pinned here; windows and approvals come after that."""
+    return tuple(check(view, revision) for check in PINNED)
 
 
 def shut(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
@@ -111,6 +124,7 @@ def _other(part: Part) -> str:
 
 def _proven_before(view: CellView, wanted: Revision) -> Gate:
     name = "ProvenBefore"
+    gate = opened(name)
     for cell in view.earlier:
         if cell.other:
             return anothers(name, cell.other, f"the promotion record of {cell.environment}")
@@ -123,10 +137,20 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
+            # What is gone stays gone for its soak, whoever is in a hurry.
+            skips = not wanted.absent
+            gate = skipping.past_soak(view, cell, wanted, held) if skips else held
+        if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
-            return replace(held, due_in_s=left_s or None)
+            return replace(gate, due_in_s=gate.due_in_s or left_s or None)
         failing = _failing(cell, wanted)
+        if failing is not None and wanted.absent:
+            there = f"{failing.cluster}: {failing.health.message}"
+            message = f"it went from {cell.environment} and is there again; {there}"
+            return closed(
+                name, Reason.FAILING_BEFORE, message, f"it must be gone from {cell.environment}"
+            )
         if failing is not None:
             return closed(
                 name,
@@ -135,7 +159,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
                 f"{failing.cluster} {failing.health.reason}",
                 f"{cell.environment} must be healthy again",
             )
-    return opened(name)
+    return gate
 
 
 def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
@@ -148,6 +172,9 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
     same = [revision for revision in opening if revision.identity == wanted.identity]
     passed = cell.record.passed if cell.record else ()
     version, where = wanted.release.version, cell.environment
+    if not same and wanted.absent:
+        unblock = f"every object of it must be gone from {where} for the whole soak"
+        return closed(name, Reason.WAITING_FOR_PROOF, f"it is not gone from {where}", unblock)
     if not same and in_short(wanted.identity) not in passed:
         return closed(
             name,
@@ -169,7 +196,10 @@ def _not_proven_in(cell: Cell, wanted: Revision, name: str) -> Gate | None:
 
 
 def _failing(cell: Cell, wanted: Revision) -> Member | None:
-    """Returns a member of an earlier cell that runs this identity and is seen to have failed."""
+    """Returns a member of an earlier cell that runs this identity and is seen to have failed.
+
+    Of what is to be gone that is one where anything of it is.
+    """
     return next(
         (
             m
@@ -177,7 +207,8 @@ def _failing(cell: Cell, wanted: Revision) -> Member | None:
             if m.known
             and m.record is not None
             and m.record.revision.identity == wanted.identity
-            and m.health.status is HealthStatus.FAILED
+            and (m.health.status is not HealthStatus.CURRENT)
+            and (wanted.absent or m.health.status is HealthStatus.FAILED)
         ),
         None,
     )
@@ -203,6 +234,18 @@ def _depends_on(view: CellView, _: Revision) -> Gate:
     return opened(name)
 
 
+def _still_supported(view: CellView, wanted: Revision) -> Gate:
+    """What it was let in beside stands, here and in the environments before."""
+    name, reason = "StillSupported", Reason.DEPENDENCY_REJECTED
+    for cell in (view.cell, *reversed(view.earlier)):
+        lost = leaning.withdrawn_from(cell, wanted)
+        if lost is not None:
+            version, where = wanted.release.version, cell.environment
+            message = f"{version} was let in to {where} beside a release of {lost} that was rejected there"
+            return closed(name, reason, message, CHANGES[reason])
+    return opened(name)
+
+
 def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
     """Lets what rolls out be finished first, where the policy says so and it does move."""
     name = "NotOvertaking"
@@ -211,18 +254,14 @@ def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
         return opened(name)
     after_s = rollout.policy.finish_after_s
     age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
-    if (
-        after_s is None
-        or age_s < after_s
-        or not _ends_by_itself(view, in_force(view.cell, rollout))
-    ):
+    if after_s is None or age_s < after_s or not ends_by_itself(view, in_force(view.cell, rollout)):
         return opened(name)
     version, newer = rollout.revision.release.version, wanted.release.version
     message = f"{version} rolls out, and is finished before {newer} is taken"
     return closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
 
 
-def _ends_by_itself(view: CellView, rollout: Rollout) -> bool:
+def ends_by_itself(view: CellView, rollout: Rollout) -> bool:
     """Tells whether a roll-out will come to an end by itself, as far as can be told."""
     how_far = reach(view.cell, rollout)
     if shut(next_wave(view, rollout.revision)) or how_far.gone is not None:
@@ -233,18 +272,6 @@ def _ends_by_itself(view: CellView, rollout: Rollout) -> bool:
         or (m.is_late(revision.id, limit_s) and not is_healthy(m, revision, for_s=0.0))
         for m in how_far.waited_for()
     )
-
-
-def _fuse_intact(view: CellView, _: Revision) -> Gate:
-    name = "FuseIntact"
-    unblock = "look at the reverts of the last hour; the fuse closes again as they grow old"
-    fleets, own = view.fleet.fleet_fuse_blown, view.fleet.fuses_blown.get(view.service)
-    blown = [until for until in (fleets, own) if until is not None]
-    if not blown:
-        return opened(name)
-    whose = "in the whole fleet" if fleets is not None else "of this service"
-    shut = closed(name, Reason.FUSE_BLOWN, f"too many rejections {whose}", unblock)
-    return replace(shut, due_at=max(blown))
 
 
 def _no_platform_incident(view: CellView, _: Revision) -> Gate:
@@ -270,6 +297,13 @@ def _roll_back_complete(view: CellView, _: Revision) -> Gate:
             "every reachable cluster must be back, current and ready",
         )
     return opened(name)
+
+
+def _has_a_place(view: CellView, wanted: Revision) -> Gate:
+    """What carries a proof over rolls nothing out, and needs no place."""
+    gate = below_max_rollouts(view, wanted)
+    is_open = gate.state is GateState.OPEN or carried_proof(view.cell, wanted) is None
+    return gate if is_open else opened(gate.name)
 
 
 def is_returning(cell: Cell) -> bool:
@@ -303,6 +337,7 @@ BACKWARD: tuple[GateCheck, ...] = (
     _not_halted,
     _not_rejected,
     _not_quarantined,
+    _still_supported,
     _roll_back_complete,
 )
 EACH_WAVE: tuple[GateCheck, ...] = (
@@ -313,14 +348,45 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _not_rejected,
     _not_quarantined,
     _proven_before,
-    _fuse_intact,
+    fuse_intact,
     _no_platform_incident,
+)
+EACH_WAVE_OF_A_TOMBSTONE: tuple[GateCheck, ...] = (
+    *EACH_WAVE,
+    tombstones.asked_for,
+    tombstones.needed_by_nobody,
+    tombstones.nothing_fails,
+)
+TOMBSTONE: tuple[GateCheck, ...] = (
+    *EACH_WAVE_OF_A_TOMBSTONE,
+    tombstones.not_too_many,
+    _not_overtaking,
+    approved,
+    checks_passed,
+    _roll_back_complete,
+    _clusters_known,
+    _has_a_place,
 )
 FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
+    can_return,
+    checks_passed,
     _depends_on,
+    _still_supported,
     _roll_back_complete,
     _clusters_known,
+    _has_a_place,
+)
+PINNED: tuple[GateCheck, ...] = (
+    _not_halted,
+    not_paused,
+    not_frozen,
+    _not_rejected,
+    _not_quarantined,
+    _proven_before,
+    fuse_intact,
+    _no_platform_incident,
+    _roll_back_complete,
 )

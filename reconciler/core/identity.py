@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from reconciler.errors import InvalidInput
+from reconciler.model.env_repo import Pin
 from reconciler.model.names import (
     ClusterName,
     CommitId,
@@ -23,7 +24,7 @@ from reconciler.model.names import (
     RevisionId,
 )
 from reconciler.model.policy import EnvironmentPolicy
-from reconciler.model.release import Release, Revision, TreeEntry, Values
+from reconciler.model.release import ABSENT, Release, Revision, TreeEntry, Values
 
 ClusterLabel = tuple[ClusterName, str, str]
 """A cluster, and the key and value of one of its labels."""
@@ -155,6 +156,42 @@ def revision_of(
         values_digest=values_part,
         unpinned=any(not is_digest(reference) for _, reference in images),
         renderer=renderer,
+    )
+
+
+def without_files(pin: Pin, source: CommitId) -> Revision:
+    """Returns a pin's revision as if its service had no files: its images still tell whether it holds rejected ones."""
+    return revision_of(
+        version=pin.version,
+        images=pin.images,
+        source=source,
+        values=pin.values,
+        cluster_values=pin.cluster_values,
+        entries=(),
+        service_yaml_identity=b"",
+        environment=pin.environment,
+        renderer="",
+    )
+
+
+def absence(asked_by: CommitId) -> Revision:
+    """Returns the tombstone of any service, in any environment: a revision without objects.
+
+    Args:
+        asked_by: The commit whose pin asks for it.
+    """
+    parts = (PartDigest(_digest(part, ABSENT, ABSENT)) for part in ("images", "tree", "values"))
+    images, tree, values = parts
+    identity = identity_of(images, tree)
+    return Revision(
+        id=RevisionId(_digest("revision", identity, values, "")),
+        identity=identity,
+        release=Release(version=ABSENT, images=(), source=asked_by),
+        values=Values(),
+        images_digest=images,
+        tree_digest=tree,
+        values_digest=values,
+        absent=True,
     )
 
 

@@ -15,11 +15,16 @@ APPLY_REFUSED = "ApplyRefused"
 
 @dataclass(frozen=True, slots=True)
 class Badness:
-    """Why a revision is bad: the member that showed it, with a reason and a sentence."""
+    """Why a revision is bad: the member that showed it, with a reason and a sentence.
+
+    Attributes:
+        names_release: Whether it is bad whatever else fails at the same time.
+    """
 
     member: Member
     reason: str
     message: str
+    names_release: bool
 
 
 def badness(
@@ -40,14 +45,15 @@ def badness(
         if not member.known or record is None or record.revision.id != revision.id:
             continue
         if is_refused(record):
-            return Badness(member, APPLY_REFUSED, f"{member.cluster}: {record.message}")
+            return Badness(member, APPLY_REFUSED, f"{member.cluster}: {record.message}", True)
         health = member.health
         if not member.is_on(revision.id) or health.cause is not Cause.RELEASE:
             continue
         is_late = deadline_s is not None and member.is_late(revision.id, deadline_s)
         is_suspect = is_late and health.status is HealthStatus.IN_PROGRESS
         if health.status is HealthStatus.FAILED or is_suspect:
-            return Badness(member, health.reason, f"{member.cluster}: {health.message}")
+            message = f"{member.cluster}: {health.message}"
+            return Badness(member, health.reason, message, health.names_release)
     return None
 
 

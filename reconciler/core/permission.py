@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core import windows
+from reconciler.core import skipping, windows
 from reconciler.core.gate import closed, opened, unknown
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate
 from reconciler.model.reasons import Reason
 from reconciler.model.release import Revision
+from reconciler.model.skips import Skippable
 from reconciler.model.times import rfc3339
 
 
@@ -22,7 +23,7 @@ def not_paused(view: CellView, _: Revision) -> Gate:
     return closed(name, Reason.PAUSED, "the pin says `paused: true`", f"set it to false in {pin}")
 
 
-def not_frozen(view: CellView, _: Revision) -> Gate:
+def not_frozen(view: CellView, revision: Revision) -> Gate:
     """Nothing that covers the cell is frozen."""
     name = "NotFrozen"
     standing = [f for f in view.cell.ask.freezes if f.until is None or f.until > view.now]
@@ -33,7 +34,8 @@ def not_frozen(view: CellView, _: Revision) -> Gate:
     ends = "until it is thawed" if last.until is None else f"until {rfc3339(last.until)}"
     message = f"{last.scope} is frozen {ends}: {last.reason}"
     unblock = f"`reconciler thaw {last.scope}`, or take it out of `freezes` in fleet.yaml"
-    return replace(closed(name, Reason.FROZEN, message, unblock), due_at=last.until)
+    shut = replace(closed(name, Reason.FROZEN, message, unblock), due_at=last.until)
+    return skipping.past(view, revision, shut, Skippable.FREEZE)
 
 
 def in_window(view: CellView, revision: Revision) -> Gate:
@@ -51,7 +53,8 @@ def in_window(view: CellView, revision: Revision) -> Gate:
         f"it is outside of its windows; {when}",
         "wait, or change the policy's `windows`",
     )
-    return replace(closed(name, Reason.OUTSIDE_WINDOW, message, unblock), due_at=opens)
+    shut = replace(closed(name, Reason.OUTSIDE_WINDOW, message, unblock), due_at=opens)
+    return skipping.past(view, revision, shut, Skippable.WINDOW)
 
 
 def approved(view: CellView, wanted: Revision) -> Gate:

@@ -43,12 +43,18 @@ UNKNOWN_REASONS = frozenset(
     }
 )
 REJECTED_REASONS = frozenset({Reason.REJECTED, Reason.QUARANTINED, Reason.NOTHING_PROVEN})
-PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING})
+PROVEN_REASONS = frozenset({Reason.SETTLED, Reason.JOINING, Reason.PROMOTION_CLOSED})
 WAITING_REASONS = frozenset(
     {
         Reason.WAITING_FOR_PROOF,
         Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_CHECKS,
+        Reason.PROMOTION_ASKED,
+        Reason.GATE_CLOSED,
         Reason.WAITING_FOR_DEPENDENCY,
+        Reason.WAITING_FOR_PLACE,
+        Reason.STILL_NEEDED,
+        Reason.DEPENDENCY_REJECTED,
         Reason.ADOPTION_PENDING,
         Reason.RENDERING,
     }
@@ -83,10 +89,21 @@ def phase_of(cell: Cell, actions: tuple[Action, ...]) -> Phase:
         return Phase.UNKNOWN
     if Reason.ORPHANED in reasons:
         return Phase.ORPHANED
+    if _is_gone(cell, reasons):
+        return Phase.ABSENT
     if cell.ask.paused:
         return Phase.PAUSED
     first = told(actions)
     return _held(first.reason) if isinstance(first, Hold) else _moving(cell)
+
+
+def _is_gone(cell: Cell, reasons: set[Reason]) -> bool:
+    """Tells whether it is proven to be gone, and nothing else is asked for."""
+    record = cell.record
+    if record is None or record.admitted is None or not record.admitted.absent:
+        return False
+    is_proven = record.rollout is None and proof_of(cell, record.admitted) is not None
+    return is_proven and reasons <= PROVEN_REASONS
 
 
 def _asks_for_what_failed(cell: Cell) -> bool:

@@ -6,16 +6,21 @@ from datetime import datetime
 
 from reconciler.core import rejections, rolling
 from reconciler.core.adoption import plan_adoption
+from reconciler.core.believing import is_blown
 from reconciler.core.beside import going_back
 from reconciler.core.delivering import of_those_that_left, withdrawals
+from reconciler.core.gates import is_returning
+from reconciler.core.leaving import leave
 from reconciler.core.membership import to_return
 from reconciler.core.moves import RecordAction
+from reconciler.core.pin_moves import of_the_pin, waits
 from reconciler.core.settled import plan_settled
 from reconciler.core.view import CellView
-from reconciler.model.actions import Action, CommitRevert, Hold, Reject
+from reconciler.model.actions import Action, Admit, CommitRevert, Hold, Reject
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, Rejection, belongs_to
+from reconciler.model.release import Revision
 
 
 def plan_service(facts: ServiceFacts, fleet: FleetSummary, now: datetime) -> tuple[Action, ...]:
@@ -70,7 +75,18 @@ def _moves(view: CellView) -> tuple[Action, ...]:
         moves = rolling.plan_rollout(view, record.rollout)
     else:
         moves = tuple(_at_rest(view, a) for a in plan_settled(view, record, record.admitted))
-    return (*_owed_commits(view, record), *moves, *_beside(view, moves))
+    moves = _or_leave(view, record.admitted, waits(view, moves))
+    return (*_owed_commits(view, record), *of_the_pin(view), *moves, *_beside(view, moves))
+
+
+def _or_leave(view: CellView, admitted: Revision, moves: tuple[Action, ...]) -> tuple[Action, ...]:
+    """What is missing below it goes before anything that would be laid to it."""
+    leaves = None if is_returning(view.cell) else leave(view, admitted)
+    if leaves is None or isinstance(leaves, Admit):
+        return moves if leaves is None else (leaves,)
+    is_moving = any(isinstance(action, RecordAction) for action in moves)
+    orders = (action for action in moves if not isinstance(action, Hold))
+    return moves if is_moving else (*orders, leaves)
 
 
 def _beside(view: CellView, moves: tuple[Action, ...]) -> tuple[Hold, ...]:
@@ -126,7 +142,7 @@ def _owed_commits(view: CellView, record: PromotionRecord) -> tuple[CommitRevert
             service=view.service,
             environment=view.environment,
             rejection=rejection,
-            direct=not _is_fuse_blown(view),
+            direct=not is_blown(view, rejection.commit),
             reason=rejection.reason,
             message=f"take {rejection.revision.release.version} back in Git",
         )
@@ -149,7 +165,3 @@ def _is_back(view: CellView, rejection: Rejection) -> bool:
     asked = to_return(view, target)
     waits = any(m.order is not None and m.order.revision != target.id for m in asked)
     return bool(asked) and not waits and all(m.is_on(target.id) for m in asked)
-
-
-def _is_fuse_blown(view: CellView) -> bool:
-    return view.fleet.fleet_fuse_blown is not None or view.service in view.fleet.fuses_blown

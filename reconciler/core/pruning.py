@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from reconciler.core.assembly import deletion_layers
 from reconciler.core.diff import is_applied_by_us
 from reconciler.model.facts import Suspension
 from reconciler.model.objects import KubeObject, ObjectRef
@@ -88,6 +89,66 @@ def plan_prune(
         kept.extend((ref, why) for ref in delete)
         delete = []
     return PrunePlan(tuple(delete), tuple(sorted(kept)), tuple(given_up))
+
+
+@dataclass(frozen=True, slots=True)
+class BurialPlan:
+    """What becomes of the objects of a service that is to be gone.
+
+    Attributes:
+        delete: To be deleted now, what leans on others first.
+        going: Deleted before, and there until their finalizers let them go.
+        kept: Stay where they are, each with the reason.
+        gone: Not there any more, or not ours.
+    """
+
+    delete: tuple[ObjectRef, ...]
+    going: tuple[ObjectRef, ...]
+    kept: tuple[tuple[ObjectRef, str], ...]
+    gone: tuple[ObjectRef, ...]
+
+    @property
+    def refs(self) -> frozenset[ObjectRef]:
+        """All that were looked for."""
+        return frozenset((*self.delete, *self.going, *self.gone, *(ref for ref, _ in self.kept)))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left."""
+        return not (self.delete or self.going or self.kept)
+
+
+def plan_burial(
+    owned: Collection[ObjectRef],
+    *,
+    live: Callable[[ObjectRef], KubeObject | None],
+    is_ours: Callable[[KubeObject], bool],
+    suspended: Callable[[ObjectRef], Suspension | None] = lambda ref: None,
+    already: int = 0,
+) -> BurialPlan:
+    """Plans what to do with all that a service owns, which a person asked to go; see `plan_prune`.
+
+    All of them are meant, so that no share of them is too much; the number of an hour is a pace.
+    """
+    delete: list[KubeObject] = []
+    going, kept, gone = [], [], []
+    for ref in sorted(set(owned)):
+        seen = live(ref)
+        if seen is None or not is_ours(seen):
+            gone.append(ref)
+        elif "deletionTimestamp" in seen["metadata"]:
+            going.append(ref)
+        elif (stopped := suspended(ref)) is not None:
+            kept.append((ref, stopped.why))
+        elif (ref.group, ref.kind) in GUARDED and not _is_let_go(seen):
+            kept.append((ref, f"{ref.kind} is only deleted with {_LET_GO}, or by hand"))
+        else:
+            delete.append(seen)
+    ordered = [ObjectRef.of(obj) for layer in deletion_layers(delete) for obj in layer]
+    room = max(0, NUMBER_MAX - already)
+    why = f"{already + len(ordered[:room])} objects go in an hour, and {NUMBER_MAX} are allowed"
+    kept.extend((ref, why) for ref in ordered[room:])
+    return BurialPlan(tuple(ordered[:room]), tuple(going), tuple(sorted(kept)), tuple(gone))
 
 
 def _is_let_go(obj: KubeObject) -> bool:

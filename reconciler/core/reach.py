@@ -42,8 +42,11 @@ def in_force(cell: Cell, rollout: Rollout) -> Rollout:
     clusters that were given the revision together cannot be told apart afterwards.
     """
     own, now = rollout.policy, cell.ask.policy
+    if rollout.revision.absent:
+        # What is gone is known of every cluster, or it is not known.
+        own = replace(own, quorum=100, skip_after_s=None)
     if now is None:
-        return rollout
+        return replace(rollout, policy=own)
     rules = replace(
         own,
         soak_s=max(own.soak_s, now.soak_s),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core.fuses import FUSE_WINDOW
+from reconciler.core.leaning import with_lean
 from reconciler.core.moves import RecordAction, as_tabled, is_returning, speaks_of_what_left
 from reconciler.model.actions import Admit, Adopt, FinishRollBack, Prove, Reject
 from reconciler.model.names import EnvironmentName, ServiceName
@@ -34,7 +35,7 @@ def recorded(record: PromotionRecord | None, action: RecordAction) -> PromotionR
         AssertionError: `moves` has no such move; it is our bug, and the record stays as it is.
     """
     was = record or empty(action.service, action.environment)
-    return as_tabled(record, action, _after(was, action))
+    return as_tabled(record, action, _without_former_tombstones(_after(was, action)))
 
 
 def _after(was: PromotionRecord, action: RecordAction) -> PromotionRecord:
@@ -43,6 +44,8 @@ def _after(was: PromotionRecord, action: RecordAction) -> PromotionRecord:
             return _proven(replace(was, admitted=action.proof.revision, rollout=None), action.proof)
         case Admit():
             now = replace(was, admitted=action.revision, rollout=action.rollout)
+            if action.rollout is not None or action.carried is not None:
+                now = with_lean(now, action.revision, action.beside)
             if action.carried is not None:
                 return _proven(now, action.carried)
             if action.rollout is None:
@@ -56,6 +59,15 @@ def _after(was: PromotionRecord, action: RecordAction) -> PromotionRecord:
             return replace(was, rejections=_with_rejection(was.rejections, action.rejection))
         case _:
             assert_never(action)
+
+
+def _without_former_tombstones(record: PromotionRecord) -> PromotionRecord:
+    """Once anything else is admitted nothing says any more that it is gone: each tombstone is proven anew."""
+    admitted = record.admitted
+    if admitted is not None and admitted.absent and record.rollout is None:
+        return record
+    proofs = tuple(proof for proof in record.proofs if not proof.revision.absent)
+    return record if proofs == record.proofs else replace(record, proofs=proofs)
 
 
 def _rejected(was: PromotionRecord, action: Reject) -> PromotionRecord:
@@ -126,7 +138,7 @@ def _proven(record: PromotionRecord, proof: Proof) -> PromotionRecord:
         if p.revision.id != proof.revision.id and (p.renders is None or p.renders != proof.renders)
     )
     passed = record.passed
-    if proof.opens_gates:
+    if proof.opens_gates and not proof.revision.absent:
         short = in_short(proof.revision.identity)
         passed = (short, *(p for p in passed if p != short))[:PASSED_MAX]
     return replace(record, proofs=(proof, *others)[:PROOFS_MAX], passed=passed)

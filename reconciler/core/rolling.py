@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core import gates, rejections
+from reconciler.core import gates, leaning, rejections, skipping
 from reconciler.core.delivering import deliveries
 from reconciler.core.holding import hold
 from reconciler.core.judging import badness, has_failed, is_healthy, why_not
 from reconciler.core.membership import put_right
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
+from reconciler.core.return_gate import goes_one_way
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member, Suspension
@@ -23,10 +24,12 @@ from reconciler.model.release import Part, Revision
 
 PAGED = frozenset(
     {
+        Reason.FAILING_BESIDE,
         Reason.FUSE_BLOWN,
         Reason.HISTORY_REWRITTEN,
         Reason.OTHER_INSTALLATION,
         Reason.PLATFORM_INCIDENT,
+        Reason.TOO_MANY_GO,
     }
 )
 """Reasons of a closed gate that a person must hear of."""
@@ -40,6 +43,11 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     rollout = in_force(view.cell, rollout)
     deadline_s = rollout.policy.progress_deadline_s
     failed = reject_if_bad(view, rollout.revision, view.cell.counted, deadline_s=deadline_s)
+    if isinstance(failed, Reject) and rollout.irreversible:
+        # Whoever merges what mends it is let through.
+        failed = rejections.cannot_go_back(
+            view, f"{rollout.revision.release.version} fails: {failed.message}"
+        )
     if isinstance(failed, Reject):
         return (failed,)
     next_step = (
@@ -62,7 +70,8 @@ def reject_if_bad(
 ) -> Reject | Hold | None:
     """Returns the rejection of a revision that failed by its own fault, or None.
 
-    Several services that turn bad together are held: that is more likely the platform.
+    Several services that turn bad together are held: that is more likely the platform, unless a failure names
+    its release.
 
     Args:
         view: The cell.
@@ -73,10 +82,10 @@ def reject_if_bad(
     bad = badness(members, revision, deadline_s=deadline_s)
     if bad is None:
         return None
-    if view.service in view.fleet.platform_incident:
+    if view.service in view.fleet.platform_incident and not bad.names_release:
         message = f"{bad.message}; others turned bad at the same time"
         return hold(view, Reason.PLATFORM_INCIDENT, message, page=True)
-    rejection = rejections.build(view, revision, bad.member, reason=bad.reason, message=bad.message)
+    rejection = rejections.build(view, revision, bad)
     return Reject(view.service, view.environment, rejection, bad.reason, bad.message)
 
 
@@ -89,12 +98,20 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
     if carried is not None:
         told = f"{wanted.release.version} renders to exactly what is proven here"
         return Admit(
-            view.service, view.environment, wanted, None, Reason.SAME_RENDER, told, carried
+            view.service,
+            view.environment,
+            wanted,
+            None,
+            Reason.SAME_RENDER,
+            told,
+            carried,
+            leaning.beside(cell),
         )
     policy, commit = cell.ask.policy, cell.ask.commit
     if policy is None or commit is None:
         raise AssertionError("a wanted revision comes with its policy and commit")
     former = cell.record.rollout if cell.record is not None else None
+    past = skipping.skipped(view, gates.admission(view, wanted))
     rollout = Rollout(
         revision=wanted,
         restore_to=rejections.way_back(cell, wanted),
@@ -104,11 +121,23 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         commit=commit,
         path=view.facts.path,
         began_at=(former.began_at or former.admitted_at) if former is not None else None,
+        irreversible=goes_one_way(cell, wanted),
+        skipped=past,
     )
     reason, told = "GatesOpen", message
+    if past is not None:
+        reason, told = Reason.SKIPPED, f"{past.by} skips {', '.join(past.gates)}: {past.reason}"
     if cell.record is not None and _is_only_rendered_anew(cell.record.admitted, wanted):
         reason, told = Reason.RENDER_CHANGED, f"it renders otherwise by {wanted.renderer}"
-    return Admit(view.service, view.environment, wanted, rollout, reason, told)
+    return Admit(
+        view.service,
+        view.environment,
+        wanted,
+        rollout,
+        reason,
+        told,
+        beside=leaning.beside(cell),
+    )
 
 
 def _is_only_rendered_anew(admitted: Revision | None, wanted: Revision) -> bool:
@@ -208,7 +237,8 @@ def _strays(view: CellView, rollout: Rollout, how_far: Reach) -> tuple[Action, .
     target = rollout.restore_to
     if target is not None and rejections.against(view, target) is not None:
         target = rejections.allowed(view)
-    if target is None:
+    if target is None or rollout.revision.absent:
+        # What is to go is given to nobody in the meantime.
         return ()
     strays = (m for m in view.cell.members if m not in how_far.members and _is_stray(view, m))
     return put_right(view, target, tuple(strays))
@@ -246,11 +276,14 @@ def _prove(view: CellView, rollout: Rollout, how_far: Reach) -> Prove:
         proven_at=view.now,
         watch_until=later(view, watch_for_s) if watch_for_s > 0 else None,
         renders=applied_everywhere(view.cell.active),
+        irreversible=rollout.irreversible,
     )
     version = rollout.revision.release.version
     without = ", ".join(member.cluster for member in how_far.left_out)
     on = f"every cluster but {without}" if without else "every cluster"
     message = f"{version} was healthy on {on} for {rollout.policy.soak_s:g} s"
+    if rollout.revision.absent:
+        message = f"nothing of it was seen on any cluster for {rollout.policy.soak_s:g} s"
     return Prove(view.service, view.environment, proof, "Soaked", message)
 
 

@@ -16,6 +16,8 @@ from reconciler.core.judging import (
     why_not,
 )
 from reconciler.core.membership import put_right, to_return
+from reconciler.core.reach import has_begun
+from reconciler.core.returning import at_once
 from reconciler.core.soak_left import soak_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, FinishRollBack, Hold, Prove, Reject
@@ -38,6 +40,7 @@ def plan_settled(view: CellView, record: PromotionRecord, admitted: Revision) ->
     # What is rejected or not proven was stopped where it stood: no further cluster is given it.
     is_stopped = proof is None or rejections.held(view, admitted) is not None
     orders = () if is_stopped else put_right(view, admitted, view.cell.members)
+    orders = at_once(view, admitted, orders)
     if proof is not None:
         failing = _failing(view, admitted, proof)
         if failing is not None:
@@ -62,11 +65,13 @@ def _return(view: CellView, record: PromotionRecord, target: Revision) -> tuple[
     """Puts every cluster back at once: going back skips waves, soak and pauses."""
     # One that answers and was not read yet may still run the bad one.
     asked = to_return(view, target)
-    orders = put_right(view, target, view.cell.members)
+    orders = at_once(view, target, put_right(view, target, view.cell.members))
     awaited = {member.cluster for member in asked}
     if rolling.is_news(view, tuple(order for order in orders if order.cluster in awaited)):
         return orders
-    lagging = next((m for m in asked if not is_healthy(m, target, for_s=0.0)), None)
+    # Of one whose turn has not come there is nothing to tell while others are on their way.
+    in_turn = sorted(asked, key=lambda member: not has_begun(member, target))
+    lagging = next((m for m in in_turn if not is_healthy(m, target, for_s=0.0)), None)
     if lagging is not None or not asked:
         return (*orders, _going_back(view, lagging, target))
     done = replace(record.rejections[0], rolled_back_at=view.now)
@@ -174,9 +179,10 @@ def _stay(view: CellView, admitted: Revision, proof: Proof | None) -> Action:
     beside = going_back(view, admitted)
     if beside is None and policy is not None:
         beside = joining(view, admitted, policy)
-    return beside or Hold(
-        view.service, view.environment, Reason.SETTLED, f"{version} is proven here"
+    message = (
+        "it is gone, and stayed so for its soak" if admitted.absent else f"{version} is proven here"
     )
+    return beside or Hold(view.service, view.environment, Reason.SETTLED, message)
 
 
 def _observe_adopted(view: CellView, admitted: Revision, proof: Proof) -> Action:

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.names import (
+    ClusterName,
+    CommitId,
+    EnvironmentName,
+    RevisionId,
+    ServiceName,
+)
 from reconciler.model.policy import DriftMode
+from reconciler.model.promotion import Promotion
 from reconciler.model.reasons import Reason
-from reconciler.model.records import Proof, Rejection, Rollout
+from reconciler.model.records import Beside, Proof, Rejection, Rollout
 from reconciler.model.release import Revision
 
 
@@ -60,6 +67,7 @@ class Admit:
         rollout: None when the revision is proven here already: it goes on at once.
         revision: What becomes admitted.
         carried: The proof that carries over to it, since it renders to exactly what was proven here.
+        beside: What the services that it depends on are on here.
     """
 
     service: ServiceName
@@ -69,6 +77,7 @@ class Admit:
     reason: str
     message: str
     carried: Proof | None = None
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +181,29 @@ class CommitRevert:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitPin:
+    """Have a pin ask for what every environment before has proven.
+
+    Attributes:
+        revision: What it is to ask for.
+        leaving: What it asks for now.
+        commit: HEAD as this was decided on; on any other it is to be decided anew.
+        by: A commit, or a pull request; MANUAL is none of them, and never planned.
+        floats: The pin's source is not written, and stays so.
+    """
+
+    service: ServiceName
+    environment: EnvironmentName
+    revision: Revision
+    leaving: Revision
+    commit: CommitId
+    by: Promotion
+    reason: str
+    message: str
+    floats: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Do nothing here, and say why.
 
@@ -202,5 +234,6 @@ Action = (
     | Reject
     | FinishRollBack
     | CommitRevert
+    | CommitPin
     | Hold
 )

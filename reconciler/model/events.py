@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     ROLLED_BACK = "RolledBack"
     REVERT_PUSHED = "RevertPushed"
     REVERT_REFUSED = "RevertRefused"
+    PIN_MOVED = "PinMoved"
+    PIN_ASKED = "PinAsked"
     HELD = "Held"
     DRIFT_SEEN = "DriftSeen"
     DRIFT_CORRECTED = "DriftCorrected"

@@ -19,11 +19,15 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
+from reconciler.model.promotion import Asked, Followed, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.return_trip import ReturnTrip
+from reconciler.model.skips import Vouched
 
 
 class LiveState(StrEnum):
@@ -55,6 +59,7 @@ class MemberHealth:
     Attributes:
         first_failure_at: When the present failure was first observed; None while there is none.
         evidence: Of the worst object.
+        names_release: Whether its failure names the release, whatever else fails.
     """
 
     status: HealthStatus = HealthStatus.UNKNOWN
@@ -63,6 +68,7 @@ class MemberHealth:
     cause: Cause = Cause.NONE
     evidence: tuple[Evidence, ...] = ()
     first_failure_at: datetime | None = None
+    names_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +219,18 @@ class Ask:
         immediate: What is admitted with the pin's `immediate` values, when that differs from it.
         boarding: On a train, what goes ahead while `wanted` is not proven before: the newest that is, of what
             this pin has asked for since what is admitted.
+        promote: Who moves the pin on.
+        ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
+            asks for, proven in all of them, and never asked for here. None: not known.
+        follows: The service has an image policy, and this is one of the first environments.
+        followed: What a registry has for it; None: it follows none, or nothing is known yet.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        trips: The ways back from what may be admitted here to what is proven here.
+        accepted: The revision of which the pin says that it need not come back.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
+        skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
+        max_rollouts: How many services may roll out in the environment at once; None: any number.
         quarantine: Entries that hold in this environment and are not lifted; None: not readable.
         lifted: Entries for this environment that a person has lifted.
     """
@@ -226,11 +241,19 @@ class Ask:
     policy_digest: str = ""
     paused: bool = False
     freezes: tuple[Freeze, ...] = ()
+    max_rollouts: int | None = None
     approval: Approval | None = None
+    trips: tuple[ReturnTrip, ...] = ()
+    accepted: RevisionId | None = None
+    skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
     immediate: Revision | None = None
     boarding: Revision | None = None
+    promote: Promotion = Promotion.MANUAL
+    ahead: tuple[Revision, ...] | None = None
+    follows: bool = False
+    followed: Followed | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
@@ -244,6 +267,21 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A service that another depends on, in one environment.
+
+    Attributes:
+        identity: Of what it is on there, in short; empty where that is not known, or nothing.
+        withdrawn: Identities, in short, that it has left there since they, or what they lean on, were
+            rejected, and after which nothing newer was proven.
+    """
+
+    service: ServiceName
+    identity: str
+    withdrawn: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One service in one environment.
 
@@ -251,11 +289,16 @@ class Cell:
         record: None means "no record" only when `record_known`.
         record_saved: False while the home has not yet taken what `record` says.
         depends: For each service it depends on, whether its release is proven here; None: unknown.
+        supports: The same services, and what they are on here.
+        needed_by: For each service that depends on it, whether that is here, or asked for; None: unknown.
+            Only looked for where it is asked to go.
         suspended: A person has suspended the promotion record.
         other: The installation that the record belongs to, if that is another: it is not known then.
         orphans: Clusters that run it and that HEAD does not mean it for (any more).
         leaving: Clusters that HEAD does not mean it for, and for which an order waits all the same.
         left: Clusters that drained, and are in the fleet no more.
+        outside: What others say of what may be admitted next.
+        asked: What became of the newest try to have a person move the pin; None: there was none.
     """
 
     environment: EnvironmentName
@@ -265,11 +308,15 @@ class Cell:
     members: tuple[Member, ...]
     record_saved: bool = True
     depends: tuple[tuple[ServiceName, bool | None], ...] = ()
+    supports: tuple[Support, ...] = ()
+    needed_by: tuple[tuple[ServiceName, bool | None], ...] = ()
     suspended: Suspension | None = None
     other: str = ""
     orphans: tuple[ClusterName, ...] = ()
     leaving: tuple[ClusterName, ...] = ()
     left: tuple[ClusterName, ...] = ()
+    outside: Outside = NOTHING_ASKED
+    asked: Asked | None = None
 
     @property
     def active(self) -> tuple[Member, ...]:
@@ -301,15 +348,47 @@ class ServiceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How many services may roll out in an environment at once, and which do.
+
+    Attributes:
+        taken: Services that roll out there and get on, by name.
+        given: Services that may begin now; each takes its place with its next turn.
+    """
+
+    most: int
+    taken: tuple[ServiceName, ...] = ()
+    given: frozenset[ServiceName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What else is asked to go from an environment, and what fails there.
+
+    Attributes:
+        services: Those that are asked to go, or went within the last hour.
+        there: How many services the environment has, those among them.
+        failing: Services that fail there now.
+    """
+
+    services: tuple[ServiceName, ...]
+    there: int
+    failing: tuple[ServiceName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSummary:
     """What the whole fleet says to each of its services.
 
     Attributes:
         fuses_blown: Services whose own fuse is blown, and until when if nothing else of them is rejected.
         fleet_fuse_blown: The same of the fleet's fuse; None while it is whole.
+        commits_blown: Commits of which too much was rejected, those that took it back among them, and until when.
         platform_incident: Services that turned bad together, or empty.
+        going: Of each environment from which a service is asked to go, or went within the last hour.
         halted: Why no forward move may be made anywhere (history rewritten, lease lost), or empty.
         halted_reason: The reason that goes with `halted`.
+        places: Of each environment with a limit in which anything rolls out, or asks to.
         keeps_time: How long anything was well, or late, is counted here. It is not by a command, nor by a
             daemon that waits for the lease: they came later, and the one that decides has counted on.
     """
@@ -317,6 +396,9 @@ class FleetSummary:
     fuses_blown: Mapping[ServiceName, datetime] = field(default_factory=dict)
     fleet_fuse_blown: datetime | None = None
     platform_incident: frozenset[ServiceName] = frozenset()
+    going: Mapping[EnvironmentName, Going] = field(default_factory=dict)
     halted: str = ""
     halted_reason: Reason | None = None
+    places: Mapping[EnvironmentName, Places] = field(default_factory=dict)
     keeps_time: bool = True
+    commits_blown: Mapping[CommitId, datetime] = field(default_factory=dict)

@@ -69,10 +69,15 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A step of the promotion order."""
+    """A step of the promotion order.
+
+    Attributes:
+        max_rollouts: How many services may roll out there at once; None: any number.
+    """
 
     name: EnvironmentName
     clusters: tuple[Cluster, ...]
+    max_rollouts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

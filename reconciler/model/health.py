@@ -54,7 +54,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ObjectHealth:
-    """The health of one object, its Pods looked through."""
+    """The health of one object, its Pods looked through.
+
+    Attributes:
+        names_release: Whether the failure names the release: whatever else fails, the platform does not explain it.
+    """
 
     ref: ObjectRef
     status: HealthStatus
@@ -62,6 +66,7 @@ class ObjectHealth:
     message: str = ""
     cause: Cause = Cause.NONE
     evidence: tuple[Evidence, ...] = ()
+    names_release: bool = False
 
 
 def worst(statuses: tuple[HealthStatus, ...]) -> HealthStatus:

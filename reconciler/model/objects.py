@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,3 +55,7 @@ class Rendered:
 
     objects: tuple[KubeObject, ...]
     digest: str
+
+
+NOTHING = Rendered((), f"sha256:{hashlib.sha256().hexdigest()}")
+"""What a tombstone renders to; no release does, since one without objects is a fault."""

@@ -8,7 +8,11 @@ from enum import StrEnum
 
 from reconciler.model.fleet import Cluster
 from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
+from reconciler.model.outside import NOBODY, OutsideRules
 from reconciler.model.path import Path
+from reconciler.model.promotion import Promotion
+from reconciler.model.return_trip import Irreversible
+from reconciler.model.skips import Hotfix
 from reconciler.model.waves import Wave, worked_out
 from reconciler.model.windows import ALWAYS, Windows
 
@@ -18,6 +22,27 @@ class DriftMode(StrEnum):
 
     REPORT = "report"
     CORRECT = "correct"
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """How many clusters may change at once.
+
+    Attributes:
+        most: A number of clusters, or a percentage of all; one that is no whole number is rounded up.
+        is_share: Whether it is a percentage.
+    """
+
+    most: int
+    is_share: bool
+
+    def of(self, clusters: int) -> int:
+        """Returns the number, of so many clusters; at least one."""
+        most = -(-self.most * clusters // 100) if self.is_share else self.most
+        return max(1, most)
+
+
+ALL_AT_ONCE = AtOnce(100, is_share=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +57,7 @@ class EnvironmentPolicy:
         drift: What to do about drift.
         wave_soak_s: Seconds a wave must be observed healthy before the next; None: `soak_s`.
         max_concurrent: How many clusters of a wave may change at once; None: all of them.
+        return_at_once: How many may be put back at once, of all waves together.
         quorum: Of how many in a hundred clusters a proof needs to know that they are well.
         skip_after_s: Seconds after which one that does not answer is left out, as far as the quorum
             allows; None: it is waited for.
@@ -41,6 +67,8 @@ class EnvironmentPolicy:
             goes ahead.
         needs_approval: Whether somebody else than who asked must approve each revision.
         windows: When forward moves are let through.
+        irreversible: What becomes of a release that cannot come back.
+        hotfix: Who may skip what; None: nobody anything.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
 
@@ -51,12 +79,15 @@ class EnvironmentPolicy:
     drift: DriftMode
     wave_soak_s: float | None = None
     max_concurrent: int | None = None
+    return_at_once: AtOnce = ALL_AT_ONCE
     quorum: int = 100
     skip_after_s: float | None = None
     finish_after_s: float | None = None
     boards: bool = False
     windows: Windows = ALWAYS
     needs_approval: bool = False
+    irreversible: Irreversible = Irreversible.ASK
+    hotfix: Hotfix | None = None
     unsupported: tuple[str, ...] = ()
 
     @property
@@ -76,10 +107,14 @@ class EnvironmentRules:
     Attributes:
         waves: In order.
         others: All else; without waves.
+        outside: Whose word an admission needs. HEAD's count alone, so that no roll-out keeps them.
+        promote: Who moves the pins of this environment; it says nothing about how anything is proven.
     """
 
     waves: tuple[Wave, ...]
     others: EnvironmentPolicy
+    outside: OutsideRules = NOBODY
+    promote: Promotion = Promotion.MANUAL
 
     def among(self, clusters: Sequence[Cluster]) -> EnvironmentPolicy:
         """Returns the rules for a service that goes to some clusters, in the order of fleet.yaml."""

@@ -12,12 +12,32 @@ class Reason(StrEnum):
     WAITING_FOR_SOAK = "WaitingForSoak"
     WAITING_FOR_PROOF = "WaitingForProof"
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
+    DEPENDENCY_REJECTED = "DependencyRejected"
+    WAITING_FOR_PLACE = "WaitingForPlace"
+    STILL_NEEDED = "StillNeeded"
+    NOT_ASKED_FOR = "NotAskedFor"
+    TOO_MANY_GO = "TooManyGo"
+    FAILING_BESIDE = "FailingBeside"
     PROGRESS_DEADLINE = "ProgressDeadline"
     QUEUED = "Queued"
     PAUSED = "Paused"
     FROZEN = "Frozen"
     OUTSIDE_WINDOW = "OutsideWindow"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
+    IRREVERSIBLE = "Irreversible"
+    RETURN_UNKNOWN = "ReturnUnknown"
+    CANNOT_GO_BACK = "CannotGoBack"
+    SKIPPED = "Skipped"
+    WAITING_FOR_CHECKS = "WaitingForChecks"
+    CHECKS_UNKNOWN = "ChecksUnknown"
+    GATE_CLOSED = "GateClosed"
+    GATE_UNKNOWN = "GateUnknown"
+    NOT_CONFIGURED = "NotConfigured"
+    PROMOTION_ASKED = "PromotionAsked"
+    PROMOTION_CLOSED = "PromotionClosed"
+    PIN_NOT_MOVED = "PinNotMoved"
+    REGISTRY_UNKNOWN = "RegistryUnknown"
+    NOTHING_TO_FOLLOW = "NothingToFollow"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -59,12 +79,32 @@ CHANGES: Mapping[Reason, str] = {
     Reason.WAITING_FOR_SOAK: "Time: it must be seen healthy for the whole soak.",
     Reason.WAITING_FOR_PROOF: "The environment before proves it; `reconciler explain` says what it waits for there.",
     Reason.WAITING_FOR_DEPENDENCY: "The service that it depends on is proven here.",
+    Reason.DEPENDENCY_REJECTED: "The service that it depends on proves another release here; or another pin.",
+    Reason.WAITING_FOR_PLACE: "One of those that roll out there is done, or `max_rollouts` in fleet.yaml is raised.",
+    Reason.STILL_NEEDED: "Whatever depends on it goes first, or no longer names it in `depends_on`.",
+    Reason.NOT_ASKED_FOR: "The pin says `release: absent` again; or what it asks for now is admitted.",
+    Reason.TOO_MANY_GO: "Fewer pins of the environment say `release: absent`, or an hour passes since others went.",
+    Reason.FAILING_BESIDE: "What fails there is healthy again; or the pin asks for the service again.",
     Reason.PROGRESS_DEADLINE: "It becomes ready, or a person looks; it is never reverted on that ground.",
     Reason.QUEUED: "What rolls out is proven or rejected; what is proven here already can be gone back to at once.",
     Reason.PAUSED: "`reconciler resume`, or `paused: false` in the pin.",
     Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
     Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
+    Reason.IRREVERSIBLE: "A release that can come back; where the policy asks, `reconciler approve --irreversible`.",
+    Reason.RETURN_UNKNOWN: "What is proven here renders again; or `reconciler approve --irreversible`.",
+    Reason.CANNOT_GO_BACK: "A newer release that mends it, or a person acts; nothing is put back or reverted.",
+    Reason.SKIPPED: "Nothing; `skip` taken out of the pin closes it again.",
+    Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
+    Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
+    Reason.GATE_CLOSED: "Whoever holds the gate that is named opens it; it is asked again.",
+    Reason.GATE_UNKNOWN: "The gate that is named answers open or closed; it is asked again.",
+    Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
+    Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
+    Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",
+    Reason.PIN_NOT_MOVED: "It is tried again; the message says what stands in its way.",
+    Reason.REGISTRY_UNKNOWN: "The registry answers; it is asked again, less and less often.",
+    Reason.NOTHING_TO_FOLLOW: "A tag that `image_policy` takes is pushed, or a person corrects the policy or the pin.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

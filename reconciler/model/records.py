@@ -21,6 +21,7 @@ from reconciler.model.names import (
 from reconciler.model.path import Path
 from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.release import Part, Revision
+from reconciler.model.skips import Skipped
 
 
 class Origin(StrEnum):
@@ -40,6 +41,7 @@ class Proof:
         policy_digest: Of the rules it was proven under.
         watch_until: Until then a failure is still rolled back by itself; None: never.
         renders: What was applied on all of `members` together; None when that is not known.
+        irreversible: Nothing that was proven before it can be gone back to from here on.
     """
 
     revision: Revision
@@ -50,6 +52,7 @@ class Proof:
     proven_at: datetime
     watch_until: datetime | None = None
     renders: RenderDigest | None = None
+    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class Rollout:
         restore_to: The proven revision to go back to, or None when nothing is proven here.
         commit: HEAD at admission: the commit that asked for it.
         path: The service's own at admission, so that a way back needs no Git to know it.
+        skipped: What it was let past by a person's word; None: nothing.
         began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
+        irreversible: It was accepted that it cannot come back: bad means halt and page.
     """
 
     revision: Revision
@@ -71,6 +76,8 @@ class Rollout:
     commit: CommitId
     path: Path
     began_at: datetime | None = None
+    irreversible: bool = False
+    skipped: Skipped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class Rejection:
         part: The part that changed against the last proven revision, and its digest.
         environments: The failing one and those after it on the path.
         restore_to: What the clusters go back to; None: nothing proven, so objects and pin stay.
+        names_release: Whether it is bad whatever else failed at the same time: it says nothing of other services.
         first_failure_at: When the failure was first observed.
         rolled_back_at: When every reachable member was back, current and ready.
     """
@@ -114,6 +122,31 @@ class Rejection:
     rejected_at: datetime
     rolled_back_at: datetime | None = None
     revert: RevertProgress = RevertProgress()
+    names_release: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a service that another depends on was on, when that was let on to an environment.
+
+    Attributes:
+        identity: Of its release, in short.
+    """
+
+    service: ServiceName
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lean:
+    """What a release was let on to an environment beside.
+
+    Attributes:
+        identity: Its own, in short.
+    """
+
+    identity: str
+    beside: tuple[Beside, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +160,8 @@ class PromotionRecord:
         rejections: Newest first, at most REJECTIONS_MAX.
         passed: Identities that were proven here, in short and newest first, at most PASSED_MAX: an
             environment that changes often must not forget what a slower one after it still waits for.
+        leans: Of what depends on others: beside which of their releases each was let in; newest first, at
+            most LEANS_MAX.
         epoch: Of the coordinator that wrote it last.
         holder: The coordinator's name.
         installation: Which installation of the reconciler owns the record.
@@ -140,11 +175,15 @@ class PromotionRecord:
     proofs: tuple[Proof, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     passed: tuple[str, ...] = ()
+    leans: tuple[Lean, ...] = ()
     epoch: int = 0
     holder: str = ""
     installation: str = ""
     version: str = ""
 
+
+LEANS_MAX = 5
+"""As many as there are proofs to go back to; what is older is not gone back to either."""
 
 PROOFS_MAX = 5
 """Enough for two or three to go back to and the recent sources that a floating pin follows."""

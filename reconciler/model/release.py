@@ -11,6 +11,9 @@ from typing import Any
 
 from reconciler.model.names import CommitId, Identity, PartDigest, RevisionId
 
+ABSENT = "absent"
+"""What stands in a pin in the place of a release, and in a table in the place of its version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
@@ -88,6 +91,7 @@ class Revision:
         renderer: What turns it into objects, with versions: `assembly/1 kubectl/1.37.0`. It is no part
             of the identity, which must mean the same to every daemon, but it is of the revision: what
             another renderer makes of it is another thing to prove.
+        absent: It is a tombstone: nothing of the service is to be left.
     """
 
     id: RevisionId
@@ -99,6 +103,7 @@ class Revision:
     values_digest: PartDigest
     unpinned: bool = False
     renderer: str = ""
+    absent: bool = False
 
     def part(self, part: Part) -> PartDigest:
         """Returns the digest of one part."""

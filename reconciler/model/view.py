@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -74,6 +74,11 @@ class Planned:
     def is_held(self, environment: EnvironmentName) -> bool:
         """Whether anything holds an environment."""
         return any(isinstance(action, Hold) for action in self.of(environment))
+
+    def is_held_by(self, environment: EnvironmentName, reasons: Collection[Reason]) -> bool:
+        """Whether one of some reasons holds an environment."""
+        holds = (action for action in self.of(environment) if isinstance(action, Hold))
+        return any(hold.reason in reasons for hold in holds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,3 +38,16 @@ class Forge(Protocol):
             TransientError: No answer; whether it is open is unknown until it is asked for again.
         """
         ...
+
+    def open_pull_requests(self, base: str) -> tuple[PullRequest, ...] | NotKnown:
+        """Returns every open pull request from a branch of the repository itself into another, the oldest first."""
+        ...
+
+    def close_pull_request(self, number: int) -> None:
+        """Closes a pull request without merging it; one that is closed already stays so.
+
+        Raises:
+            OperatorError: The forge answered, and says that we may not, or that it was merged, or is not there.
+            TransientError: No answer; whether it is closed is unknown.
+        """
+        ...

@@ -9,6 +9,7 @@ from reconciler.model.env_repo import Fault, Service, Severity
 from reconciler.model.fleet import Fleet
 from reconciler.model.names import EnvironmentName, PolicyName, ServiceName
 from reconciler.model.policy import Policy
+from reconciler.model.release import ABSENT
 from reconciler.schema.checks import not_supported, placed
 from reconciler.schema.yaml_text import Document, Path
 
@@ -157,12 +158,39 @@ def _pins(found: Found) -> Iterator[Fault]:
             continue
         yield from _for_nobody(path, environment, found.services.get(service), found)
         document = found.documents.get(path)
+        if document is not None and document.part("release") == ABSENT:
+            yield from _still_needed(path, document, (environment, service), found)
         clusters = {str(c.name) for c in known.clusters} if known is not None else None
         for cluster in document.mapping("clusters") if document is not None else ():
             if clusters is not None and document is not None and cluster not in clusters:
                 at: Path = ("clusters", cluster)
                 why, fix = f"{environment} has no cluster {cluster}", "take it out"
                 yield placed(path, document, at, "UnknownCluster", why, fix)
+
+
+def _still_needed(
+    path: str, document: Document, of: tuple[EnvironmentName, ServiceName], found: Found
+) -> Iterator[Fault]:
+    """Warns of a service that is to go before those that depend on it do."""
+    environment, service = of
+    for other in found.services.values():
+        theirs = found.documents.get(f"environments/{environment}/{other.name}.yaml")
+        if service not in other.depends_on or theirs is None or theirs.part("release") == ABSENT:
+            continue
+        place = document.place(("release",))
+        why = f"{other.name} depends on it, and its pin in {environment} asks for a release"
+        fix = f"let {other.name} go, too, or take {service} out of its `depends_on`"
+        yield Fault(
+            path,
+            place.line,
+            place.column,
+            "StillNeeded",
+            f"{service} stays for now",
+            why,
+            fix,
+            "release",
+            Severity.WARNING,
+        )
 
 
 def _for_nobody(

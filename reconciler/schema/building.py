@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from reconciler.model.env_repo import Pin, QuarantineEntry, Service, SourceKind
@@ -28,9 +28,13 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
+from reconciler.model.outside import OutsideRules
 from reconciler.model.path import Path, Step
-from reconciler.model.policy import DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
-from reconciler.model.release import Part, Values
+from reconciler.model.policy import AtOnce, DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
+from reconciler.model.promotion import Promotion
+from reconciler.model.release import ABSENT, Part, Values
+from reconciler.model.return_trip import Irreversible
+from reconciler.model.skips import Hotfix, Skip, Skippable
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
 from reconciler.model.windows import Window, Windows
@@ -48,6 +52,7 @@ from reconciler.schema.files import (
     TrainFile,
     Waves,
 )
+from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 from reconciler.schema.window_files import WindowFile, WindowsFile
 
@@ -78,6 +83,7 @@ def fleet(file: FleetFile) -> Fleet:
                 )
                 for c in e.clusters
             ),
+            e.max_rollouts,
         )
         for e in file.environments
     )
@@ -114,6 +120,7 @@ def service(name: ServiceName, file: ServiceFile) -> Service:
         immediate=tuple(file.immediate),
         mode=Mode(file.mode),
         placement=tuple(_requirements(file.placement)) if file.placement else (),
+        image_policy=image_policy(file.image_policy) if file.image_policy else None,
         unsupported=(*file.unsupported(), *helm),
     )
 
@@ -127,13 +134,12 @@ def _requirements(file: SelectorFile) -> Iterator[Requirement]:
 
 
 def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
-    """Returns a pin; `release: absent` is parsed and not supported yet."""
-    absent = not isinstance(file.release, ReleaseFile)
+    """Returns a pin; one that says `release: absent` has no release."""
     release = file.release if isinstance(file.release, ReleaseFile) else None
     return Pin(
         service=name,
         environment=environment,
-        version=release.version if release else "absent",
+        version=release.version if release else ABSENT,
         images=tuple(sorted(release.images.items())) if release else (),
         source=release.source if release else None,
         values=Values.of(file.values),
@@ -141,8 +147,27 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
-        unsupported=(*file.unsupported(), *(("release: absent",) if absent else ())),
+        accepted=RevisionId(file.approved.revision)
+        if file.approved and file.approved.reversible is False
+        else None,
+        skip=_skip(file.skip),
+        absent=release is None,
+        unsupported=file.unsupported(),
     )
+
+
+def _skip(file: PinSkipFile | None) -> Skip | None:
+    if file is None:
+        return None
+    return Skip(_skippable(file.gates), RevisionId(file.revision), file.reason, file.by)
+
+
+def _hotfix(file: HotfixFile | None) -> Hotfix | None:
+    return None if file is None else Hotfix(tuple(file.by), _skippable(file.gates))
+
+
+def _skippable(names: Iterable[str]) -> tuple[Skippable, ...]:
+    return tuple(Skippable(name) for name in names)
 
 
 def policy(name: PolicyName, file: PolicyFile) -> Policy:
@@ -180,15 +205,29 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             drift=DriftMode(file.drift),
             wave_soak_s=file.wave_soak_s,
             max_concurrent=file.max_concurrent,
+            return_at_once=_at_once(file.return_at_once),
             quorum=int(file.quorum.removesuffix("%")),
             skip_after_s=None if file.unreachable == "wait" else file.unreachable.skip_after_s,
             finish_after_s=_finish_after_s(whole.newer_commits),
             boards=isinstance(whole.newer_commits, TrainFile),
             windows=_windows(file.windows),
             needs_approval=file.approval == "required",
+            irreversible=Irreversible(file.irreversible),
+            hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
+        OutsideRules(
+            commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
+            http_gates=tuple(sorted(set(file.http_gates or ()))),
+        ),
+        Promotion(file.promote),
     )
+
+
+def _at_once(asked: int | str) -> AtOnce:
+    if isinstance(asked, int):
+        return AtOnce(asked, is_share=False)
+    return AtOnce(int(asked.removesuffix("%")), is_share=True)
 
 
 def _finish_after_s(newer: TrainFile | str) -> float | None:

@@ -209,8 +209,9 @@ def _wave_faults(
 
 def pin(path: str, document: Document) -> Iterator[Fault]:
     """Checks what a pin's values may not hold."""
-    if document.part("release") == "absent":
-        yield not_supported(path, document, ("release",))
+    if document.part("release") == "absent" and not document.text_at("reason"):
+        why, fix = "nobody would know why it went", "write `reason:` beside it"
+        yield placed(path, document, ("release",), "NoReason", why, fix)
     yield from _tags(path, document)
     places: dict[Path, Mapping[str, object]] = {("values",): document.mapping("values")}
     overrides = {c: document.mapping("clusters", c, "values") for c in document.mapping("clusters")}

@@ -145,4 +145,4 @@ def _structural(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     if kind == "array":
         items = schema.get("items") or schema["prefixItems"][0]
         return {"type": "array", "items": _structural(items, defs)}
-    return {"type": kind, **({"enum": schema["enum"]} if "enum" in schema else {})}
+    return {"type": kind, **({"enum": list(schema["enum"])} if "enum" in schema else {})}

@@ -13,9 +13,10 @@ from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.freezes import Freeze, Scope
 from reconciler.model.names import RevisionId, ServiceName
 from reconciler.model.release import Release, Values
+from reconciler.model.skips import Skip
 from reconciler.model.times import rfc3339
 from reconciler.schema import building
-from reconciler.schema.files import FleetFile, PinFile, QuarantineFile
+from reconciler.schema.files import FleetFile, PinFile, QuarantineFile, ReleaseFile
 from reconciler.schema.reading import read_file
 from reconciler.schema.splicing import Splices, dumped
 from reconciler.schema.yaml_text import BadText, Document
@@ -61,6 +62,61 @@ def set_release(path: str, octets: bytes, release: Release, values: Values) -> b
     return _checked(path, splices, PinFile, wanted)
 
 
+def asks_again(path: str, octets: bytes, reverted: bytes, before: bytes) -> bytes | None:
+    """Returns a pin that asks once more for what a revert took out of it; as it was where it does already.
+
+    None where it was changed since: what it asks for is a person's word then. That a person let what was put back
+    float is none.
+
+    Args:
+        path: Names the file in errors.
+        octets: The pin as it is.
+        reverted: The pin as the revert left it.
+        before: The pin as the revert found it.
+
+    Raises:
+        InvalidInput: As `set_release`.
+    """
+    file, document = _opened(path, octets, PinFile)
+    then, first = (_opened(path, text, PinFile)[0] for text in (reverted, before))
+    if not all(isinstance(pin.release, ReleaseFile) for pin in (file, then, first)):
+        raise _cannot(path, "its release is no mapping")
+    tree = _asked(first)
+    if _asked(file) == tree:
+        return octets
+    if _asked(file) != _asked(then, floats=file.release.source is None):
+        return None
+    if octets == reverted:
+        return before
+    splices = Splices(document)
+    splices.set(("release", "version"), tree["release"]["version"])
+    splices.set_mapping(("release", "images"), tree["release"]["images"])
+    if tree["release"]["source"] is None:
+        splices.drop(("release", "source"))
+    else:
+        splices.set(("release", "source"), tree["release"]["source"])
+    splices.set_mapping(("values",), tree["values"])
+    splices.set_mapping((CLUSTERS,), tree[CLUSTERS])
+    return _checked(path, splices, PinFile, {**file.model_dump(), **tree})
+
+
+def _asked(file: PinFile, *, floats: bool = False) -> dict[str, Any]:
+    """Returns the fields of a pin that a revert writes."""
+    tree = file.model_dump(include={"release", "values", CLUSTERS})
+    if floats:
+        tree["release"]["source"] = None
+    return tree
+
+
+def asked(path: str, octets: bytes) -> dict[str, Any]:
+    """Returns what a pin asks for: its release and its values.
+
+    Raises:
+        InvalidInput: The pin is broken.
+    """
+    return _asked(_opened(path, octets, PinFile)[0])
+
+
 def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
     """Returns a pin with `paused` set.
 
@@ -73,19 +129,31 @@ def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
     return _checked(path, splices, PinFile, {**file.model_dump(), "paused": paused})
 
 
-def set_approved(path: str, octets: bytes, revision: RevisionId, by: str) -> bytes:
+def set_approved(
+    path: str, octets: bytes, revision: RevisionId, by: str, *, irreversible: bool = False
+) -> bytes:
     """Returns a pin that says of a revision that somebody approves it; as it was where it does already.
+
+    Args:
+        path: Names the file in errors.
+        octets: The file as it is.
+        revision: What is approved.
+        by: Who does.
+        irreversible: Also that it cannot come back.
 
     Raises:
         InvalidInput: As `set_release`.
     """
     file, document = _opened(path, octets, PinFile)
-    if file.approved is not None and file.approved.revision == revision:
+    known = file.approved
+    is_said = known is not None and known.revision == revision
+    if known is not None and is_said and (known.reversible is False or not irreversible):
         return octets
     splices = Splices(document)
-    tree = {"revision": revision, "by": by}
+    tree = {"revision": revision, "by": by, **({"reversible": False} if irreversible else {})}
     splices.set_mapping(("approved",), tree)
-    return _checked(path, splices, PinFile, {**file.model_dump(), "approved": tree})
+    wanted = {"reversible": None, **tree}
+    return _checked(path, splices, PinFile, {**file.model_dump(), "approved": wanted})
 
 
 def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
@@ -121,10 +189,17 @@ def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:
     return edited
 
 
-def promote(path: str, octets: bytes, release: Release) -> bytes:
+def promote(path: str, octets: bytes, release: Release, *, is_hotfix: bool = False) -> bytes:
     """Returns a pin that asks for a release and keeps its own values.
 
-    Its source is written only where one stands: a pin that floats goes on to follow what is proven before.
+    Its source is written only where one stands: a pin that floats goes on to follow what is proven before. What was
+    skipped for another release is taken out.
+
+    Args:
+        path: Names the file in errors.
+        octets: The pin as it is.
+        release: What it shall ask for.
+        is_hotfix: Whether its source is written in any case, so that it is exactly this one.
 
     Raises:
         InvalidInput: As `set_release`.
@@ -132,19 +207,40 @@ def promote(path: str, octets: bytes, release: Release) -> bytes:
     file, document = _opened(path, octets, PinFile)
     if not isinstance(document.tree.get("release"), dict):
         raise _cannot(path, "its release is no mapping")
-    source = release.source if file.release.source is not None else None
+    source = release.source if is_hotfix or file.release.source is not None else None
     splices = Splices(document)
+    wanted = file.model_dump()
+    if not is_hotfix:
+        splices.drop(("skip",))
+        wanted["skip"] = None
     splices.set(("release", "version"), release.version)
     splices.set_mapping(("release", "images"), dict(release.images))
     if source is not None:
         splices.set(("release", "source"), source)
-    wanted = file.model_dump()
     wanted["release"] = {
         "version": release.version,
         "images": dict(release.images),
         "source": source,
     }
     return _checked(path, splices, PinFile, wanted)
+
+
+def set_skip(path: str, octets: bytes, skip: Skip) -> bytes:
+    """Returns a pin that asks for a revision to be let past some gates.
+
+    Raises:
+        InvalidInput: As `set_release`.
+    """
+    file, document = _opened(path, octets, PinFile)
+    tree = {
+        "gates": [gate.value for gate in skip.gates],
+        "revision": skip.revision,
+        "reason": skip.reason,
+        "by": skip.by,
+    }
+    splices = Splices(document)
+    splices.set_mapping(("skip",), tree)
+    return _checked(path, splices, PinFile, {**file.model_dump(), "skip": tree})
 
 
 def add_freeze(path: str, octets: bytes, freeze: Freeze) -> bytes:

@@ -14,8 +14,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.times import from_rfc3339
+from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import ImagePolicyFile
-from reconciler.schema.parts import Part, Repository
+from reconciler.schema.parts import Digest, Line, Part, Repository
 from reconciler.schema.window_files import WindowsFile
 
 Name = Annotated[
@@ -24,16 +25,8 @@ Name = Annotated[
 """A DNS label, short enough that two of them with our prefixes still name a Kubernetes object."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Line = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+$", min_length=1, max_length=200
-    ),
-]
-"""Text that a person reads in a table or a commit's first line: nothing that moves a cursor."""
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Reference = Annotated[
     str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|[A-Za-z0-9_][A-Za-z0-9._-]{0,127})$")
 ]
@@ -66,6 +59,8 @@ class EnvironmentFile(Part):
     """What paths, pins and overlays name."""
     clusters: list[ClusterFile] = Field(min_length=1, max_length=500)
     """Every cluster of it."""
+    max_rollouts: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many services may roll out there at once; left out, any number. Nothing that goes back waits for it."""
 
 
 class AllowFile(Part):
@@ -159,7 +154,6 @@ class ServiceFile(Part):
         "formerly",
         "health",
         "group",
-        "image_policy",
     )
 
     source: Literal["manifests", "kustomize", "helm"]
@@ -187,7 +181,7 @@ class ServiceFile(Part):
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     group: Later = None
     image_policy: ImagePolicyFile | None = None
-    """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
+    """Which tags of a registry the pin of the first environment follows, where `promote` there is not `manual`."""
 
 
 class ReleaseFile(Part):
@@ -220,6 +214,8 @@ class ApprovedFile(Part):
     """The whole revision; another one needs another approval."""
     by: Line
     """Who, for those who read it; what counts is who made the commit."""
+    reversible: Literal[False] | None = None
+    """`false`: it is accepted that this revision cannot come back, so that nothing is put back where it is bad."""
 
 
 class PinFile(Part):
@@ -231,7 +227,7 @@ class PinFile(Part):
         Annotated[ReleaseFile, Tag("tree")] | Annotated[Literal["absent"], Tag("word")],
         Discriminator(_form),
     ]
-    """What it should run; `absent` is not supported yet."""
+    """What it should run; or `absent`, with a `reason`: all that was delivered of it is deleted, in order."""
     values: dict[str, Any] = Field(default_factory=dict)
     """This environment's own, such as `replicas`; they cannot set images."""
     clusters: dict[Name, ClusterValuesFile] = Field(default_factory=dict)
@@ -244,6 +240,8 @@ class PinFile(Part):
     """Why, for those who come after."""
     approved: ApprovedFile | None = None
     """Written by `reconciler approve`, in a commit by somebody else than who last changed the rest."""
+    skip: PinSkipFile | None = None
+    """Written by `reconciler promote --skip`, in a commit signed by one whom the policy's `hotfix` names."""
     promote: Later = None
 
 
@@ -279,10 +277,7 @@ class SkipFile(Part):
 class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
-    LATER: ClassVar[tuple[str, ...]] = (
-        "checks",
-        "reversible",
-    )
+    LATER: ClassVar[tuple[str, ...]] = ("checks",)
 
     soak_s: Seconds
     """Seconds that a wave must be observed healthy before the next wave, and all of them before proof."""
@@ -300,6 +295,11 @@ class EnvironmentPolicyFile(Part):
     """Another soak between waves than before proof; left out, the same."""
     max_concurrent: Annotated[int, Field(ge=1, le=50_000)] | None = None
     """How many clusters of a wave may change at once; left out, all of them."""
+    return_at_once: Annotated[
+        Annotated[int, Field(ge=1, le=50_000), Tag("number")] | Annotated[Share, Tag("share")],
+        Discriminator(_wave_form),
+    ] = "100%"
+    """How many clusters, or what share of them, may be put back at once, of all waves together; left out, all."""
     quorum: Share = "100%"
     """How many of the clusters must be known to be well for a proof; those of the first wave always."""
     unreachable: Annotated[
@@ -307,10 +307,19 @@ class EnvironmentPolicyFile(Part):
         Discriminator(_form),
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
+    promote: Literal["auto", "pull-request", "manual"] = "manual"
+    """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
+    irreversible: Literal["refuse", "ask", "accept"] = "ask"
+    """What becomes of a release that cannot come back: it waits for another, for `approved` in the pin, or goes."""
+    hotfix: HotfixFile | None = None
+    """Who may skip what by a signed commit; left out, nobody anything."""
+    commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
+    """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
+    http_gates: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
+    """Gates that others hold, by the names of the daemon's settings; each must say that it is open."""
     checks: Later = None
-    reversible: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""
 

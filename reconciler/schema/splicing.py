@@ -79,6 +79,24 @@ class Splices:
             colon = self.document.keys[at].end + 1
             self.edits.append((colon, colon, " []"))
 
+    def drop(self, at: Path) -> None:
+        """Takes a field out of its mapping, which must keep another one; does nothing where it is not there."""
+        if at not in self.document.keys:
+            return
+        key, span = self.document.keys[at], self.document.values[at]
+        if not self.document.values[at[:-1]].is_flow:
+            begin = self.document.text.rfind("\n", 0, key.start) + 1
+            self.edits.append((begin, self._line_end(self._end(at)), ""))
+            return
+        beside = [p for p in self.document.keys if p[:-1] == at[:-1] and p != at]
+        after = [self.document.keys[p].start for p in beside]
+        before = [self._end(p) for p in beside]
+        following = min((start for start in after if start > key.start), default=None)
+        if following is not None:
+            self.edits.append((key.start, following, ""))
+        else:
+            self.edits.append((max(end for end in before if end <= key.start), span.end, ""))
+
     def _remove_from_flow(self, items: list[Path], gone: Collection[int]) -> None:
         values = self.document.values
         kept = [index for index in range(len(items)) if index not in gone]

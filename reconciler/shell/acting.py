@@ -14,6 +14,7 @@ from reconciler.model.actions import (
     Action,
     Admit,
     Adopt,
+    CommitPin,
     CommitRevert,
     Deliver,
     Examine,
@@ -90,6 +91,7 @@ class Actor:
         executors: By cluster, as they are now; clusters join.
         leadership: In whose name records are written.
         revert: Takes a commit that Git is owed, to be made by another task.
+        move_pin: Takes a pin that is to be moved on, by another task.
         on_event: Told of what was done.
     """
 
@@ -101,6 +103,7 @@ class Actor:
         executors: Callable[[], Mapping[ClusterName, Orders]],
         leadership: Callable[[], Leadership],
         revert: Callable[[CommitRevert], None],
+        move_pin: Callable[[CommitPin], None],
         on_event: Callable[[Event], None],
     ) -> None:
         self._clock = clock
@@ -108,6 +111,7 @@ class Actor:
         self._executors = executors
         self._leadership = leadership
         self._revert = revert
+        self._move_pin = move_pin
         self._on_event = on_event
         self._held: dict[CellKey, tuple[str, str]] = {}
         self._would: dict[tuple[object, ...], str] = {}
@@ -155,6 +159,8 @@ class Actor:
                 self._examine(action, asker)
             case CommitRevert():
                 self._revert(action)
+            case CommitPin():
+                self._move_pin(action)
             case Hold():
                 self._hold(action)
             case _:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.assembly.values import labels_in
 from reconciler.core.boarding import FormerPin, boarding
-from reconciler.core.identity import policy_digest, revision_of
+from reconciler.core.identity import absence, policy_digest, revision_of, without_files
 from reconciler.core.immediate import immediate_values
 from reconciler.core.renders import together
 from reconciler.core.resolution import is_proven, resolve
@@ -17,7 +17,7 @@ from reconciler.model.env_repo import Pin, QuarantineEntry, Service, ServiceSour
 from reconciler.model.facts import Approval, Ask
 from reconciler.model.fleet import Cluster, ClusterState, Mode
 from reconciler.model.names import CommitId, EnvironmentName, RenderDigest, ServiceName
-from reconciler.model.objects import Rendered
+from reconciler.model.objects import NOTHING, Rendered
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy, Policy
 from reconciler.model.reasons import Reason
@@ -124,10 +124,10 @@ class Asker:
         if pin is None:
             return replace(rules, reason=Reason.ORPHANED, message="there is no pin to read")
         try:
-            wanted = self._resolved(pin, None, earlier)
+            wanted = self.resolved(pin, None, earlier)
         except InvalidInput:
             wanted = None
-        return replace(rules, wanted=wanted or self._without_files(pin))
+        return replace(rules, wanted=wanted or without_files(pin, self.snapshot.commit))
 
     def rendered(
         self, service: ServiceName, environment: EnvironmentName, cluster: Cluster, what: Revision
@@ -142,6 +142,8 @@ class Asker:
             BeingRendered: It was not waited for.
             TransientError: Try again.
         """
+        if what.absent:
+            return NOTHING
         found = self.sources.at(service, what.release.source)
         if found is None or what.renderer != self.renderer.version(found.service.source):
             return None
@@ -166,7 +168,7 @@ class Asker:
         if blocked is not None:
             return self._refused(service, environment, *blocked)
         pin = self.snapshot.pins[(environment, service)]
-        wanted = self._resolved(pin, own, earlier)
+        wanted = self.resolved(pin, own, earlier)
         if wanted is None:
             why = f"{pin.source or 'HEAD'} holds no services/{service}"
             return self._refused(service, environment, Reason.SOURCE_UNKNOWN, why)
@@ -183,6 +185,7 @@ class Asker:
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
             approval=self._approval(pin, rules.policy),
+            skip=self.sources.skips.of(self.snapshot.commit, pin, wanted),
             renders=together(renders),
             immediate=self._immediate(pin, own),
             boarding=self._boarding(pin, own, earlier, wanted, rules.policy),
@@ -233,6 +236,8 @@ class Asker:
 
     def revision(self, pin: Pin, source: str) -> Revision | None:
         """Returns a pin's revision with its service as a commit holds it; None when it is not there."""
+        if pin.absent:
+            return absence(self.snapshot.commit)
         found = self.sources.at(pin.service, source)
         if found is None:
             return None
@@ -269,6 +274,8 @@ class Asker:
         admitted = own.admitted if own else None
         if admitted is None or declared is None or not declared.immediate:
             return None
+        if admitted.absent or pin.absent:
+            return None
         values, by_cluster = immediate_values(admitted.values, pin, declared.immediate)
         release = admitted.release
         asked = replace(
@@ -297,12 +304,14 @@ class Asker:
         admitted = own.admitted if own else None
         if policy is None or not policy.boards or admitted is None or not earlier:
             return None
+        if wanted.absent:
+            return None
         if is_proven(wanted.identity, earlier):
             return None
 
         def resolved(former: FormerPin) -> Revision | None:
             with suppress(InvalidInput):
-                return self._resolved(former.pin, own, earlier, at=former.commit)
+                return self.resolved(former.pin, own, earlier, at=former.commit)
             return None
 
         found = boarding(
@@ -319,7 +328,7 @@ class Asker:
             return found
         return None
 
-    def _resolved(
+    def resolved(
         self,
         pin: Pin,
         own: PromotionRecord | None,
@@ -327,25 +336,13 @@ class Asker:
         *,
         at: CommitId | None = None,
     ) -> Revision | None:
+        """Returns the revision that a pin asks for at HEAD, or asked for at a commit; as `resolve` has it."""
         return resolve(
             pin,
             head=at or self.snapshot.commit,
             earlier=earlier,
             own=own,
             revision_at=lambda source: self.revision(pin, source),
-        )
-
-    def _without_files(self, pin: Pin) -> Revision:
-        return revision_of(
-            version=pin.version,
-            images=pin.images,
-            source=self.snapshot.commit,
-            values=pin.values,
-            cluster_values=pin.cluster_values,
-            entries=(),
-            service_yaml_identity=b"",
-            environment=pin.environment,
-            renderer="",
         )
 
     def _refused(
@@ -358,6 +355,7 @@ class Asker:
         policy = self._environment_policy(service, environment)
         pin = self.snapshot.pins.get((environment, service))
         entries = self._entries(service, environment)
+        found = self.snapshot.fleet.environment(environment)
         standing = [entry for entry in entries or () if entry.lifted is None]
         return Ask(
             wanted=None,
@@ -370,6 +368,7 @@ class Asker:
                 for freeze in self.snapshot.fleet.freezes
                 if freeze.scope.covers(service, environment)
             ),
+            max_rollouts=found.max_rollouts if found else None,
             quarantine=None if entries is None else tuple(standing),
             lifted=tuple(entry for entry in entries or () if entry.lifted is not None),
         )

@@ -11,9 +11,11 @@ import structlog
 
 from reconciler.core.fuses import Counts, counts_of, plan_fleet
 from reconciler.core.holding import told
+from reconciler.core.places import hand_out
 from reconciler.core.plan import plan_service
 from reconciler.errors import OperatorError, ReconcilerError
 from reconciler.model.actions import Action, Hold
+from reconciler.model.believed import Believed
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import FleetSummary, ServiceFacts
 from reconciler.model.fleet import Mode
@@ -25,6 +27,7 @@ from reconciler.shell.asking import Asker
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.orders import Leadership
 from reconciler.shell.gathering import Gatherer
+from reconciler.shell.placing import Bids
 
 SWEEP_S = 30.0
 """Everything is planned again this often, since fuses and incidents end by time alone."""
@@ -76,7 +79,7 @@ class Coordinator:
         records: The promotion records.
         gather: What is seen of the services.
         leadership: Whether we lead.
-        fuses: Rejections believed, of one service and of the fleet, in an hour.
+        fuses: How many rejections in an hour are believed.
         act: Carries out actions.
         observe: Takes the actions of what is only observed: says what would be done.
         unreachable: Clusters that do not answer, and why.
@@ -95,7 +98,7 @@ class Coordinator:
         records: Memory,
         gather: Gatherer,
         leadership: Callable[[], Leadership],
-        fuses: Callable[[], tuple[int, int]],
+        fuses: Callable[[], Believed],
         act: Act,
         observe: Observe,
         unreachable: Callable[[], Mapping[ClusterName, str]],
@@ -127,6 +130,7 @@ class Coordinator:
         self._due_s: dict[ServiceName, float] = {}
         self._failing_since_s: dict[ServiceName, dict[EnvironmentName, float]] = {}
         self._counts: dict[ServiceName, tuple[ServiceFacts, Counts]] = {}
+        self._bids = Bids()
         self._summary = FleetSummary()
         self._sweep_due_s = float("-inf")
 
@@ -143,6 +147,10 @@ class Coordinator:
                 self._touched.add(service)
         self._wake()
 
+    def planned(self, service: ServiceName) -> Planned | None:
+        """Returns a service as it was planned last."""
+        return self._planned.get(service)
+
     def step(self) -> float:
         """Makes one turn; returns seconds until something is due by time alone."""
         with self._stepping:
@@ -153,10 +161,7 @@ class Coordinator:
         is_saved = self._records.retry()
         dirty = self._dirty()
         self._gather.gather(dirty)
-        if self._summarize():
-            dirty = set(self._gather.facts)
-        for service in sorted(dirty):
-            self._turn(service)
+        self._turns(dirty | self._summarize())
         self._publish(
             View(
                 self._head(),
@@ -187,24 +192,41 @@ class Coordinator:
             self._gather.use(self._asker)
             sweep = True
         due = {service for service, due_s in self._due_s.items() if due_s <= now_s}
-        return self._gather.services() if sweep else touched | due
+        if not sweep:
+            return touched | due
+        services = self._gather.services()
+        self._bids.keep_only(services)
+        return services
 
-    def _summarize(self) -> bool:
-        """Counts over the fleet; returns whether the answer is another than before."""
-        service_an_hour, fleet_an_hour = self._fuses()
+    def _turns(self, services: set[ServiceName]) -> None:
+        """Takes the turns of some services, and again of those to whom that has given a place, or taken one."""
+        for _ in range(TURNS_AT_ONCE_MAX):
+            for service in sorted(services):
+                self._turn(service)
+            was = self._summary.places
+            self._summary = replace(self._summary, places=hand_out(self._bids.all()))
+            services = self._bids.concerned(was, self._summary.places)
+            if not services:
+                return
+        with self._lock:
+            self._touched |= services
+
+    def _summarize(self) -> set[ServiceName]:
+        """Counts over the fleet; returns the services for which the answer is another than before."""
         halted, reason = self._halted()
         summary = plan_fleet(
             map(self._counted, self._gather.facts.values()),
             self._clock.now(),
-            service_an_hour=service_an_hour,
-            fleet_an_hour=fleet_an_hour,
+            believed=self._fuses(),
             halted=halted,
             halted_reason=reason,
             keeps_time=self._leadership().claim is not None,
+            bids=self._bids.all(),
         )
-        changed = summary != self._summary
-        self._summary = summary
-        return changed
+        was, self._summary = self._summary, summary
+        if replace(was, places=summary.places) != summary:
+            return set(self._gather.facts)
+        return self._bids.concerned(was.places, summary.places)
 
     def _counted(self, facts: ServiceFacts) -> Counts:
         """Returns what is counted of a service: again only where its facts are others."""
@@ -249,6 +271,7 @@ class Coordinator:
         )
         self._planned[service] = planned = Planned(facts, tuple(holds), self._clock.now())
         self._carry_out(planned)
+        self._bids.forget(service)
         self._note_due(service)
 
     def _take_turn(self, service: ServiceName) -> None:
@@ -264,6 +287,7 @@ class Coordinator:
                 break
             changed = True
             self._gather.gather([service])
+        self._bids.note(self._planned[service], self._summary)
         self._note_worked(service)
         self._note_due(service)
         if changed or (before and before.wanted != self._planned[service].wanted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -27,12 +28,13 @@ from reconciler.shell.coordinator import Act, Coordinator, Observe
 from reconciler.shell.digest_key import DigestKey
 from reconciler.shell.executor.orders import CellKey, Claim, Installation, Leadership, Rights
 from reconciler.shell.gathering import Gatherer
+from reconciler.shell.git_writes import GitWrites
 from reconciler.shell.heads import Heads
 from reconciler.shell.lease import Lease
+from reconciler.shell.outside import Outsiders
 from reconciler.shell.pinning import ClusterPins
 from reconciler.shell.promotion_records import PromotionRecords
 from reconciler.shell.rendering import Renderer
-from reconciler.shell.reverting import Reverter
 from reconciler.shell.runner import AtStop, Wake
 from reconciler.shell.sources import Sources
 from reconciler.shell.vouching import Vouching
@@ -77,7 +79,6 @@ class Engine:
         self._waits = waits
         self._coordinator: Coordinator | None = None
         self.view: View | None = None
-        namespace = settings.namespace
         self.announcer = self._announcer(holder)
         self.clusters = Clusters(
             settings,
@@ -91,16 +92,14 @@ class Engine:
         self.clusters.add(ports.home)
         home = self.clusters.api(ports.home)
         self.clusters.pin_by(
-            ClusterPins(home, namespace, may_write=self._may_write, told=self._told_uid)
+            ClusterPins(home, self.namespace, may_write=self._may_write, told=self._told_uid)
         )
         self.clusters.join(ports.named)
         self.lease = self._lease(home, holder)
         self.records = PromotionRecords(
             home,
-            namespace,
-            lambda kind, selector, on, fresh: self.clusters.watch(
-                ports.home, kind, selector, on, fresh
-            ),
+            self.namespace,
+            partial(self.clusters.watch, ports.home),
             on_change=self._touch,
             on_fresh=self._touch_all,
             answers=lambda: self.home_answers,
@@ -108,18 +107,20 @@ class Engine:
             clock=ports.clock,
             installation=self._installation,
         )
-        self._sources = Sources(ports.history, settings.repo.path)
+        self._sources = Sources(ports.history, settings.repo.path, ports.signers)
+        self.outside = Outsiders.over(ports, self._sources, self._touch_service)
         self.digest_key = self._digest_key(home)
         self._renderer = self._rendering()
         self._parsed = Parsed()
         self.heads = self._heads(home)
-        self.reverter = self._reverter()
+        self.git = self._git_writes()
         actor = Actor(
             clock=ports.clock,
             records=self.records,
             executors=lambda: self.clusters.executors,
             leadership=self._leadership,
-            revert=self.reverter.take,
+            revert=self.git.reverter.take,
+            move_pin=self.git.promoter.take,
             on_event=self._on_event,
         )
         self._coordinator = self._coordinating(
@@ -169,13 +170,13 @@ class Engine:
         )
 
     def _heads(self, home: KubeApi) -> Heads:
-        ports, namespace, root = self._ports, self._settings.namespace, self._settings.repo.path
+        ports, root = self._ports, self._settings.repo.path
         return Heads(
             ports.remote,
             ports.history,
             read=self._read,
             vouch=Vouching(ports.history, root, self._read, ports.signers).check,
-            accepted=AcceptedHead(home, namespace, may_write=self._may_write),
+            accepted=AcceptedHead(home, self.namespace, may_write=self._may_write),
             accept_history=lambda: self._current().repo.accept_history,
             poll_s=lambda: self._current().repo.poll_s,
             clock=ports.clock,
@@ -183,20 +184,21 @@ class Engine:
             on_event=self._on_event,
         )
 
-    def _reverter(self) -> Reverter:
-        ports, repo = self._ports, self._settings.repo
-        return Reverter(
-            clock=ports.clock,
-            heads=self.heads,
-            history=ports.history,
-            remote=ports.remote,
-            branch=repo.branch,
-            root=repo.path,
+    def _git_writes(self) -> GitWrites:
+        return GitWrites(
+            self._ports,
+            self._settings.repo,
+            self.heads,
             asker=self.asker_of,
             facts=self._facts,
+            planned=lambda service: (
+                self._coordinator.planned(service) if self._coordinator else None
+            ),
             record=self.records.get,
             amend=self._amend,
             may_push=lambda: self.lease.leads and self._may_write(),
+            leads=lambda: self._leadership().leads,
+            poll_s=self._settings.registry_poll_s,
             on_event=self._on_event,
             on_change=self._touch_service,
         )
@@ -211,11 +213,12 @@ class Engine:
         runner.spawn("lease", self._lease_step)
         runner.spawn("digest key", self._digest_key_step, at_stop=AtStop.LEAVE)
         wake_fetch = runner.spawn("fetch", self.heads.step)
-        runner.spawn("revert", self.reverter.step, on_wake=self.reverter.on_wake)
+        self.git.start(runner)
         announcer = self.announcer
         runner.spawn("events", announcer.step, at_stop=AtStop.LEAVE, on_wake=announcer.on_wake)
         self.clusters.start()
         self._renderer.queue.start(runner)
+        self.outside.start(runner)
         runner.spawn("coordinator", self._coordinator.step, on_wake=self._coordinator.on_wake)
         return wake_fetch
 
@@ -230,7 +233,7 @@ class Engine:
 
     @property
     def namespace(self) -> str:
-        """The reconciler's own namespace in every cluster."""
+        """Ours, in every cluster."""
         return self._settings.namespace
 
     @property
@@ -245,16 +248,20 @@ class Engine:
         self._coordinator.step()
 
     def look_again(self) -> None:
-        """Has the next turn look at everything: something that it goes by is another than before."""
+        """Has the next turn look at everything: something that it goes by has changed."""
         self._touch_all()
 
     def view_at(self, snapshot: Snapshot) -> View:
         """Returns what would be seen and decided if HEAD were another commit; nothing is done about it."""
         head = replace(self.heads.head, commit=snapshot.commit, snapshot=snapshot)
         seen: list[View] = []
-        self._coordinating(
+        looking = self._coordinating(
             lambda: head, lambda action, asker: False, lambda action, asker: None, seen.append
-        ).step()
+        )
+        looking.step()
+        if self.outside.catch_up():
+            looking.touch()
+            looking.step()
         return seen[-1]
 
     def stop(self) -> None:
@@ -280,26 +287,19 @@ class Engine:
                 head=head,
                 records=self.records,
                 executors=lambda: self.clusters.executors,
+                outside=self.outside.see,
+                asked=self.git.promoter.asked,
+                followed=self.git.follower.of,
             ),
             leadership=self._leadership,
-            fuses=lambda: (
-                self._current().fuses.service_an_hour,
-                self._current().fuses.fleet_an_hour,
-            ),
+            fuses=lambda: self._current().fuses.an_hour,
             act=act,
             observe=observe,
-            unreachable=self._unreachable,
+            unreachable=lambda: self.clusters.missed(self.heads.head, self._ports.home),
             denied=self.clusters.denied,
             home=self._ports.home,
             publish=publish,
         )
-
-    def _unreachable(self) -> dict[ClusterName, str]:
-        """Returns the clusters of which nothing is known; of one that has left nobody asks, unless it is the home."""
-        head = self.heads.head
-        silent = self.clusters.unreachable(head.clusters)
-        unasked = {*head.left} - {self._ports.home}
-        return {name: why for name, why in silent.items() if name not in unasked}
 
     def _lease_step(self) -> float:
         """Keeps the lease while anything may be written: the mode may change while the daemon runs."""
@@ -392,5 +392,5 @@ class Engine:
     def _head_changed(self) -> None:
         self.clusters.join(self.heads.head.clusters)
         if not self.heads.head.error:
-            self.reverter.look_again()
+            self.git.reverter.look_again()
         self._touch_all()

@@ -10,12 +10,17 @@ from reconciler.errors import TransientError
 from reconciler.model.facts import Ask, Cell, Member, ServiceFacts, Suspension
 from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
+from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
+from reconciler.model.promotion import Asked, Followed
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
+from reconciler.shell import depending
 from reconciler.shell.asking import Asker
+from reconciler.shell.asks import Asks
 from reconciler.shell.bugs import bug
+from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
 
 
@@ -67,6 +72,13 @@ class Observer(Protocol):
         ...
 
 
+See = Callable[
+    [Asker | None, CellKey, Ask, tuple[PromotionRecord | None, ...]],
+    Outside,
+]
+"""Returns what others say of what a cell may admit next, given its record and those before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Where:
     """Clusters that know a service, by environment, in the order in which they joined.
@@ -91,6 +103,9 @@ class Gatherer:
         head: HEAD as last accepted; it says why there is no asker.
         records: The promotion records.
         executors: By cluster, as they are now; clusters join.
+        outside: Returns what others say of what a cell may admit next.
+        asked: What became of asking a person to move a cell's pin.
+        followed: What a registry has for a cell.
     """
 
     def __init__(
@@ -100,13 +115,18 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
+        outside: See = lambda asker, key, ask, records: NOTHING_ASKED,
+        asked: Callable[[CellKey], Asked | None] = lambda key: None,
+        followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
+        self._outside = outside
         self._daemon_mode = daemon_mode
         self._head = head
         self._records = records
         self._executors = executors
+        self._asked_of = asked
         self._asker: Asker | None = None
-        self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._asks = Asks(followed)
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
@@ -144,12 +164,13 @@ class Gatherer:
         # In order, so that what is rendered first hangs on names alone.
         seen = {name: self._try(name, recorded.get(name, set())) for name in sorted(services)}
         self.facts.update(seen)
-        self.facts.update({name: self._with_depends(facts) for name, facts in seen.items()})
+        self.facts.update(
+            {name: with_depends(self._asker, one, self.facts) for name, one in seen.items()}
+        )
 
     def dependents(self, of: ServiceName) -> set[ServiceName]:
-        """Returns the services that depend on one, as HEAD says."""
-        declared = self._asker.snapshot.services.values() if self._asker is not None else ()
-        return {service.name for service in declared if of in service.depends_on}
+        """Returns the services whose facts rest on another's, as HEAD says."""
+        return depending.dependents(self._asker, of)
 
     def _try(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
         """Sees a service; a bug of ours that this meets leaves that service unknown, and no other."""
@@ -233,6 +254,8 @@ class Gatherer:
             # Beside those that it is meant for, an order waits on them.
             leaving=tuple(n for n in where.ordered.get(key[1], ()) if n not in names),
             left=self._head().left,
+            outside=self._outside(self._asker, key, ask, (record, *earlier)),
+            asked=self._asked_of(key),
         )
 
     def _ask(
@@ -241,18 +264,11 @@ class Gatherer:
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
     ) -> Ask:
-        """Returns what is asked for; resolved again only when what it rests on has changed."""
+        """Returns what is asked for."""
         if self._asker is None:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
-        admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
-        kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1]):
-            return kept[1]
-        ask = self._asker.ask(*key, record, earlier)
-        self._asks[key] = (rests_on, ask)
-        return ask
+        return self._asks.of(self._asker, key, record, earlier)
 
     def _clusters(
         self, key: CellKey, record: PromotionRecord | None, recorded: Sequence[ClusterName]
@@ -308,30 +324,6 @@ class Gatherer:
         left = self._head().left
         return tuple(sorted({*_proven_on(record), *recorded} - {*names, *left}))
 
-    def _with_depends(self, facts: ServiceFacts) -> ServiceFacts:
-        snapshot = self._asker.snapshot if self._asker is not None else None
-        found = snapshot.services.get(facts.service) if snapshot is not None else None
-        if found is None or not found.depends_on:
-            return facts
-        cells = tuple(
-            replace(c, depends=tuple((s, self._is_proven(s, c)) for s in found.depends_on))
-            for c in facts.cells
-        )
-        return replace(facts, cells=cells)
-
-    def _is_proven(self, other: ServiceName, here: Cell) -> bool | None:
-        """Tells whether the release that HEAD asks for of a service is proven in a cell's environment."""
-        facts = self.facts.get(other)
-        cells = facts.cells if facts else ()
-        cell = next((c for c in cells if c.environment == here.environment), None)
-        if cell is not None and cell.ask.is_rendering:
-            # Nobody need be told more: it is a moment's wait.
-            return False
-        if cell is None or cell.ask.wanted is None or not cell.record_known:
-            return None
-        wanted, proofs = cell.ask.wanted, cell.record.proofs if cell.record else ()
-        return any(p.opens_gates and p.revision.identity == wanted.identity for p in proofs)
-
 
 def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     """Returns the clusters on which what is admitted was proven."""
@@ -342,15 +334,3 @@ def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
 def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     rollout = record.rollout if record is not None else None
     return rollout.policy.clusters() if rollout else ()
-
-
-def _proven(record: PromotionRecord | None) -> object:
-    """Returns the part of a record that a pin's meaning rests on."""
-    if record is None:
-        return None
-    return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
-
-
-def _may_pass(ask: Ask) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself."""
-    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

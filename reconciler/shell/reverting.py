@@ -21,6 +21,7 @@ from reconciler.core.rejections import is_written
 from reconciler.core.reverting import RevertPlan, commit_message, plan_revert
 from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import CommitRevert
+from reconciler.model.answers import NotKnown
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import Cell, ServiceFacts
@@ -29,6 +30,7 @@ from reconciler.model.names import BlobId, CommitId, EnvironmentName, ServiceNam
 from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
 from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
+from reconciler.ports.forge import Forge
 from reconciler.ports.git import History, PushOutcome, PushResult, Remote
 from reconciler.schema.edit import add_entry, set_release
 from reconciler.shell.asking import Asker
@@ -60,6 +62,7 @@ class _Owed:
     tried_s: float = float("-inf")
     due_s: float = 0.0
     made: RevertProgress | None = None
+    is_asked: bool = False
 
 
 class Reverter:
@@ -72,6 +75,7 @@ class Reverter:
         remote: Commits and pushes.
         branch: The branch that people merge into.
         root: The subfolder that is the env repo.
+        forge: Serves the env repo; None: a branch for a person is all there is.
         asker: Makes what turns a snapshot into Asks.
         facts: A service's facts as last gathered.
         record: Returns the record of a cell.
@@ -90,6 +94,7 @@ class Reverter:
         remote: Remote,
         branch: str,
         root: str,
+        forge: Forge | None,
         asker: Callable[[Snapshot], Asker],
         facts: Callable[[ServiceName], ServiceFacts | None],
         record: Callable[[CellKey], PromotionRecord | None],
@@ -104,6 +109,7 @@ class Reverter:
         self._remote = remote
         self._branch = branch
         self._root = f"{root.strip('/')}/" if root.strip("/") else ""
+        self._forge = forge
         self._asker = asker
         self._facts = facts
         self._record = record
@@ -160,7 +166,7 @@ class Reverter:
         owed.due_s = self._clock.monotonic_s() + wait_s
         try:
             # What was made and could not be recorded is only recorded, and neither made nor told again.
-            progress = owed.made = owed.made or self._make(owed.action)
+            progress = owed.made = owed.made or self._make(owed)
             if progress is not None:
                 self._note(owed.action, progress)
         except ReconcilerError as error:
@@ -178,12 +184,13 @@ class Reverter:
             owed.due_s = self._clock.monotonic_s() + RETRY_MAX_S
         return 0.0
 
-    def _make(self, action: CommitRevert) -> RevertProgress | None:
+    def _make(self, owed: _Owed) -> RevertProgress | None:
         """Commits on top of a fresh HEAD until one push stands, or somebody else's commit does it.
 
         Returns:
             How far it is; None when nothing is owed any more.
         """
+        action = owed.action
         for _ in range(RACES_MAX):
             known = self._known(action)
             if known is None or known.commit is not None:
@@ -197,8 +204,13 @@ class Reverter:
                 return RevertProgress(written, None, self._clock.now())
             if known.branch is not None:
                 # A person has the branch; whether they merged it is all there is to look for.
+                if self._forge is not None and not owed.is_asked:
+                    plan = plan_revert(
+                        action.service, action.rejection, self._cells(snapshot, action)
+                    )
+                    self._ask(owed, known.branch, plan)
                 return known
-            made = self._push(snapshot, action)
+            made = self._push(snapshot, owed)
             if made is not None:
                 return made
         raise Unreachable(self._branch, "the revert was overtaken", "others push without a pause")
@@ -209,12 +221,13 @@ class Reverter:
             raise Unreachable("HEAD", "no revert can be planned", head.error or "not accepted")
         return head.snapshot
 
-    def _push(self, snapshot: Snapshot, action: CommitRevert) -> RevertProgress | None:
+    def _push(self, snapshot: Snapshot, owed: _Owed) -> RevertProgress | None:
         """Makes one try; None when somebody else was first."""
+        action = owed.action
         plan = plan_revert(action.service, action.rejection, self._cells(snapshot, action))
         commit = self._commit(snapshot, action, plan)
         if not action.direct:
-            return self._push_branch(action, commit, "a fuse is blown; a person is asked")
+            return self._push_branch(owed, commit, plan, "a fuse is blown; a person is asked")
         result = self._send(commit, self._branch)
         match result.outcome:
             case PushOutcome.LANDED:
@@ -223,15 +236,18 @@ class Reverter:
             case PushOutcome.MOVED:
                 return None
             case PushOutcome.REFUSED:
-                return self._push_branch(action, commit, result.message)
+                return self._push_branch(owed, commit, plan, result.message)
             case PushOutcome.LOST:
                 why = "the remote took the push, and its branch does not show it"
                 raise Unreachable(self._branch, "the revert was dropped", why)
             case _:
                 assert_never(result.outcome)
 
-    def _push_branch(self, action: CommitRevert, commit: CommitId, why: str) -> RevertProgress:
+    def _push_branch(
+        self, owed: _Owed, commit: CommitId, plan: RevertPlan, why: str
+    ) -> RevertProgress:
         """Puts the commit on the failure's own branch; one that is there already is left as it is."""
+        action = owed.action
         branch = _branch_for(action)
         result = self._send(commit, branch)
         if result.outcome not in (PushOutcome.LANDED, PushOutcome.MOVED):
@@ -241,8 +257,30 @@ class Reverter:
                 result.message or result.outcome.value,
                 "let the daemon push to branches below reconciler/",
             )
-        self._tell(EventKind.REVERT_REFUSED, action, commit, branch, why)
+        url = self._ask(owed, branch, plan)
+        self._tell(
+            EventKind.REVERT_REFUSED, action, commit, branch, f"{why}; see {url}" if url else why
+        )
         return RevertProgress(None, branch, self._clock.now())
+
+    def _ask(self, owed: _Owed, branch: str, plan: RevertPlan) -> str:
+        """Opens the failure's pull request, unless there was one, and returns where it is; nothing: not yet."""
+        if self._forge is None:
+            return ""
+        message = commit_message(owed.action.service, owed.action.rejection, plan)
+        title, _, body = message.partition("\n\n")
+        try:
+            found = self._forge.pull_request_of(branch, self._branch)
+            if isinstance(found, NotKnown):
+                raise Unreachable(branch, "its pull request is not known", found.message)
+            pull = found or self._forge.pull_request(branch, self._branch, title, body)
+        except ReconcilerError as error:
+            # The branch is there, which is what counts; it is asked for again.
+            _log.warning("pull-request-failed", service=owed.action.service, error=str(error))
+            return ""
+        owed.is_asked = True
+        _log.info("pull-request", service=owed.action.service, url=pull.url)
+        return pull.url
 
     def _send(self, commit: CommitId, branch: str) -> PushResult:
         """Pushes, unless what came before hung until Git writes were ours no more.

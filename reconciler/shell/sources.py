@@ -7,16 +7,14 @@ from collections.abc import Iterator
 
 from reconciler.core.boarding import FormerPin
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
-from reconciler.ports.git import History
+from reconciler.ports.git import History, Signers
 from reconciler.schema.services import ServiceAt, pin_at, service_at
 from reconciler.shell.approvals import Approvals
+from reconciler.shell.pin_history import PINS_MAX, PinHistory
+from reconciler.shell.skips import Skips
 
 SOURCES_KEPT = 2_000
 """Services at a commit, each some kilobytes: what the roll-outs of a large fleet need at a time."""
-
-
-PINS_MAX = 50
-"""Commits of one pin that are looked through for what may board a train: a few days of a busy one."""
 
 
 class Sources:
@@ -24,16 +22,21 @@ class Sources:
 
     Attributes:
         approvals: Of pins, by the same history.
+        skips: Of pins, by the same history.
+        pin_history: What pins were before.
 
     Args:
         history: The mirror.
         root: The subfolder that is the env repo.
+        signers: Whose signatures count; None: nobody's.
     """
 
-    def __init__(self, history: History, root: str) -> None:
+    def __init__(self, history: History, root: str, signers: Signers | None = None) -> None:
         self._history = history
         self._root = root
         self.approvals = Approvals(history, root)
+        self.skips = Skips(history, root, signers)
+        self.pin_history = PinHistory(history, root)
         self._kept: OrderedDict[tuple[ServiceName, CommitId], ServiceAt | None] = OrderedDict()
 
     def at(self, service: ServiceName, source: str) -> ServiceAt | None:
@@ -63,3 +66,13 @@ class Sources:
             pin = pin_at(self._history, facts.commit, environment, service, root=self._root)
             if pin is not None:
                 yield FormerPin(facts.commit, pin)
+
+    def changed(self, service: ServiceName, source: CommitId) -> CommitId | None:
+        """Returns the newest commit, up to one, that changed a service's files; None where it was not found."""
+        path = f"{self._root}/services/{service}".lstrip("/")
+        found = self._history.log(source, path=path, most=1)
+        return found[0].commit if found else None
+
+    def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
+        """Tells whether a commit contains another, or is it."""
+        return self._history.is_ancestor(ancestor, descendant)

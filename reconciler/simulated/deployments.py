@@ -9,7 +9,10 @@ _HASH = "pod-template-hash"
 
 
 def move_deployment(hands: Hands, obj: Object) -> None:
-    """Makes Pods of the present template and takes old ones away, a quarter at a time; a paused one stays as it is."""
+    """Makes Pods of the present template and takes old ones away, a quarter at a time; a paused one stays as it is.
+
+    With `Recreate` every old one is gone before a new one is made.
+    """
     if obj["spec"].get("paused"):
         return
     sets = hands.owned("apps/v1", "ReplicaSet", obj)
@@ -18,13 +21,15 @@ def move_deployment(hands: Hands, obj: Object) -> None:
     old = [s for s in sets if s["metadata"]["uid"] != newest["metadata"]["uid"]]
     new_pods = hands.pods(newest)
     old_pods = [pod for s in old for pod in hands.pods(s)]
-    surge = max(1, wanted // 4)
-    for _ in range(min(wanted - len(new_pods), wanted + surge - len(new_pods) - len(old_pods))):
+    is_anew = (obj["spec"].get("strategy") or {}).get("type") == "Recreate"
+    kept, surge = (wanted - wanted // 4, max(1, wanted // 4)) if not is_anew else (0, 0)
+    most = wanted + surge - len(new_pods) - len(old_pods) if not (is_anew and old_pods) else 0
+    for _ in range(min(wanted - len(new_pods), most)):
         hands.create_pod(newest, {_HASH: newest["metadata"]["labels"][_HASH]})
     available = sum(1 for pod in (*new_pods, *old_pods) if is_ready(pod))
     for pod in sorted(old_pods, key=is_ready):
         if is_ready(pod):
-            if available - 1 < wanted - wanted // 4:
+            if available - 1 < kept:
                 continue
             available -= 1
         hands.delete(pod)

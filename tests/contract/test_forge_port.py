@@ -151,3 +151,38 @@ def test_a_branch_with_nothing_to_merge_gets_one_all_the_same(world: ForgeWorld)
     world.people.commit("main")
     second = world.forge.pull_request(OURS, "main", "t", "b")
     assert (second.state, second.number == first.number) == (PullRequestState.OPEN, False)
+
+
+def test_what_is_open_is_listed_by_the_branch_it_would_go_to(world: ForgeWorld) -> None:
+    world.people.commit("main")
+    world.people.commit("release")
+    assert world.forge.open_pull_requests("main") == ()
+    branches = [f"reconciler/promote-web.staging-{i:012x}" for i in range(3)]
+    for branch in branches:
+        world.people.commit(branch)
+    first, second, third = [world.forge.pull_request(b, "main", "t", "b") for b in branches]
+    world.forge.pull_request(branches[0], "release", "t", "b")
+    assert world.forge.open_pull_requests("main") == (first, second, third)
+    world.people.close(second.number, merged=False)
+    world.people.close(third.number, merged=True)
+    assert world.forge.open_pull_requests("main") == (first,)
+
+
+def test_one_can_be_closed_and_then_stays_so(world: ForgeWorld) -> None:
+    world.people.commit("main")
+    world.people.commit(OURS)
+    opened = world.forge.pull_request(OURS, "main", "t", "b")
+    world.forge.close_pull_request(opened.number)
+    world.forge.close_pull_request(opened.number)
+    found = world.forge.pull_request_of(OURS, "main")
+    assert isinstance(found, PullRequest) and found.state is PullRequestState.CLOSED
+
+
+def test_one_that_was_merged_or_is_not_there_cannot_be_closed(world: ForgeWorld) -> None:
+    world.people.commit("main")
+    world.people.commit(OURS)
+    opened = world.forge.pull_request(OURS, "main", "t", "b")
+    world.people.close(opened.number, merged=True)
+    for number in (opened.number, 999):
+        with pytest.raises(Refused):
+            world.forge.close_pull_request(number)

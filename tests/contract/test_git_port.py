@@ -126,6 +126,8 @@ def test_a_log_is_first_parent_and_can_be_narrowed_to_a_path(any_way: GitWorld) 
     touching = any_way.repo.log(head, path="environments/dev/web.yaml", most=9)
     assert [facts.commit for facts in touching] == [last, any_way.first]
     assert touching[0].author == "A Person <person@example.com>"
+    below = any_way.repo.log(head, path="environments/dev", most=9)
+    assert [facts.commit for facts in below] == [last, any_way.first]
 
 
 def test_edits_that_leave_the_tree_are_refused(any_way: GitWorld) -> None:

@@ -24,6 +24,7 @@ from reconciler.shell.reverting import RETRY_MAX_S, Reverter
 from reconciler.shell.runner import VirtualClock
 from reconciler.shell.sources import Sources
 from reconciler.simulated.behaviour import Fate
+from tests.fakes.memory_forge import MemoryForge
 from tests.fakes.memory_git import MemoryGit
 from tests.fakes.world import env_repo, pins
 
@@ -79,7 +80,15 @@ class Incident:
         self.records[(WEB, STAGING)] = replace(
             self.records[(WEB, STAGING)], rejections=(self.rejection,)
         )
+        self.forge: MemoryForge | None = None
         self.reverter = self.process()
+
+    def serve(self) -> MemoryForge:
+        """Has a forge serve the repository from now on; the process that uses it is a new one."""
+        self.forge = MemoryForge()
+        self.forge.serve(self.git.branches)
+        self.restart()
+        return self.forge
 
     def process(self) -> Reverter:
         """Starts a process, which knows nothing but what Git and the records hold."""
@@ -102,6 +111,7 @@ class Incident:
             remote=self.git,
             branch="main",
             root="",
+            forge=self.forge,
             asker=self.asker,
             facts=lambda service: None,
             record=self.records.get,

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from dataclasses import replace
 
-from reconciler.errors import Refused
+from reconciler.errors import Refused, Unreachable
 from reconciler.model.answers import NotKnown
 from reconciler.model.forge import (
     CommitStatus,
@@ -24,10 +24,12 @@ class MemoryForge:
 
     Attributes:
         away: What every question is answered with; None while it is there.
+        asked: Commits whose statuses were asked for.
     """
 
     def __init__(self) -> None:
         self.away: NotKnown | None = None
+        self.asked: list[CommitId] = []
         self._numbers = itertools.count(1)
         self._commits: set[CommitId] = set()
         self._branches: dict[str, CommitId] = {}
@@ -36,8 +38,18 @@ class MemoryForge:
         self._pulls: list[PullRequest] = []
         self.commit("main")
 
+    def serve(self, branches: dict[str, CommitId]) -> None:
+        """Serves a repository that is more than names: these are its branches, as they come and go."""
+        self._branches = branches
+
+    @property
+    def pulls(self) -> tuple[PullRequest, ...]:
+        """Every pull request, the oldest first."""
+        return tuple(self._pulls)
+
     def statuses(self, commit: CommitId) -> Statuses | NotKnown:
         """As the port has it."""
+        self.asked.append(commit)
         if self.away is not None:
             return self.away
         if commit not in self._commits:
@@ -64,6 +76,8 @@ class MemoryForge:
     def pull_request(self, branch: str, base: str, title: str, body: str) -> PullRequest:
         """As the port has it."""
         found = self.pull_request_of(branch, base)
+        if isinstance(found, NotKnown):
+            raise Unreachable(f"branch {branch}", "no pull request can be opened", found.message)
         if isinstance(found, PullRequest) and found.state is PullRequestState.OPEN:
             return found
         what = f"cannot open a pull request into {base}"
@@ -75,6 +89,22 @@ class MemoryForge:
         self._pulls.append(PullRequest(number, url, branch, base, PullRequestState.OPEN, head))
         return self._pulls[-1]
 
+    def open_pull_requests(self, base: str) -> tuple[PullRequest, ...] | NotKnown:
+        """As the port has it."""
+        if self.away is not None:
+            return self.away
+        return tuple(p for p in self._pulls if p.base == base and p.state is PullRequestState.OPEN)
+
+    def close_pull_request(self, number: int) -> None:
+        """As the port has it."""
+        if self.away is not None:
+            raise Unreachable(f"pull request {number}", "cannot be closed", self.away.message)
+        found = next((p for p in self._pulls if p.number == number), None)
+        if found is None or found.state is PullRequestState.MERGED:
+            what = "it is not there" if found is None else "it was merged"
+            raise Refused(f"pull request {number}", "cannot be closed", what)
+        self.close(number, merged=False)
+
     def commit(self, branch: str) -> CommitId:
         """Puts a new commit on a branch, which is made if need be."""
         text = f"{branch} {len(self._commits)}"
@@ -82,6 +112,14 @@ class MemoryForge:
         self._commits.add(made)
         self._branches[branch] = made
         return made
+
+    def know(self, commit: CommitId) -> None:
+        """Takes a commit in, as a push does."""
+        self._commits.add(commit)
+
+    def forget(self) -> None:
+        """Loses all commits, as one does that is a mirror and was set up anew."""
+        self._commits.clear()
 
     def says(self, commit: CommitId, context: str, state: str) -> None:
         """Writes a status, as a check does."""

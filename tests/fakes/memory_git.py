@@ -172,7 +172,7 @@ class MemoryGit:
             here = self._at(at)
             parent = here.facts.parents[0] if here.facts.parents else None
             before = self._at(parent).files if parent else {}
-            if path is None or here.files.get(path) != before.get(path):
+            if path is None or _below(here.files, path) != _below(before, path):
                 found.append(here.facts)
             at = parent
         return tuple(found)
@@ -209,3 +209,9 @@ class MemoryGit:
         facts = CommitFacts(commit, parents, author, self._clock.now(), message)
         self._commits[commit] = _Commit(facts, files)
         return commit
+
+
+def _below(files: Mapping[str, BlobId], path: str) -> object:
+    """Returns what stands at a path, be it a file or a folder."""
+    folder = f"{path}/"
+    return files.get(path) or {n: blob for n, blob in files.items() if n.startswith(folder)}

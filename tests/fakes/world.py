@@ -11,11 +11,14 @@ from reconciler.config.settings import RepoSettings, Settings
 from reconciler.errors import Unreachable
 from reconciler.model.events import Event, EventKind
 from reconciler.model.fleet import Mode
-from reconciler.model.names import ClusterName, EnvironmentName, ServiceName
+from reconciler.model.names import ClusterName, CommitId, EnvironmentName, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.kube import KubeApi
+from reconciler.ports.registry import Registry
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
@@ -145,6 +148,10 @@ class World:
         seed: Orders what is due together.
         pace: How fast the clusters' Pods are.
         on_view: Given what every turn has seen and decided.
+        signers: Whose commits carry a signature that counts, by author, and as whom; None: no list is kept.
+        forge: Serves the env repo.
+        registry: Every registry that may be asked.
+        gates: Those that policies may name.
     """
 
     def __init__(
@@ -155,7 +162,13 @@ class World:
         seed: int = 1,
         pace: Pace = Pace(),  # noqa: B008  # a frozen value
         on_view: Callable[[View], None] = lambda view: None,
+        signers: Mapping[str, str] | None = None,
+        forge: Forge | None = None,
+        registry: Registry | None = None,
+        gates: Mapping[str, AdmissionGate] | None = None,
     ) -> None:
+        self.forge, self.registry = forge, registry
+        self.gates = {name: (gate, 30.0) for name, gate in (gates or {}).items()}
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -179,6 +192,7 @@ class World:
         self._processes: dict[str, _Process] = {}
         self._read: dict[tuple[str, str], tuple[KubeObject, PromotionRecord]] = {}
         self._on_view = on_view
+        self._signers = None if signers is None else ByAuthor(self.git, signers)
         self.mode = mode
         self.settings = Settings(repo=RepoSettings(url="memory", poll_s=2), mode=mode, home="dev-1")
         self.engine = self.start()
@@ -199,6 +213,10 @@ class World:
             ),
             home=ClusterName(str(self.settings.home)),
             entropy=random.Random(1).randbytes,
+            signers=self._signers,
+            forge=self.forge,
+            registry=self.registry,
+            gates=self.gates,
         )
         engine = Engine(
             self.settings,
@@ -294,6 +312,18 @@ class World:
     def told(self, kind: EventKind) -> list[Event]:
         """Returns the events of a kind."""
         return [event for event in self.events if event.kind is kind]
+
+
+@dataclass(frozen=True, slots=True)
+class ByAuthor:
+    """The port `Signers` where whoever is named as the author has signed."""
+
+    git: MemoryGit
+    principals: Mapping[str, str]
+
+    def signer_of(self, commit: CommitId) -> str | None:
+        """Returns as whom a commit is signed."""
+        return self.principals.get(self.git.commit_facts(commit).author)
 
 
 class _Process:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic import BaseModel
@@ -39,6 +39,7 @@ from reconciler.schema.files import (
     SkipFile,
     TrainFile,
 )
+from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import PatternPolicyFile, SemverPolicyFile
 from reconciler.schema.published import FOLDER, KINDS, published
 from reconciler.schema.window_files import WindowFile, WindowsFile
@@ -62,6 +63,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml", PolicyFile),
     ("policies/<name>.yaml: environments.<environment>", EnvironmentPolicyFile),
     ("policies/<name>.yaml: environments.<environment>.unreachable", SkipFile),
+    ("policies/<name>.yaml: environments.<environment>.hotfix", HotfixFile),
     ("policies/<name>.yaml: newer_commits", TrainFile),
     ("policies/<name>.yaml: environments.<environment>.windows", WindowsFile),
     ("policies/<name>.yaml: environments.<environment>.windows.allow[] and deny[]", WindowFile),
@@ -74,6 +76,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("environments/<environment>/<service>.yaml", PinFile),
     ("environments/<environment>/<service>.yaml: release", ReleaseFile),
     ("environments/<environment>/<service>.yaml: approved", ApprovedFile),
+    ("environments/<environment>/<service>.yaml: skip", PinSkipFile),
     ("environments/<environment>/<service>.yaml: clusters.<cluster>", ClusterValuesFile),
     ("quarantine/<service>.yaml", QuarantineFile),
     ("quarantine/<service>.yaml: entries[]", EntryFile),
@@ -103,6 +106,10 @@ def _below(path: str, lines: Iterator[str]) -> str:
     return f"{written}\n\n{MARK}\n" + "\n".join(lines).rstrip() + "\n"
 
 
+PLACEHOLDERS = {"clusters": "<cluster>.", "gates": "<gate>.", "registries": "<registry>."}
+"""What stands in a setting's name for what people name themselves."""
+
+
 def settings_fields(
     model: type[BaseModel] = Settings, at: str = ""
 ) -> Iterator[tuple[str, FieldInfo]]:
@@ -113,8 +120,10 @@ def settings_fields(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from settings_fields(inner, f"{at}{name}.")
         elif arguments:
+            # What is found by a name of its own: `clusters` by `<cluster>`.
+            named = PLACEHOLDERS[name] if get_origin(inner) is dict else ""
             yield f"{at}{name}", field
-            yield from settings_fields(arguments[0], f"{at}{name}.<cluster>.")
+            yield from settings_fields(arguments[0], f"{at}{name}.{named}")
         else:
             yield f"{at}{name}", field
 

@@ -47,9 +47,12 @@ def test_a_warning_is_called_one() -> None:
 
 def test_each_phase_gate_health_and_state_has_its_heading() -> None:
     found = set(headings("docs/conditions.md"))
-    modules = (ROOT / f"reconciler/core/{name}.py" for name in ("gates", "permission"))
+    modules = (
+        ROOT / f"reconciler/core/{name}.py"
+        for name in ("gates", "permission", "outside", "places", "return_gate", "tombstones")
+    )
     source = "".join(module.read_text() for module in modules)
-    gates = set(re.findall(r'name(?:, file)? = "(\w+)"', source))
+    gates = set(re.findall(r'name(?:, (?:file|reason))? = "(\w+)"', source))
     assert len(gates) >= len(FORWARD)
     assert found >= {phase.value for phase in Phase} | gates
     health = {status.value for status in HealthStatus}

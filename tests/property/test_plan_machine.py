@@ -30,13 +30,24 @@ from reconciler.model.actions import (
     Prove,
     Reject,
 )
+from reconciler.model.believed import Believed
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.facts import Ask, Cell, LiveState, Member, ServiceFacts
 from reconciler.model.names import ClusterName, EnvironmentName, Identity, RenderDigest, RevisionId
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, RevertProgress, ServiceRecord
 from reconciler.model.release import Revision, Values
-from tests.fakes.facts import CLUSTERS, CRASHING, CURRENT, NOW, WEB, carried_out, in_line, policy
+from tests.fakes.facts import (
+    CLUSTERS,
+    CRASHING,
+    CURRENT,
+    NOW,
+    WEB,
+    carried_out,
+    comes_back,
+    in_line,
+    policy,
+)
 from tests.fakes.records import COMMIT, revision
 from tests.property.worlds import ANEW, PATH, REVISIONS
 
@@ -95,7 +106,8 @@ class Toy:
             lifted=tuple(e for e in held if e.lifted is not None),
         )
         members = tuple(self._member(environment, name) for name in CLUSTERS[environment])
-        return Cell(environment, ask, self.records.get(environment), True, members)
+        record = self.records.get(environment)
+        return Cell(environment, comes_back(ask, record), record, True, members)
 
     def _rendered(self, asked: Revision) -> Revision:
         """Returns what a pin asks for as the present daemon renders it."""
@@ -136,7 +148,7 @@ class Toy:
         for _ in range(TURNS_MAX):
             self.now += timedelta(milliseconds=1)
             facts = self.facts()
-            fleet = plan_fleet([counts_of(facts)], self.now, service_an_hour=1, fleet_an_hour=3)
+            fleet = plan_fleet([counts_of(facts)], self.now, believed=Believed(1, 3, 3))
             actions = plan_service(facts, fleet, self.now)
             if not any(self._is_change(action) for action in actions):
                 return actions

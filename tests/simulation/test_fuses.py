@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from reconciler.config.settings import FuseSettings
 from reconciler.model.events import EventKind
-from reconciler.model.records import Rejection
+from reconciler.model.records import Rejection, RevertProgress
 from reconciler.simulated.behaviour import Fate, digest_for
 from tests.fakes.world import CLUSTERS, MANIFESTS, World, image, pin
 
@@ -122,3 +123,27 @@ def test_the_fourth_revert_in_the_fleet_within_an_hour_waits_for_a_person() -> N
     assert "FuseBlown" in holds(world, "web") and world.image("dev-1") == image(GOOD)
     restart(world, away_s=HOUR_S)
     assert world.until(lambda: world.proven("prod", NEWER))
+
+
+def test_what_is_left_of_a_commit_of_which_too_much_failed_waits_for_a_person() -> None:
+    services = ("web", "api", "store")
+    world = proven_world(*services)
+    world.settings = world.settings.model_copy(
+        update={"fuses": FuseSettings(service_an_hour=9, commit_an_hour=1, fleet_an_hour=9)}
+    )
+    bad = release("1.1.0", "web", "api", fate=Fate.CRASH)
+    world.git.merge({**bad, **release(NEWER, "store")}, "everything at once")
+
+    def reverts() -> list[RevertProgress]:
+        found = (world.record("dev", service) for service in ("web", "api"))
+        return [r.revert for record in found if record is not None for r in record.rejections]
+
+    assert world.until(lambda: len([r for r in reverts() if r.commit or r.branch]) == 2)
+    # They were rejected within one turn, and neither commit was made before that.
+    assert all(revert.branch in world.git.branches for revert in reverts())
+    assert [world.image("dev-1", service) for service in ("web", "api")] == [image(GOOD)] * 2
+    world.pass_(60)
+    assert world.image("dev-1", "store") == image(NEWER)
+    assert world.image("staging-1", "store") == image(GOOD) and "FuseBlown" in holds(world, "store")
+    world.git.merge({"README.md": "somebody has looked\n"})
+    assert world.until(lambda: world.proven("prod", NEWER, "store"))

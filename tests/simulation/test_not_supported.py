@@ -30,16 +30,14 @@ Case = tuple[str, str, str, frozenset[str]]
 def cases() -> list[Case]:
     found: list[Case] = [
         ("services/web/service.yaml", SERVICE.replace("manifests", "helm"), "source", EVERYWHERE),
-        (PIN, "release: absent\nreason: it is over\n", "release", STAGING),
     ]
     # A field that stands there with nothing is in use, too.
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
     found.append((PIN, pin("1.0.0") + "promote: null\n", "promote", STAGING))
-    empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} reversible: ,")
-    found.append(("policies/line.yaml", empty, "environments.staging.reversible", STAGING))
-    policy = "{repository: registry.example.com/web, semver: '>=1.0'}"
+    empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} checks: ,")
+    found.append(("policies/line.yaml", empty, "environments.staging.checks", STAGING))
     for field in ServiceFile.LATER:
-        text = f"{SERVICE}{field}: {policy if field == 'image_policy' else '{a: 1}'}\n"
+        text = f"{SERVICE}{field}: {{a: 1}}\n"
         found.append(("services/web/service.yaml", text, field, EVERYWHERE))
     for field in PinFile.LATER:
         found.append((PIN, f"{pin('1.0.0')}{field}: {{a: 1}}\n", field, STAGING))
@@ -54,9 +52,9 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
     named = {field for _, _, field, _ in cases()}
-    promised = {"checks", "reversible"}
+    promised = {"checks"}
     assert {f"environments.staging.{field}" for field in promised} <= named
-    assert {"formerly", "promote", "release", "source", "checks"} <= named
+    assert {"formerly", "promote", "source", "checks"} <= named
 
 
 @pytest.mark.parametrize(("path", "text", "field", "where"), cases(), ids=IDS)
@@ -99,7 +97,7 @@ def test_what_runs_is_left_alone_when_a_field_comes_to_be_used() -> None:
     world.git.merge(pins("1.0.0"))
     assert world.until(lambda: world.proven("prod", "1.0.0"))
     runs = {name: world.image(name) for names in CLUSTERS.values() for name in names}
-    world.git.merge({**pins("2.0.0"), PIN: "release: absent\nreason: it is over\n"})
+    world.git.merge({**pins("2.0.0"), PIN: pin("2.0.0") + "promote: null\n"})
     assert world.until(lambda: world.proven("dev", "2.0.0"))
     world.pass_(20)
     for name in ("staging-1", *CLUSTERS["prod"]):

@@ -1,4 +1,4 @@
-"""Services that turn bad together are more likely the platform's fault: they are held, and a person is paged."""
+"""Services that turn bad together are held as the platform's, unless their failures name their releases."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ API = {
 }
 
 
+WEB = {"services/web/web.yaml": MANIFESTS}
+ALONE = {
+    path: text.replace(
+        "spec:\n  replicas: 2\n", "spec:\n  strategy: {type: Recreate}\n  replicas: 2\n"
+    )
+    for path, text in {**WEB, **API}.items()
+}
+
+
 def release(version: str, *services: str) -> dict[str, str]:
     """Returns the pins of a version for some services in every environment."""
     return {
@@ -27,9 +36,12 @@ def release(version: str, *services: str) -> dict[str, str]:
 
 @pytest.fixture
 def world() -> World:
-    """A fleet on which two services are proven everywhere; the next release of either crashes in dev."""
+    """A fleet on which two services are proven everywhere; the next release of either crashes in dev.
+
+    Old Pods go before new ones come, so that none of them can tell that the platform is well.
+    """
     made = World()
-    made.git.merge({**API, **release(GOOD, *BOTH)})
+    made.git.merge({**ALONE, **release(GOOD, *BOTH)})
     assert made.until(lambda: all(made.proven("prod", GOOD, service) for service in BOTH))
     made.fates["dev-1", BAD] = Fate.CRASH
     return made
@@ -67,6 +79,18 @@ def test_two_services_that_turn_bad_together_are_held_and_nothing_is_taken_back(
     world.git.merge(pins(NEWER))
     world.pass_(60)
     assert world.image("dev-1") == image(BAD)
+
+
+def test_several_bad_services_of_one_commit_are_each_handled_alone_where_old_pods_live(
+    world: World,
+) -> None:
+    world.git.merge({**WEB, **API})
+    world.pass_(60)
+    world.git.merge(release(BAD, *BOTH), "two releases at once")
+    assert world.until(lambda: len(world.told(EventKind.ROLLED_BACK)) == 2)
+    assert {e.service for e in world.told(EventKind.REJECTED)} == set(BOTH)
+    assert [world.image("dev-1", service) for service in BOTH] == [image(GOOD)] * 2
+    assert not paged(world)
 
 
 def test_it_is_over_once_they_are_healthy_again(world: World) -> None:

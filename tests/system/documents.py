@@ -35,6 +35,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "promote": Committed,
     "render": Render,
     "resume": Committed,
+    "retry": Committed,
     "rollback": Committed,
     "run": Status,
     "status": Status,

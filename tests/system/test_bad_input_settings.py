@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.simulated.behaviour import Fate
 from tests import settings_paths
@@ -129,6 +130,31 @@ def test_settings_with_what_is_no_path_end_the_daemon(title: str, tmp_path: Path
     file = settings_paths.written(tmp_path, ("state_dir",), settings_paths.BAD[title])
     told = process("run", "--config", str(file), "--listen", "127.0.0.1:0", variables={})
     assert told.code == 2 and "state_dir" in told.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"url": f"https://me:{SECRET}@git.example.com/team/env"}, "forge.url"),
+        ({"url": "https://git.example.com/env"}, "forge.url"),
+        ({"token_file": "/no/such/token"}, "forge.token_file /no/such/token"),
+        ({"ca_file": "/no/such/ca"}, "forge.ca_file /no/such/ca"),
+        ({"kind": SECRET}, "forge.kind"),
+    ],
+)
+def test_a_forge_that_cannot_be_used_ends_the_daemon_at_its_start(
+    changes: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(SECRET)
+    forge = {"kind": "gitea", "url": "https://git.example.com/team/env", "token_file": str(token)}
+    file = tmp_path / "settings.yaml"
+    repo = {"url": "https://git.example.com/team/env.git"}
+    file.write_text(yaml.safe_dump({"repo": repo, "home": "dev-1", "forge": forge | changes}))
+    variables = {"RECONCILER_STATE_DIR": str(tmp_path / "state")}
+    done = process("run", "--config", str(file), "--listen", "127.0.0.1:0", variables=variables)
+    assert done.code == 2 and told in done.err
+    assert SECRET not in done.out + done.err
 
 
 # Arguments.

@@ -82,6 +82,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $made "probes_listen" (printf "0.0.0.0:%d" (int .Values.probes.port)) -}}
 {{- $_ := set $made "state_dir" "/var/lib/reconciler" -}}
 {{- $_ := set $made "log_format" "json" -}}
+{{- if .Values.forge.url -}}
+{{- $token := .Values.forge.credentials -}}
+{{- if not (and $token.secret $token.tokenKey) -}}{{- fail "forge.credentials: name the Secret that holds the forge's token, and its key (secret, tokenKey)" -}}{{- end -}}
+{{- $forge := dict "kind" .Values.forge.kind "url" .Values.forge.url "token_file" (printf "/etc/reconciler/forge/%s" $token.tokenKey) -}}
+{{- if $token.caKey -}}{{- $_ := set $forge "ca_file" (printf "/etc/reconciler/forge/%s" $token.caKey) -}}{{- end -}}
+{{- $_ := set $made "forge" $forge -}}
+{{- else if .Values.forge.credentials.secret -}}{{- fail "forge.url: give the env repo's page at the forge" -}}
+{{- end -}}
+{{- $gates := dict -}}
+{{- range $name, $gate := .Values.gates -}}
+{{- $made := dict "url" $gate.url "secret_file" (printf "/etc/reconciler/gates/%s/%s" $name (default "secret" $gate.key)) -}}
+{{- if $gate.caKey -}}{{- $_ := set $made "ca_file" (printf "/etc/reconciler/gates/%s/%s" $name $gate.caKey) -}}{{- end -}}
+{{- $_ := set $gates $name $made -}}
+{{- end -}}
+{{- if $gates -}}{{- $_ := set $made "gates" $gates -}}{{- end -}}
 {{- if .Values.home -}}{{- $_ := set $made "home" .Values.home -}}{{- end -}}
 {{- mergeOverwrite $made (deepCopy .Values.settings) | toYaml -}}
 {{- end -}}

@@ -15,7 +15,7 @@ from reconciler.adapters.http.address import Address, parse
 from reconciler.adapters.http.answer import Answer, Doing, not_known, refusal
 from reconciler.adapters.http.client import HttpClient
 from reconciler.adapters.http.secrets import read_secret
-from reconciler.errors import Conflict, InvalidInput, ReconcilerError
+from reconciler.errors import Conflict, InvalidInput, ReconcilerError, Refused
 from reconciler.model.answers import NotKnown
 from reconciler.model.forge import Protection, PullRequest, PullRequestState, Statuses
 from reconciler.model.names import CommitId
@@ -113,6 +113,19 @@ class Gitea:
             raise Conflict(doing.subject, doing.what, "it was open, and is not any more")
         return found
 
+    def open_pull_requests(self, base: str) -> tuple[PullRequest, ...] | NotKnown:
+        """As the port has it."""
+        doing = Doing(f"branch {base}", "list the pull requests into it")
+        return _known(lambda: tuple(self._open(None, base, doing)))
+
+    def close_pull_request(self, number: int) -> None:
+        """As the port has it."""
+        doing = Doing(f"pull request {number}", "close it")
+        answer = self._ask("PATCH", f"/pulls/{number}", doing, {"state": "closed"})
+        closed = said.pull_request(self._tree(answer, doing), doing)
+        if closed.state is not PullRequestState.CLOSED:
+            raise Refused(doing.subject, doing.what, f"it is {closed.state}")
+
     def _found(self, branch: str, base: str) -> PullRequest | None:
         doing = Doing(f"branch {branch}", f"look for its pull request into {base}")
         path = f"/pulls/{quote(base, safe='')}/{quote(branch, safe='')}"
@@ -140,9 +153,9 @@ class Gitea:
         return mine[0]
 
     def _open(
-        self, branch: str, base: str, doing: Doing, *, poster: int | None = None
+        self, branch: str | None, base: str, doing: Doing, *, poster: int | None = None
     ) -> list[PullRequest]:
-        """Returns the open pull requests for a branch of this repository, the oldest first."""
+        """Returns the open pull requests for a branch of this repository, or for all, the oldest first."""
         query = {"state": "open", "base_branch": base}
         items = self._pages("/pulls", query, doing, lambda body: said.items(body, doing))
         mine = [item for item in items if said.is_of(item, branch)]

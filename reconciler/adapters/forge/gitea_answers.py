@@ -90,12 +90,13 @@ def pull_request(body: Tree, doing: Doing) -> PullRequest:
     )
 
 
-def is_of(body: Tree, branch: str) -> bool:
-    """Tells whether a pull request is for a branch of this repository, and not of somebody's fork."""
+def is_of(body: Tree, branch: str | None) -> bool:
+    """Tells whether a pull request is for a branch, or for any, of this repository, and not of somebody's fork."""
     head, base = body.get("head"), body.get("base")
     if not isinstance(head, dict) or not isinstance(base, dict):
         return False
-    return head.get("label") == branch and head.get("repo_id") == base.get("repo_id")
+    is_named = branch is None or head.get("label") == branch
+    return is_named and head.get("repo_id") == base.get("repo_id")
 
 
 def poster(body: Tree, doing: Doing) -> int:

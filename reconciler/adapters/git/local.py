@@ -107,8 +107,14 @@ def person() -> tuple[str, str] | None:
     variables = (os.environ.get("GIT_AUTHOR_NAME"), os.environ.get("GIT_AUTHOR_EMAIL"))
     if variables[0] and variables[1]:
         return variables[0], variables[1]
+    name, address = person_setting("user.name"), person_setting("user.email")
+    return (name, address) if name and address else None
+
+
+def person_setting(name: str) -> str | None:
+    """Returns what the Git config of whoever runs this says, their own files alone; None: nothing."""
     home = Path.home()
-    found: dict[str, str] = {}
+    found: str | None = None
     for file in (
         Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git" / "config",
         home / ".gitconfig",
@@ -117,11 +123,10 @@ def person() -> tuple[str, str] | None:
             continue
         try:
             config = pygit2.Config(str(file))
-            found.update({k: str(config[k]) for k in ("user.name", "user.email") if k in config})
+            found = str(config[name]) if name in config else found
         except (pygit2.GitError, ValueError):
             continue
-    name, address = found.get("user.name"), found.get("user.email")
-    return (name, address) if name and address else None
+    return found
 
 
 class JoinedHistory:

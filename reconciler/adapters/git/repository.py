@@ -16,6 +16,7 @@ from reconciler.adapters.git.errors import MirrorBroken, translated
 from reconciler.adapters.git.exchange import Exchanges, Operation, Request, request_for
 from reconciler.adapters.git.history import MirrorHistory
 from reconciler.adapters.git.mirror import Mirror, confine_libgit2
+from reconciler.adapters.git.signing import Sign
 from reconciler.errors import InvalidInput, OperatorError, TransientError
 from reconciler.model.names import CommitId
 from reconciler.ports.clock import Clock
@@ -65,8 +66,25 @@ class GitRepository(MirrorHistory):
             self._mirror.take_fresh()
             return commit
 
-    def commit(self, parent: CommitId, edits: Mapping[str, bytes | None], message: str) -> CommitId:
-        """Writes a commit on top of `parent` into the mirror; None deletes a path. Nothing is pushed."""
+    def commit(
+        self,
+        parent: CommitId,
+        edits: Mapping[str, bytes | None],
+        message: str,
+        *,
+        sign: Sign | None = None,
+    ) -> CommitId:
+        """Writes a commit on top of `parent` into the mirror; None deletes a path. Nothing is pushed.
+
+        Args:
+            parent: What it is on top of.
+            edits: Content by path.
+            message: Its whole text.
+            sign: Signs it; None: it is not signed.
+
+        Raises:
+            OperatorError: An edit is refused, or it could not be signed.
+        """
         if "\0" in message:
             raise InvalidInput("commit", "the message is refused", "it holds a NUL")
         repo = self._mirror.repository()
@@ -74,7 +92,12 @@ class GitRepository(MirrorHistory):
         with self._reading(f"commit on {parent}"):
             tree = write_tree(repo, base.tree, edits)
             who = _signature(self._access, self._clock)
-            return CommitId(str(repo.create_commit(None, who, who, message, tree, [base.id])))
+            if sign is None:
+                return CommitId(str(repo.create_commit(None, who, who, message, tree, [base.id])))
+            text = str(repo.create_commit_string(who, who, message, tree, [base.id]))
+        signature = sign(text.encode()).decode()
+        with self._reading(f"commit on {parent}"):
+            return CommitId(str(repo.create_commit_with_signature(text, signature, "gpgsig")))
 
     def push(self, commit: CommitId, branch: str) -> PushResult:
         """Pushes without force to a branch, then reads the remote ref back.

@@ -48,7 +48,13 @@ def assess(obj: KubeObject, family: Sequence[KubeObject]) -> ObjectHealth:
         why = f"it is not as an API server writes it ({type(error).__name__})"
         return ObjectHealth(_ref_if_any(obj), HealthStatus.UNKNOWN, MALFORMED, why)
     return ObjectHealth(
-        ref, result.status, result.reason, result.message, result.cause, result.evidence
+        ref,
+        result.status,
+        result.reason,
+        result.message,
+        result.cause,
+        result.evidence,
+        result.names_release,
     )
 
 

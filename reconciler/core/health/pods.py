@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model.health import Cause, Evidence, HealthStatus
@@ -37,13 +37,18 @@ _PLATFORM = re.compile(
     r"|deadline exceeded|cancell?ed|connection re(?:fused|set)|no such host|server misbehaving"
     r"|\bi/o\b|\bEOF\b|TLS handshake|x509|[Tt]emporar|no space left|is reserved for"
 )
-_RELEASE_PULL = re.compile(
-    r"not found|manifest[ _]unknown|name[ _]unknown|does not exist|no such image|unauthorized"
-    r"|authentication required|authorization failed|denied|403 forbidden|401 unauthorized"
-    r"|insufficient_scope|not authorized|invalid reference",
+_NOT_THERE = re.compile(
+    r"not found|manifest[ _]unknown|name[ _]unknown|does not exist|no such image|invalid reference",
     re.IGNORECASE,
 )
-"""Source: what containerd, CRI-O and registries say, as kubelets pass it on: `pull access denied`, `403
+_DENIED = re.compile(
+    r"unauthorized|authentication required|authorization failed|denied|403 forbidden|401 unauthorized"
+    r"|insufficient_scope|not authorized",
+    re.IGNORECASE,
+)
+"""What is denied may be so for every release: credentials expire.
+
+Source: what containerd, CRI-O and registries say, as kubelets pass it on: `pull access denied`, `403
 Forbidden`, `manifest unknown`, `X: not found`; against `500 Internal Server Error`, `429 Too Many Requests`,
 `TLS handshake timeout`, `context canceled`, `EOF`.
 """
@@ -58,6 +63,7 @@ class PodFinding:
 
     Attributes:
         status: FAILED only with `cause` RELEASE; IN_PROGRESS with RELEASE is a suspicion.
+        names_release: Whether the release alone explains it: an image that is not there, and no process that ends.
     """
 
     status: HealthStatus
@@ -65,6 +71,7 @@ class PodFinding:
     message: str
     cause: Cause
     evidence: Evidence
+    names_release: bool = False
 
 
 def findings(pod: KubeObject) -> Iterator[PodFinding]:
@@ -100,7 +107,8 @@ def _container(pod: KubeObject, container: dict[str, Any]) -> PodFinding | None:
     waiting = state.get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if reason in _NAMES_THE_RELEASE:
-        return _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
+        found = _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
+        return replace(found, names_release=True)
     if reason in _PULLS:
         return _pull(pod, container, reason, message)
     if reason in _CONFIG:
@@ -111,8 +119,10 @@ def _container(pod: KubeObject, container: dict[str, Any]) -> PodFinding | None:
 def _pull(pod: KubeObject, container: dict[str, Any], reason: str, message: str) -> PodFinding:
     """ "Back-off pulling" alone names no cause; until a kubelet says more, nobody knows whose it is."""
     words = _NAMES.sub("", message)
-    if _RELEASE_PULL.search(words) and not _PLATFORM.search(words):
-        return _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
+    is_absent = bool(_NOT_THERE.search(words))
+    if (is_absent or _DENIED.search(words)) and not _PLATFORM.search(words):
+        found = _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
+        return replace(found, names_release=is_absent)
     return _finding(pod, HealthStatus.IN_PROGRESS, reason, message, Cause.PLATFORM, container)
 
 

@@ -10,13 +10,14 @@ from reconciler.model.health import Cause, Evidence, HealthStatus
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer of one rule."""
+    """The answer of one rule; what its fields mean, `ObjectHealth` says."""
 
     status: HealthStatus
     reason: str = ""
     message: str = ""
     cause: Cause = Cause.NONE
     evidence: tuple[Evidence, ...] = ()
+    names_release: bool = False
 
 
 def current() -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.health.holding_back import holds_back
-from reconciler.core.health.pods import findings
+from reconciler.core.health.pods import findings, is_ready
 from reconciler.core.health.result import Result, condition, current, failed, progressing
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.objects import KubeObject
@@ -29,7 +29,7 @@ _TAKEN = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdo
 def deployment(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A Deployment: every replica updated, available, and none of the old ones left."""
     status, wanted = _status(obj), _replicas(obj)
-    own = _look_through(_newest_replica_set_pods(obj, family))
+    own = _look_through(_newest_replica_set_pods(obj, family), family)
     if own is not None and own.status is HealthStatus.FAILED:
         return own
     stuck = condition(status, "Progressing")
@@ -74,7 +74,7 @@ def stateful_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A StatefulSet: every Pod of the update revision, and ready."""
     status, wanted = _status(obj), _replicas(obj)
     update = str(status.get("updateRevision") or "")
-    own = _look_through(_carrying(family, update))
+    own = _look_through(_carrying(family, update), family)
     if own is not None and own.status is HealthStatus.FAILED:
         return own
     if not _is_observed(status):
@@ -95,7 +95,7 @@ def stateful_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
 def daemon_set(obj: KubeObject, family: Sequence[KubeObject]) -> Result:
     """A DaemonSet: on every node it is meant for, updated and available."""
     status = _status(obj)
-    own = _look_through(_of_generation(obj, family))
+    own = _look_through(_of_generation(obj, family), family)
     if own is not None and own.status is HealthStatus.FAILED:
         return own
     if not _is_observed(status):
@@ -168,15 +168,28 @@ def _short(obj: KubeObject, all_of: str, wanted: int, **counts: int) -> Result |
     return None
 
 
-def _look_through(pods: Sequence[KubeObject]) -> Result | None:
-    """Returns the worst that these Pods say, or None when they say nothing."""
+def _look_through(pods: Sequence[KubeObject], family: Sequence[KubeObject] = ()) -> Result | None:
+    """Returns the worst that the new Pods say, or None when they say nothing.
+
+    New ones that fail while old ones beside them are ready name the release.
+    """
     found = [f for pod in sorted(pods, key=_name) if not _is_going(pod) for f in findings(pod)]
     if not found:
         return None
     bad = [f for f in found if f.status is HealthStatus.FAILED]
-    worst = (bad or found)[0]
+    worst = min(bad or found, key=lambda f: not f.names_release)
     evidence = tuple(f.evidence for f in (bad or found)[:EVIDENCE_MAX])
-    return Result(worst.status, worst.reason, worst.message, worst.cause, evidence)
+    names = bool(bad) and (worst.names_release or _has_ready(family, but=pods))
+    return Result(worst.status, worst.reason, worst.message, worst.cause, evidence, names)
+
+
+def _has_ready(family: Sequence[KubeObject], *, but: Sequence[KubeObject]) -> bool:
+    """Tells whether any other Pod of a workload is ready, and stays."""
+    new = {_name(pod_) for pod_ in but}
+    return any(
+        o.get("kind") == "Pod" and _name(o) not in new and not _is_going(o) and is_ready(o)
+        for o in family
+    )
 
 
 def _newest_replica_set_pods(obj: KubeObject, family: Sequence[KubeObject]) -> list[KubeObject]:

@@ -43,6 +43,7 @@ _BLANK: Mapping[str, Mapping[str, Any]] = {
     "promote": _COMMITTED,
     "render": {"items": []},
     "resume": _COMMITTED,
+    "retry": _COMMITTED,
     "rollback": _COMMITTED,
     "status": {
         "mode": None,

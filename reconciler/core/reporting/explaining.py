@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from reconciler.core import gates
 from reconciler.core.holding import told
 from reconciler.core.phase import Phase, phase_of
+from reconciler.core.promoting import left_to_people
 from reconciler.core.reporting.documents import Document, blank, revision_document, unseen
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Gate, Hold
 from reconciler.model.facts import Cell
 from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.promotion import Promotion
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.times import rfc3339
 from reconciler.model.view import Planned, View
@@ -45,8 +47,9 @@ def _explained(planned: Planned, index: int, view: View) -> Document:
     phase = phase_of(cell, actions)
     wanted = cell.ask.wanted
     found: tuple[Gate, ...] = ()
+    seen = CellView(planned.facts, index, view.fleet, planned.at)
     if wanted is not None:
-        found = gates.admission(CellView(planned.facts, index, view.fleet, planned.at), wanted)
+        found = gates.admission(seen, wanted)
     return {
         "environment": cell.environment,
         "step": index + 1,
@@ -55,7 +58,9 @@ def _explained(planned: Planned, index: int, view: View) -> Document:
         "wanted": revision_document(wanted),
         "admitted": revision_document(cell.record.admitted if cell.record else None),
         "fixed_source": cell.ask.source,
-        "next": _next(first, planned.at, _floats_again(planned.facts.service, cell)),
+        "next": _next(
+            first, planned.at, _floats_again(planned.facts.service, cell) + _by_hand(seen)
+        ),
         "gates": sorted(
             (_gate(gate, planned.at) for gate in found), key=lambda gate: str(gate["name"])
         ),
@@ -80,21 +85,34 @@ def _floats_again(service: ServiceName, cell: Cell) -> str:
     )
 
 
-def _next(first: Action | None, at: datetime, floats_again: str) -> Document | None:
+def _by_hand(view: CellView) -> str:
+    """Returns what a person runs to pin here what is proven before, where nothing else does."""
+    ask, target = view.cell.ask, left_to_people(view)
+    if target is None:
+        is_stopped = ask.follows and ask.promote is Promotion.MANUAL
+        return (
+            " While its policy says `promote: manual`, its image policy moves nothing." * is_stopped
+        )
+    before = " and ".join(view.facts.path.just_before(view.environment))
+    command = f"`reconciler promote {view.service} {view.environment}`"
+    return f" {target.release.version} is proven in {before}: {command} pins it here."
+
+
+def _next(first: Action | None, at: datetime, at_rest: str) -> Document | None:
     if first is None:
         return None
     return {
         "action": type(first).__name__,
         "reason": str(first.reason),
         "message": first.message,
-        "unblock": _unblock(first, floats_again) if isinstance(first, Hold) else "",
+        "unblock": _unblock(first, at_rest) if isinstance(first, Hold) else "",
         "next_check_at": _due_at(first, at) if isinstance(first, Hold) else None,
     }
 
 
-def _unblock(hold: Hold, floats_again: str) -> str:
+def _unblock(hold: Hold, at_rest: str) -> str:
     is_the_pins_turn = hold.reason in (Reason.SETTLED, Reason.FAILING_AFTER_PROOF)
-    return CHANGES[hold.reason] + (floats_again if is_the_pins_turn else "")
+    return CHANGES[hold.reason] + (at_rest if is_the_pins_turn else "")
 
 
 def _due_at(what: Hold | Gate, at: datetime) -> str | None:

@@ -129,11 +129,14 @@ def apply_one(
     seen = known(ref)
     _check_scope(api, ref)
     _check_owner(ref, seen, key)
+    _check_stays(ref, seen)
     seen = _take_over(api, seen, lambda: api.get(ref), agreed=False)
     wanted = keeping_replicas(obj, seen)
     # Whoever wrote in between may not agree: the server is asked again.
     again = partial(_apply, api, wanted, ref, force=force)
-    return _take_over(api, again(), again, agreed=True)
+    stored = again()
+    _check_stays(ref, stored)
+    return _take_over(api, stored, again, agreed=True)
 
 
 def _apply(api: KubeApi, obj: KubeObject, ref: ObjectRef, *, force: bool) -> KubeObject:
@@ -205,6 +208,15 @@ def _just_defined(ref: ObjectRef, error: ReconcilerError) -> Unreachable:
 
 def _version(obj: KubeObject | None) -> object:
     return None if obj is None else obj["metadata"].get("resourceVersion")
+
+
+def _check_stays(ref: ObjectRef, seen: KubeObject | None) -> None:
+    """What is being deleted takes all that is written to it along: it is made anew once it is gone."""
+    if seen is not None and "deletionTimestamp" in seen["metadata"]:
+        why = "it is being deleted, and has finalizers left"
+        raise Unreachable(
+            str(ref), "it cannot be applied yet", why, "wait, or look at its finalizers"
+        )
 
 
 def _check_owner(ref: ObjectRef, seen: KubeObject | None, key: CellKey) -> None:

@@ -16,15 +16,36 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import ServiceRecord
 from reconciler.shell.executor.applying import Applied
 from reconciler.shell.executor.backlog import Trouble
-from reconciler.shell.executor.live import LOOKED_THROUGH, Kind, LiveObjects
+from reconciler.shell.executor.live import LOOKED_THROUGH, Kind, LiveObjects, cell_of
+from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.executor.records import is_applied
 from reconciler.shell.executor.soaking import Soak
 
 MISSING = "Missing"
 LAGGING = "Lagging"
 TEMPLATE_DIFFERS = "TemplateDiffers"
+GOING, GONE = "Going", "Gone"
 
 _TEMPLATES = ("spec.template", "spec.jobTemplate")
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What must be gone of a service.
+
+    Attributes:
+        key: Whose objects are meant.
+        refs: All that it owns, or owned.
+        kept: What stays for now, and why, in words.
+        is_gone: Whether each was looked for by name, and is not there; or was, when that was proven.
+        is_proven: Whether it was: what comes back then is a difference.
+    """
+
+    key: CellKey
+    refs: frozenset[ObjectRef]
+    kept: tuple[str, ...] = ()
+    is_gone: bool = False
+    is_proven: bool = False
 
 
 @dataclass(slots=True)
@@ -34,6 +55,7 @@ class Objects:
     revision: RevisionId
     objects: tuple[KubeObject, ...]
     applied: dict[ObjectRef, Applied] = field(default_factory=dict)
+    tombstone: Tombstone | None = None
     kinds: frozenset[Kind] = field(init=False)
     """What must be watched to judge them."""
     compared: dict[ObjectRef, tuple[KubeObject, Drifted | None]] = field(default_factory=dict)
@@ -41,6 +63,8 @@ class Objects:
 
     def __post_init__(self) -> None:
         own = {(str(obj["apiVersion"]), str(obj["kind"])) for obj in self.objects}
+        left = self.tombstone.refs if self.tombstone is not None else ()
+        own |= {(ref.api_version, ref.kind) for ref in left}
         self.kinds = frozenset(own | set(LOOKED_THROUGH))
 
     def get(self, ref: ObjectRef) -> KubeObject | None:
@@ -153,6 +177,8 @@ def look(
         former: The health seen before, which knows since when it fails.
         settled: Differences that the server itself called none, by resourceVersion.
     """
+    if objects.tombstone is not None:
+        return _look_for(objects.tombstone, live)
     healths: list[ObjectHealth] = []
     drifted: list[Drifted] = []
     for obj in objects.objects:
@@ -163,6 +189,26 @@ def look(
             drifted.append(found)
         healths.append(_health(ref, seen, found, objects.applied.get(ref), live))
     return Look(member_health(healths, now=now, former=former), tuple(drifted))
+
+
+def _look_for(tombstone: Tombstone, live: LiveObjects) -> Look:
+    """Looks for what must be gone: whatever is there still is on its way, and nobody's fault."""
+    seen = {ref: live.get(ref) for ref in sorted(tombstone.refs)}
+    there = {r: o for r, o in seen.items() if o is not None and cell_of(o) == tombstone.key}
+    if not there:
+        if tombstone.is_gone or tombstone.is_proven:
+            return Look(MemberHealth(HealthStatus.CURRENT, GONE, "nothing of it is left"), ())
+        message = "nothing of it is seen any more; it is looked for by name"
+        return Look(MemberHealth(HealthStatus.IN_PROGRESS, GOING, message), ())
+    ref, obj = next(iter(there.items()))
+    ends = all("deletionTimestamp" in one["metadata"] for one in there.values())
+    finalizers = obj["metadata"].get("finalizers") or ()
+    held = f", and waits for {', '.join(map(str, finalizers))}" if finalizers else ""
+    message = f"{ref} is being deleted{held}" if ends else f"{ref} is there still"
+    more = f"; {len(there)} objects are left" if len(there) > 1 else ""
+    status = HealthStatus.TERMINATING if ends else HealthStatus.IN_PROGRESS
+    health = MemberHealth(status, GOING, next(iter(tombstone.kept), message) + more)
+    return Look(health, tuple(Drifted(r, ()) for r in there) if tombstone.is_proven else ())
 
 
 def _difference(
@@ -216,7 +262,12 @@ def member_health(
     """Returns the worst of some objects' health, a failure that is the release's own before others."""
     ordered = sorted(
         healths,
-        key=lambda h: (WORST_FIRST.index(h.status), h.cause is not Cause.RELEASE, h.ref),
+        key=lambda h: (
+            WORST_FIRST.index(h.status),
+            h.cause is not Cause.RELEASE,
+            not h.names_release,
+            h.ref,
+        ),
     )
     if not ordered:
         return MemberHealth()
@@ -229,6 +280,7 @@ def member_health(
         cause=worst.cause,
         evidence=worst.evidence,
         first_failure_at=(former.first_failure_at or now) if failing else None,
+        names_release=worst.names_release,
     )
 
 

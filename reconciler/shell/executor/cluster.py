@@ -104,6 +104,7 @@ class ClusterExecutor:
         self._looks = Looks(
             self._live,
             stored,
+            inventories,
             self._records,
             clock=clock,
             on_change=on_change,

@@ -14,13 +14,14 @@ from functools import partial
 from reconciler.core.suspending import suspended
 from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError
 from reconciler.model.names import RenderDigest
-from reconciler.model.objects import KubeObject, ObjectRef, Rendered
+from reconciler.model.objects import NOTHING, KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.executor.applying import Applied, CannotApply, apply_all, apply_one
+from reconciler.shell.executor.burying import all_that_was_stored
 from reconciler.shell.executor.foreign import has_owner, refuse_foreign, standing
 from reconciler.shell.executor.inventory import Inventories, Inventory
 from reconciler.shell.executor.live import LiveObjects
@@ -131,7 +132,7 @@ class Deliveries:
         try:
             rendered = self._objects(order)
             found = None if needs_no_write else self._look(order, rendered.objects, was)
-            if order.rendered is rendered and not order.deliver.returning:
+            if order.rendered is rendered and not order.deliver.returning and rendered.objects:
                 self._stored.save(order.key, order.deliver.revision.id, rendered)
             if found and order.adopted is not None:
                 self._stored.save(order.key, order.adopted.revision, order.adopted.rendered)
@@ -161,6 +162,8 @@ class Deliveries:
     def _objects(self, order: Order) -> Rendered:
         """Returns what to apply: on the way back what is stored, else what was rendered."""
         revision = order.deliver.revision.id
+        if order.deliver.revision.absent:
+            return NOTHING
         if order.rendered is not None and not order.deliver.returning:
             return order.rendered
         why = "its objects are not stored here, and it cannot be rendered now"
@@ -181,6 +184,9 @@ class Deliveries:
     ) -> _Found:
         """Looks at what is live of it, and at whose it is; refuses what may not be written over."""
         inventory = self._inventories.load(order.key)
+        if order.deliver.revision.absent:
+            known = all_that_was_stored(order, was, inventory, self._stored)
+            inventory = replace(inventory, refs=inventory.refs | known)
         # What was written down ahead of an attempt that failed may be somebody else's by now.
         ours = inventory.refs if is_applied(was) else frozenset()
         # What was never applied whole is being adopted, however often that is tried.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from reconciler.core.pruning import BurialPlan
 from reconciler.core.suspending import suspended
 from reconciler.errors import ReconcilerError
 from reconciler.model.events import EventKind
@@ -15,6 +16,7 @@ from reconciler.model.records import ApplyState, ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi
 from reconciler.shell.bugs import bug
+from reconciler.shell.executor.burying import Burials
 from reconciler.shell.executor.delivering import MESSAGE_MAX
 from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.known import KnownRecords
@@ -101,17 +103,22 @@ class Keeper:
         self._prunes = Prunes(
             api, live, stored, inventories, clock=clock, may_go_on=lambda: rights.leadership().leads
         )
+        self._burials = Burials(
+            api, live, inventories, clock=clock, may_go_on=lambda: rights.leadership().leads
+        )
+        self._buried: dict[CellKey, BurialPlan] = {}
         self._unpruned: set[CellKey] = set()
         self._uncollected: set[CellKey] = set()
         self._retries: Retries[tuple[str, CellKey]] = Retries()
         self._refused: dict[tuple[str, CellKey], tuple[str, str]] = {}
 
     def delivered(self, record: ServiceRecord) -> None:
-        """Takes note of a proven delivery: what it does not hold may go now."""
+        """Takes note of a proven delivery, or of a tombstone: what it does not hold may go now."""
         key = (record.service, record.environment)
-        if record.proven and not record.returning:
+        if (record.proven or record.revision.absent) and not record.returning:
             self._unpruned.add(key)
-            self._uncollected.add(key)
+            if record.proven:
+                self._uncollected.add(key)
             self._retries.worked(("prune", key))
             self._refused.pop(("prune", key), None)
 
@@ -236,6 +243,9 @@ class Keeper:
 
     def _prune(self, key: CellKey, record: ServiceRecord) -> float | None:
         """Whatever cannot be seen or may not be done now is looked at again later."""
+        if record.revision.absent:
+            return self._bury(key, record)
+        self._buried.pop(key, None)
         if not record.proven or record.returning:
             self._unpruned.discard(key)
             return None
@@ -250,8 +260,34 @@ class Keeper:
             return UNSEEN_S
         if plan is not None:
             self._teller.of_pruning(record, plan)
+        return self._pruned(key, record)
+
+    def _pruned(self, key: CellKey, record: ServiceRecord) -> float:
         if key in self._uncollected:
             self._prunes.collect(self._known.get(key) or record, self._hold)
             self._uncollected.discard(key)
         self._unpruned.discard(key)
         return LONGEST_S
+
+    def _bury(self, key: CellKey, record: ServiceRecord) -> float | None:
+        """Deletes what a tombstone says, until nothing is left; what comes back after its proof is left alone."""
+        objects = self._looks.state(key).objects
+        if objects is None or objects.tombstone is None or objects.revision != record.revision.id:
+            return None
+        if not self._may_write(key) or not self._rights.leadership().leads:
+            return None
+        if record.proven:
+            return self._pruned(key, record)
+        try:
+            plan = self._burials.bury(record, self._hold)
+        except Unseen:
+            return UNSEEN_S
+        except ReconcilerError as error:
+            self._looks.unburied(key, error)
+            raise
+        self._teller.of_burial(record, plan, self._buried.get(key))
+        self._buried[key] = plan
+        self._looks.buried(key, plan)
+        if plan.is_done:
+            self._unpruned.discard(key)
+        return UNSEEN_S

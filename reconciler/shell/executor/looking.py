@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from reconciler.core.pruning import BurialPlan
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.facts import MemberHealth
 from reconciler.model.health import HealthStatus
@@ -15,7 +17,8 @@ from reconciler.model.records import ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.bugs import bug
 from reconciler.shell.executor.applying import Applied
-from reconciler.shell.executor.cells import CellState, Examined, Objects, look
+from reconciler.shell.executor.cells import CellState, Examined, Objects, Tombstone, look
+from reconciler.shell.executor.inventory import Inventories
 from reconciler.shell.executor.known import KnownRecords
 from reconciler.shell.executor.live import Kind, LiveObjects
 from reconciler.shell.executor.orders import CellKey
@@ -40,6 +43,7 @@ class Looks:
     Args:
         live: What is live.
         stored: Where a new process reads what was applied.
+        inventories: Where a tombstone's is read: what must be gone.
         records: What was asked for.
         clock: Time.
         on_change: Told of each cell about which something new is known.
@@ -57,6 +61,7 @@ class Looks:
         self,
         live: LiveObjects,
         stored: StoredObjects,
+        inventories: Inventories,
         records: KnownRecords[ServiceRecord],
         *,
         clock: Clock,
@@ -65,6 +70,7 @@ class Looks:
     ) -> None:
         self._live = live
         self._stored = stored
+        self._inventories = inventories
         self._records = records
         self._clock = clock
         self._on_change = on_change
@@ -169,10 +175,33 @@ class Looks:
         state = self.state(key)
         with self.lock:
             by_ref = {one.ref: one for one in applied}
-            state.objects = Objects(record.revision.id, objects, by_ref)
+            # What a tombstone has to do with is in the inventory.
+            is_tombstone = record.revision.absent
+            state.objects = None if is_tombstone else Objects(record.revision.id, objects, by_ref)
             state.soak = Soak(record.healthy_s)
             state.seen, state.is_fresh, state.trouble = None, False, None
         self._forget(key)
+
+    def buried(self, key: CellKey, plan: BurialPlan) -> None:
+        """Takes what a burial has found: what stays for now and why, and whether all is gone."""
+        kept = tuple(f"{ref}: {why}" for ref, why in plan.kept)
+        self._note_burial(key, refs=plan.refs, kept=kept, is_gone=plan.is_done)
+
+    def unburied(self, key: CellKey, error: ReconcilerError) -> None:
+        """Takes why something could not be deleted, or looked for."""
+        self._note_burial(key, kept=(str(error),), is_gone=False)
+
+    def _note_burial(self, key: CellKey, **found: Any) -> None:
+        state = self.state(key)
+        objects = state.objects
+        if objects is None or objects.tombstone is None:
+            return
+        tombstone = replace(objects.tombstone, **found)
+        if tombstone == objects.tombstone:
+            return
+        with self.lock:
+            state.objects = Objects(objects.revision, (), tombstone=tombstone)
+        self.touch(key)
 
     def settled(self, key: CellKey, ref: ObjectRef, version: str) -> None:
         """Takes from the server that an object of some resourceVersion does not differ after all."""
@@ -224,6 +253,7 @@ class Looks:
         objects = self._loaded(key, record, state)
         if objects is None:
             return
+        objects = self._noting_proof(state, objects, record)
         self._live.watch(sorted(objects.kinds))
         if not self._live.is_fresh(objects.kinds):
             with self.lock:
@@ -255,6 +285,8 @@ class Looks:
     ) -> None:
         """Puts a cell where it is found by whoever has something to do about what was seen."""
         is_ill = state.seen is not None and state.seen.health.status is not HealthStatus.CURRENT
+        if is_ill and objects.tombstone is not None and not record.proven:
+            self.loaded.add(key)
         stuck = record.returning and is_ill and stuck_below(objects.objects, self._live)
         for known, belongs in ((self.drifting, state.drift > 0), (self.stuck, bool(stuck))):
             if belongs:
@@ -266,6 +298,8 @@ class Looks:
         """Returns the applied objects; a new process reads them from where they were stored."""
         if state.objects is not None and state.objects.revision == record.revision.id:
             return state.objects
+        if record.revision.absent:
+            return self._loaded_tombstone(key, record, state)
         try:
             stored = self._read(key, record.revision.id)
         except InvalidInput as error:
@@ -277,6 +311,33 @@ class Looks:
             return None
         with self.lock:
             state.objects = Objects(record.revision.id, stored)
+            state.seen, state.is_fresh, state.trouble = None, False, None
+            state.soak = Soak(record.healthy_s)
+        self._forget(key)
+        self.loaded.add(key)
+        return state.objects
+
+    def _noting_proof(self, state: CellState, objects: Objects, record: ServiceRecord) -> Objects:
+        """What comes back after it was proven to be gone is told, and before that deleted."""
+        former = objects.tombstone
+        if former is None or former.is_proven is record.proven:
+            return objects
+        tombstone = replace(former, is_proven=record.proven)
+        with self.lock:
+            state.objects = noted = Objects(objects.revision, (), tombstone=tombstone)
+        return noted
+
+    def _loaded_tombstone(
+        self, key: CellKey, record: ServiceRecord, state: CellState
+    ) -> Objects | None:
+        try:
+            refs = self._inventories.load(key).refs
+        except ReconcilerError as error:
+            self._failed(key, STORED_UNREAD, error)
+            return None
+        with self.lock:
+            tombstone = Tombstone(key, refs, is_proven=record.proven)
+            state.objects = Objects(record.revision.id, (), tombstone=tombstone)
             state.seen, state.is_fresh, state.trouble = None, False, None
             state.soak = Soak(record.healthy_s)
         self._forget(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler.core.assembly import deletion_layers
 from reconciler.core.pruning import PrunePlan, plan_prune
@@ -143,6 +143,10 @@ class Prunes:
         return self._counted(inventory, count)
 
     def _counted(self, inventory: Inventory, count: int) -> Inventory:
-        now = self._clock.now()
-        recent = tuple((at, many) for at, many in inventory.pruned if at >= now - WINDOW)
-        return replace(inventory, pruned=(*recent, (now, count)) if count else recent)
+        return counted(inventory, count, self._clock.now())
+
+
+def counted(inventory: Inventory, count: int, now: datetime) -> Inventory:
+    """Returns an inventory that says how many more objects were deleted by it just now."""
+    recent = tuple((at, many) for at, many in inventory.pruned if at >= now - WINDOW)
+    return replace(inventory, pruned=(*recent, (now, count)) if count else recent)

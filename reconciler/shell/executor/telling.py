@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reconciler.core.pruning import PrunePlan
+from reconciler.core.pruning import BurialPlan, PrunePlan
 from reconciler.model.actions import Deliver
 from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import MemberHealth
@@ -60,6 +60,15 @@ class Teller:
             self.of_record(EventKind.PRUNED, record, "NotRendered", str(ref))
         for ref, why in plan.kept:
             self.of_record(EventKind.PRUNE_HELD, record, "Guarded", f"{ref}: {why}")
+
+    def of_burial(self, record: ServiceRecord, plan: BurialPlan, former: BurialPlan | None) -> None:
+        """Tells what was deleted since it is to be gone, and once of each object that a guard keeps."""
+        for ref in plan.delete:
+            self.of_record(EventKind.PRUNED, record, "Absent", str(ref))
+        told = former.kept if former is not None else ()
+        for ref, why in plan.kept:
+            if (ref, why) not in told:
+                self.of_record(EventKind.PRUNE_HELD, record, "Guarded", f"{ref}: {why}")
 
     def _tell(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from math import inf
 
 from reconciler.model.names import CommitId
 from tests.fakes.memory_git import BRANCH
+from tests.simulation.fleet.book import OURS
 from tests.simulation.fleet.daemons import Doom
 from tests.simulation.fleet.people import People
 from tests.simulation.fleet.script import ON_CLUSTERS, Event, Kind
-from tests.simulation.fleet.witness import OURS
 from tests.simulation.fleet.world import AFTER_S, FleetWorld
 
 KILLS = (Kind.KILL, Kind.KILL_BEFORE_WRITE, Kind.KILL_AFTER_WRITE)
@@ -69,6 +70,9 @@ class Faults:
             world.witness.freeze(cluster, world.now_s)
             world.clusters[cluster].faults.is_stale = True
         world.troubles.setdefault(cluster, {})[event.kind] = event.number
+        if event.kind is Kind.NODES:
+            world.witness.nodes_s[cluster] = inf
+            world.look_again(cluster)
 
     def _end(self, kind: Kind, cluster: str) -> None:
         world = self.world
@@ -79,6 +83,9 @@ class Faults:
             world.witness.disturbed_s[cluster] = world.now_s
         if kind in ON_CLUSTERS:
             world.troubles.get(cluster, {}).pop(kind, None)
+            if kind is Kind.NODES:
+                world.witness.nodes_s[cluster] = world.now_s
+                world.look_again(cluster)
             if kind is Kind.STALE:
                 world.witness.thaw(cluster, world.now_s)
                 world.clusters[cluster].faults.is_stale = False
@@ -118,8 +125,8 @@ class Faults:
 
     def _rewrite(self, event: Event) -> None:
         git = self.world.git
+        self.world.witness.rewritten(git.branches[BRANCH])
         git.branches[BRANCH] = self._rewritten = git.orphan()
-        self.world.witness.rewritten(self._rewritten)
 
     def _accept(self) -> None:
         """The operator names the new HEAD."""
@@ -134,6 +141,7 @@ class Faults:
     # Daemons.
 
     def _clock(self, event: Event) -> None:
+        self.world.witness.has_jumped = True
         for process in self.world.alive():
             process.clock.ahead += timedelta(seconds=event.number)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,9 +11,10 @@ import yaml
 
 from reconciler.model.objects import ObjectRef
 from reconciler.ports.kube import Propagation
-from tests.fakes.memory_git import BRANCH
+from tests.fakes.memory_git import BRANCH, PERSON
 from tests.simulation.fleet.script import Event, Kind
 from tests.simulation.fleet.shape import (
+    CANARY,
     Fleet,
     Service,
     Tree,
@@ -57,13 +59,13 @@ class People:
         """Mends and brings back what would keep the fleet from coming to rest."""
         for path in sorted(self._mend):
             self._mended(path)
-        self._ask(replace(self.fleet, gone=frozenset()))
+        self.ask(replace(self.fleet, gone=frozenset()))
         for service in self.fleet.services:
             self._observe(service.name, observed=False)
 
     # Commits.
 
-    def merge(self, edits: Edits, message: str) -> None:
+    def merge(self, edits: Edits, message: str, author: str = PERSON) -> None:
         """Merges what differs from what is there."""
         files = self.world.git.files(self.world.git.branches[BRANCH])
         changed: Edits = {}
@@ -73,7 +75,7 @@ class People:
             if octets != was and (path not in self._mend or octets is None):
                 changed[path] = octets
         if changed:
-            self.world.git.merge(changed, message)
+            self.world.git.merge(changed, message, author=author)
             self.world.say("people", f"merge: {message}")
 
     def text(self, path: str) -> str | None:
@@ -84,8 +86,9 @@ class People:
     def _pins(self, service: str, version: str) -> Iterator[tuple[str, str]]:
         for one in self.fleet.present().environments:
             placed = next(s for s in self.fleet.services if s.name == service)
-            if self.fleet.goes_to(placed, one):
-                path = f"environments/{one.name}/{service}.yaml"
+            path = f"environments/{one.name}/{service}.yaml"
+            # Nobody edits what is broken before it is mended.
+            if self.fleet.goes_to(placed, one) and path not in self._mend:
                 was = yaml.safe_load(self.text(path) or "{}")
                 replicas = (was.get("values") or {}).get("replicas", 1) if was else 1
                 more = "paused: true\n" if was and was.get("paused") else ""
@@ -147,7 +150,10 @@ class People:
     def tree(self, event: Event) -> None:
         """Changes a service's manifests; every second time one object leaves them, or comes back."""
         was = self.fleet.trees[event.service]
-        tree = Tree(was.number + 1, was.has_extra is not (event.number > 1))
+        is_refused = event.kind is Kind.BAD_TREE
+        has_extra = was.has_extra is not (event.number == 2)
+        has_many = was.has_many is not (event.number == 3)
+        tree = Tree(was.number + 1, has_extra, has_many, is_refused)
         self.fleet = replace(self.fleet, trees={**self.fleet.trees, event.service: tree})
         self.world.witness.trees[event.service, str(tree.number)] = tree
         service = self._service(event.service)
@@ -162,7 +168,7 @@ class People:
             else one
             for one in self.fleet.environments
         )
-        self._ask(replace(self.fleet, environments=environments))
+        self.ask(replace(self.fleet, environments=environments))
 
     def remove(self, event: Event) -> None:
         """Takes an environment or a cluster out of the fleet, where enough is left without it."""
@@ -171,13 +177,14 @@ class People:
         if len(left) > 1 and all(
             self.fleet.goes_to(service, one) for one in left for service in self.fleet.services
         ):
-            self._ask(fleet)
+            self.ask(fleet)
 
     def restore(self, event: Event) -> None:
         """Brings it back."""
-        self._ask(replace(self.fleet, gone=self.fleet.gone - set(event.where)))
+        self.ask(replace(self.fleet, gone=self.fleet.gone - set(event.where)))
 
-    def _ask(self, fleet: Fleet) -> None:
+    def ask(self, fleet: Fleet) -> None:
+        """Merges another fleet, or other rules of it."""
         self.fleet = fleet
         self.world.witness.fleets.append(fleet.present())
         gone = ", ".join(sorted(fleet.gone)) or "none"
@@ -262,6 +269,17 @@ class People:
             store.replace({**live, "metadata": meta, "spec": spec}, "kubectl")
             self.world.say("people", f"scale {event.service} on {event.cluster}")
 
+    def hand_secret(self, event: Event) -> None:
+        """Changes a Secret as `kubectl edit` does."""
+        witness = self.world.witness
+        found = witness.secret(event.cluster, event.service)
+        if found is not None:
+            meta = {k: v for k, v in found["metadata"].items() if k != "resourceVersion"}
+            data = {"password": b64encode(f"{CANARY}-by-hand".encode()).decode()}
+            store = self.world.clusters[event.cluster].store
+            store.replace({**found, "metadata": meta, "data": data}, "kubectl")
+            self.world.say("people", f"change the Secret of {event.service} on {event.cluster}")
+
     def hand_delete(self, event: Event) -> None:
         """Deletes a ConfigMap as `kubectl delete` does."""
         client = self.world.clusters[event.cluster].client()
@@ -291,6 +309,8 @@ _DO: dict[Kind, Callable[[People, Event], None]] = {
     Kind.MEND: People.mend,
     Kind.OBSERVE: People.observe,
     Kind.ENFORCE: People.observe,
+    Kind.BAD_TREE: People.tree,
     Kind.HAND_EDIT: People.hand_edit,
+    Kind.HAND_SECRET: People.hand_secret,
     Kind.HAND_DELETE: People.hand_delete,
 }

@@ -10,14 +10,17 @@ from structlog.testing import capture_logs
 from tests.simulation.fleet.faults import Faults
 from tests.simulation.fleet.liveness import Liveness
 from tests.simulation.fleet.people import People
-from tests.simulation.fleet.safety import Safety
+from tests.simulation.fleet.safety import Safety, says
 from tests.simulation.fleet.script import FAULTS, Script
-from tests.simulation.fleet.shape import CANARY
+from tests.simulation.fleet.stops import STOPS, Stops
 from tests.simulation.fleet.world import FleetWorld, Line
 
 LIVENESS_TURNS = 150
 LIVENESS_TURN_S = 4.0
 """What everything must settle within, once nobody does anything any more."""
+
+EXPLAINED_EVERY = 10
+"""Turns between two looks at whether each cell that is held says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Play:
         self.script = script
         self.world = FleetWorld(script)
         self.people = People(self.world)
+        self.stops = Stops(self.people)
         self.faults = Faults(self.world, self.people)
         self.safety = Safety(self.world.witness)
         self.liveness = Liveness(self.world, self.people)
@@ -65,8 +69,8 @@ class Play:
             self.world.runner.run_until(
                 lambda: self._done or bool(self.world.broken), limit_s=1_000_000
             )
-        if any(CANARY in str(entry) for entry in logs):
-            self.world.broken.append("i14_no_secret_is_said: a log line says it")
+        if any(says(str(entry)) for entry in logs) or any(says(repr(e)) for e in self.world.events):
+            self.world.broken.append("i14_no_secret_is_said: a log line or an event says it")
         crashes = [entry for entry in logs if entry["event"] in ("step-crashed", "bug")]
         if crashes:
             self.world.broken.append(f"i00_no_step_crashes: {crashes[0]}")
@@ -94,6 +98,8 @@ class Play:
         world = self.world
         world.broken.extend(self.safety.broken(world.now_s))
         if self._turn < len(self.script.steps):
+            if self._turn % EXPLAINED_EVERY == 0:
+                world.broken.extend(f"stuck: {what}" for what in self.liveness.unexplained())
             self._begin_turn()
             self._turn += 1
             return self.script.steps[self._turn - 1]
@@ -101,6 +107,7 @@ class Play:
             world.say("", "faults stop, and people stop")
             self.faults.end_all()
             self.people.end()
+            self.stops.end()
             self._began_s = world.now_s
         self._calm += 1
         unsettled = self.liveness.unsettled()
@@ -119,6 +126,8 @@ class Play:
             if event.turn == self._turn:
                 if event.kind in FAULTS:
                     self.faults.begin(event)
+                elif event.kind in STOPS:
+                    self.stops.do(event)
                 else:
                     self.people.do(event)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reconciler.ports.git import CommitFacts
-from tests.simulation.fleet.witness import Given, Identity, Rejected, Witness
+from tests.simulation.fleet.book import Given, Identity, Rejected
+from tests.simulation.fleet.witness import Witness
 
 if TYPE_CHECKING:
     from tests.simulation.fleet.safety import Look
@@ -56,7 +57,8 @@ def i05_a_revert_takes_back_what_failed_for_what_was_well_there(look: Look) -> I
         for service, environment, bad, good in reverted(witness, commit):
             about = f"{commit.commit[:7]} sets {service} in {environment} from {bad} to {good}"
             clusters = witness.clusters
-            if not any(witness.is_bad(service, cluster, bad) for cluster in clusters):
+            fails = any(witness.is_bad(service, cluster, bad) for cluster in clusters)
+            if not fails and not witness.is_ever_refused(service):
                 yield f"{about}, and {bad} is good everywhere"
             if witness.lost_s:
                 # What was well as the home lost its records is adopted, and gone back to without a soak.
@@ -68,14 +70,19 @@ def i05_a_revert_takes_back_what_failed_for_what_was_well_there(look: Look) -> I
 
 
 def i07_a_rejection_is_written_before_anything_goes_back(look: Look) -> Iterator[str]:
-    """A cluster that is given something else than Git asks for, after what fails there, follows a rejection."""
+    """A cluster that is given something else than Git asks for, after what fails there, follows a rejection.
+
+    It stands in the home by then, or in the record of that cluster itself.
+    """
+    home = look.witness.home
     for given in look.given:
         was = given.was
         if was is None or was.version == given.identity.version or given.asked != was.version:
             continue
         if not look.witness.is_bad(given.service, given.cluster, was.version):
             continue
-        if not any(_is_of(one, given.service, was.version) for one in _known(look, given)):
+        written = (one for one in _known(look, given) if one.written_on & {home, given.cluster})
+        if not any(_is_of(one, given.service, was.version) for one in written):
             yield f"{told(given)} instead of {was.version}, which nobody had rejected"
 
 
@@ -97,13 +104,29 @@ def i07_what_is_rejected_stays_out_until_a_person_lifts_it(look: Look) -> Iterat
             is_held = _is_of(one, given.service, given.identity.version) and one.part == "images"
             if not is_held or given.environment not in one.environments:
                 continue
-            if (one.service, one.rejected_at) in witness.lifted or witness.is_forgotten(one):
+            if (one.service, one.failure) in witness.lifted or witness.is_forgotten(one):
                 continue
             yield f"{told(given)}, rejected in {one.environments[0]} at {one.at_s:.2f} s"
 
 
+def i03_what_fails_goes_back_whatever_befalls_other_clusters(look: Look) -> Iterator[str]:
+    """As in 9, while some other cluster is not left alone."""
+    if any(_is_troubled(look, cluster) for cluster in look.witness.clusters):
+        yield from _overdue(look)
+
+
 def i09_what_fails_goes_back_in_a_short_time(look: Look) -> Iterator[str]:
-    """Whatever other clusters do (3), and without a soak: if only its own cluster and the daemon are left alone."""
+    """Without a soak, and through freezes and pauses: if only its own cluster and the daemon are left alone."""
+    if not any(_is_troubled(look, cluster) for cluster in look.witness.clusters):
+        yield from _overdue(look)
+
+
+def _is_troubled(look: Look, cluster: str) -> bool:
+    return look.now_s - look.witness.disturbed_s.get(cluster, 0.0) < BACK_WITHIN_S
+
+
+def _overdue(look: Look) -> Iterator[str]:
+    """Yields what fails on a cluster that is left alone, and should be back by now."""
     witness = look.witness
     for service in witness.fleet.services:
         if service.name in witness.observed or look.now_s - witness.observed_s < BACK_WITHIN_S:
@@ -115,6 +138,8 @@ def i09_what_fails_goes_back_in_a_short_time(look: Look) -> Iterator[str]:
             if not witness.is_bad(service.name, cluster, identity.version):
                 continue
             if witness.quiet_s(cluster, look.now_s) < BACK_WITHIN_S:
+                continue
+            if witness.is_held(service.name, cluster, look.now_s - BACK_WITHIN_S):
                 continue
             if not _is_alone(witness, service.name, look.now_s, since_s):
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from reconciler.simulated.behaviour import Fate
@@ -36,7 +36,18 @@ class Kind(StrEnum):
     MEND = "mended file"
     OBSERVE = "observe"
     ENFORCE = "enforce"
+    FREEZE = "freeze"
+    THAW = "thaw"
+    WINDOW = "window shut"
+    APPROVE = "approval"
+    JOIN = "cluster joins"
+    DRAIN = "cluster drains"
+    ACTIVATE = "cluster in use"
+    SUSPEND = "suspended by hand"
+    UPGRADE = "daemon upgraded"
+    BAD_TREE = "manifests that are refused"
     HAND_EDIT = "edit by hand on a cluster"
+    HAND_SECRET = "edit of a Secret by hand"
     HAND_DELETE = "delete by hand on a cluster"
     DOWN = "cluster down"
     HANG = "cluster hangs"
@@ -45,6 +56,7 @@ class Kind(StrEnum):
     FLAKY = "cluster errs"
     STALE = "watches stale"
     EXPIRED = "watches expired"
+    NODES = "nodes fail"
     GIT_DOWN = "git down"
     GIT_RACE = "git race"
     GIT_REFUSES = "git refuses"
@@ -61,7 +73,16 @@ class Kind(StrEnum):
 
 
 FAULTS = tuple(kind for kind in Kind if list(Kind).index(kind) >= list(Kind).index(Kind.DOWN))
-ON_CLUSTERS = (Kind.DOWN, Kind.HANG, Kind.SLOW, Kind.FORBID, Kind.FLAKY, Kind.STALE, Kind.EXPIRED)
+ON_CLUSTERS = (
+    Kind.DOWN,
+    Kind.HANG,
+    Kind.SLOW,
+    Kind.FORBID,
+    Kind.FLAKY,
+    Kind.STALE,
+    Kind.EXPIRED,
+    Kind.NODES,
+)
 
 PEOPLE: dict[Kind, int] = {
     Kind.RELEASE: 14,
@@ -77,10 +98,31 @@ PEOPLE: dict[Kind, int] = {
     Kind.REMOVE: 2,
     Kind.BREAK: 2,
     Kind.OBSERVE: 1,
+    Kind.FREEZE: 3,
+    Kind.WINDOW: 1,
+    Kind.JOIN: 1,
+    Kind.DRAIN: 1,
+    Kind.SUSPEND: 1,
+    Kind.UPGRADE: 2,
+    Kind.BAD_TREE: 1,
     Kind.HAND_EDIT: 2,
+    Kind.HAND_SECRET: 1,
     Kind.HAND_DELETE: 1,
 }
 """How often people do what, of one another; what undoes a thing comes with it."""
+
+STOPPING = frozenset(
+    {
+        Kind.PAUSE,
+        Kind.OBSERVE,
+        Kind.FREEZE,
+        Kind.JOIN,
+        Kind.DRAIN,
+        Kind.SUSPEND,
+        Kind.HAND_SECRET,
+    }
+)
+"""What people do to hold something up for a while, or to one cluster."""
 
 FATES = (Fate.CRASH, Fate.OOM, Fate.NO_IMAGE, Fate.DENIED, Fate.NO_CONFIG, Fate.CRASH)
 """Of releases that are bad by their own fault, and seen to be."""
@@ -192,7 +234,13 @@ def _fleet(chance: random.Random) -> Fleet:
         tier = "canary" if name == "mail" else None
         services.append(Service(name, kind, needs, has_secret=chance.random() < 0.3, tier=tier))
     trees = {one.name: Tree() for one in services}
-    return Fleet(tuple(environments), tuple(services), chance.choice(("report", "correct")), trees)
+    if chance.random() < 0.2:
+        index = chance.randrange(1, count)
+        rules = replace(environments[index].rules, approval=True)
+        environments[index] = replace(environments[index], rules=rules)
+    newer = chance.choice(("supersede",) * 4 + ("queue", "{stale_s: 20}"))
+    drift = chance.choice(("report", "correct"))
+    return Fleet(tuple(environments), tuple(services), drift, trees, newer=newer)
 
 
 def _rules(chance: random.Random, members: tuple[tuple[str, str], ...]) -> Rules:
@@ -229,11 +277,14 @@ class _Writer:
         first = tuple(Event(0, Kind.RELEASE, service, version="1.0.0") for service in services)
         yield Event(0, Kind.RELEASE_MANY, others=first)
         last = self.turns - 5
+        has_approvals = any(one.rules.approval for one in self.fleet.environments)
         begin = self.chance.randint(8, 45)
         faults = 0
         for turn in range(1, last):
             if turn >= begin and self.chance.random() < 0.17:
                 yield from self._person(turn)
+            if has_approvals and turn >= 3 and self.chance.random() < 0.15:
+                yield Event(turn, Kind.APPROVE)
             if turn >= 3 and self.chance.random() < 0.085:
                 faults += 1
                 yield from self._fault(turn)
@@ -277,9 +328,6 @@ class _Writer:
                     yield Event(turn, kind, service, version=version)
             case Kind.POLICY:
                 yield Event(turn, kind, environment=environment.name, number=number + 2)
-            case Kind.PAUSE:
-                yield Event(turn, kind, service, environment.name)
-                yield Event(later, Kind.RESUME, service, environment.name)
             case Kind.REMOVE:
                 what = chance.choice((environment.name, cluster))
                 yield Event(turn, kind, where=(what,))
@@ -290,9 +338,8 @@ class _Writer:
                     f"environments/{environment.name}/{service}.yaml"))  # fmt: skip
                 yield Event(turn, kind, where=(file,))
                 yield Event(later, Kind.MEND, where=(file,))
-            case Kind.OBSERVE:
-                yield Event(turn, kind, service)
-                yield Event(later, Kind.ENFORCE, service)
+            case kind if kind in STOPPING:
+                yield from self._stop(turn, later, kind, service, environment)
             case Kind.HAND_DELETE if self.fleet.drift == "report":
                 # What is missing and only reported is a person's to mend: nobody is left to at the end of a run.
                 return
@@ -300,6 +347,36 @@ class _Writer:
                 yield Event(turn, kind, service, environment.name, cluster, number=number)
             case _:
                 yield Event(turn, kind, service, environment.name, number=number)
+
+    def _stop(
+        self, turn: int, later: int, kind: Kind, service: str, environment: Environment
+    ) -> Iterator[Event]:
+        chance = self.chance
+        cluster = chance.choice(environment.names())
+        match kind:
+            case Kind.PAUSE:
+                yield Event(turn, kind, service, environment.name)
+                yield Event(later, Kind.RESUME, service, environment.name)
+            case Kind.OBSERVE:
+                yield Event(turn, kind, service)
+                yield Event(later, Kind.ENFORCE, service)
+            case Kind.FREEZE:
+                scope = chance.choice(
+                    ("fleet", f"environment/{environment.name}", f"service/{service}")
+                )
+                # Every third ends by itself.
+                number = chance.choice((0.0, 0.0, 20.0))
+                yield Event(turn, kind, where=(scope,), number=number)
+                yield Event(later, Kind.THAW, where=(scope,))
+            case Kind.JOIN | Kind.DRAIN:
+                yield Event(turn, kind, cluster=cluster)
+                yield Event(later, Kind.ACTIVATE, cluster=cluster)
+            case Kind.HAND_SECRET:
+                secret = chance.choice([one.name for one in self.fleet.services if one.has_secret])
+                yield Event(turn, kind, secret, environment.name, cluster)
+            case Kind.SUSPEND:
+                number = float(chance.choice((10, 30)))
+                yield Event(turn, kind, service, environment.name, cluster, number=number)
 
     def _fault(self, turn: int) -> Iterator[Event]:
         chance = self.chance
@@ -314,4 +391,7 @@ class _Writer:
             number = chance.choice((0.1, 0.3, 0.6))
         elif kind is Kind.GIT_RACE:
             number = float(chance.randint(0, 1))
-        yield Event(turn, kind, cluster=cluster, span=self._span(), number=number)
+        # Now and then a cluster is away for longer than anything may take that does not wait for it.
+        is_long = kind in (Kind.DOWN, Kind.HANG) and chance.random() < 0.4
+        span = 45 if is_long else self._span()
+        yield Event(turn, kind, cluster=cluster, span=span, number=number)

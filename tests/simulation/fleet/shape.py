@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.simulated.behaviour import Fate, digest_for
 
 CANARY = "secret-canary-5e1f"
 """The value of every Secret of the fleet; nobody may ever say it."""
+
+MANY = 9
+"""More than half of a service's objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Rules:
     Attributes:
         waves: As YAML.
         quorum: Of how many in a hundred clusters a proof needs to know that they are well.
+        approval: Whether somebody else must approve what is pinned.
+        windows: As YAML; empty: always open.
     """
 
     soak_s: int
@@ -28,6 +33,8 @@ class Rules:
     max_concurrent: int | None = None
     quorum: int = 100
     skip_after_s: int | None = None
+    approval: bool = False
+    windows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,14 @@ class Tree:
     Attributes:
         number: Written into what it renders to, so that a cluster shows which tree it was given.
         has_extra: Whether one more ConfigMap is in it.
+        has_many: Whether so many more are in it that they would not be let go all at once.
+        is_refused: Whether an API server calls one of its objects wrong.
     """
 
     number: int = 1
     has_extra: bool = True
+    has_many: bool = False
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,9 @@ class Fleet:
 
     Attributes:
         gone: Environments and clusters that are taken out of the files for now.
+        states: Of clusters that join or drain.
+        freezes: Scopes that are frozen, and until when; empty: until somebody thaws them.
+        newer: What a newer commit does to a release under way, as YAML.
     """
 
     environments: tuple[Environment, ...]
@@ -91,6 +105,9 @@ class Fleet:
     drift: str
     trees: dict[str, Tree] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    states: Mapping[str, str] = field(default_factory=dict)
+    freezes: Mapping[str, str] = field(default_factory=dict)
+    newer: str = "supersede"
 
     def present(self) -> Fleet:
         """Returns the fleet without what is gone; what stood after a gone environment stands after those before it."""
@@ -138,6 +155,10 @@ class Fleet:
         """Returns the clusters of an environment that a service is placed on."""
         return tuple(c for c, tier in environment.clusters if service.tier in (None, tier))
 
+    def active(self, service: Service, environment: Environment) -> tuple[str, ...]:
+        """Returns those of them that neither join nor drain."""
+        return tuple(c for c in self.goes_to(service, environment) if c not in self.states)
+
 
 def image_of(service: str, version: str) -> tuple[str, str]:
     """Returns the repository and the digest of a version; what becomes of it is decided elsewhere."""
@@ -149,14 +170,24 @@ def fleet_text(fleet: Fleet) -> str:
     lines = ["mode: enforce", "environments:"]
     for one in fleet.present().environments:
         lines += [f"  - name: {one.name}", "    clusters:"]
-        lines += [f"      - {{name: {c}, labels: {{tier: {tier}}}}}" for c, tier in one.clusters]
+        lines += [
+            f"      - {{name: {c}, labels: {{tier: {tier}}}, state: {fleet.states.get(c, 'active')}}}"
+            for c, tier in one.clusters
+        ]
+    gone = {f"environment/{name}" for name in fleet.gone}
+    freezes = {scope: until for scope, until in fleet.freezes.items() if scope not in gone}
+    lines += ["freezes:"] if freezes else []
+    for scope, until in sorted(freezes.items()):
+        ends = f", until: '{until}'" if until else ""
+        lines.append(f"  - {{scope: {scope}, reason: a sale{ends}}}")
     return "\n".join(lines) + "\n"
 
 
 def policy_text(fleet: Fleet) -> str:
     """Returns the one policy of all services."""
     present = fleet.present().environments
-    lines = [f"path: [{', '.join(one.name for one in present)}]", "environments:"]
+    lines = [f"newer_commits: {fleet.newer}"]
+    lines += [f"path: [{', '.join(one.name for one in present)}]", "environments:"]
     for index, one in enumerate(present):
         rules = one.rules
         lines.append(f"  {one.name}:")
@@ -173,6 +204,10 @@ def policy_text(fleet: Fleet) -> str:
             lines.append(f"    wave_soak_s: {rules.wave_soak_s}")
         if rules.max_concurrent is not None:
             lines.append(f"    max_concurrent: {rules.max_concurrent}")
+        if rules.approval:
+            lines.append("    approval: required")
+        if rules.windows:
+            lines.append(f"    windows: {rules.windows}")
         if rules.quorum < 100:
             lines.append(f'    quorum: "{rules.quorum}%"')
             if rules.skip_after_s is not None:
@@ -197,10 +232,14 @@ def manifests_text(service: Service, tree: Tree) -> str:
     name, number = service.name, tree.number
     parts = [
         f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"
-        f"data: {{tree: '{number}'}}\n",
+        f"data: {{tree: '{number}'}}\n" + ("wrong: field\n" if tree.is_refused else ""),
         f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n"
         f"spec: {{selector: {{app: {name}}}, ports: [{{port: 80}}]}}\n",
     ]
+    for n in range(MANY if tree.has_many else 0):
+        parts.append(
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}-more-{n}}}\ndata: {{a: b}}\n"
+        )
     if tree.has_extra:
         parts.append(
             f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}-extra}}\ndata: {{a: b}}\n"

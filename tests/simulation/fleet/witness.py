@@ -5,117 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 from reconciler.model.names import CommitId
-from reconciler.simulated.behaviour import Fate
-from reconciler.simulated.cluster import SimulatedCluster, Written
-from tests.simulation.fleet.repo import Repo
-from tests.simulation.fleet.shape import Fleet, Service, Tree, image_of
-
-WORKLOADS = ("Deployment", "StatefulSet")
-OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret")
-RECORDS = ("PromotionRecord", "ServiceRecord")
-OURS = "reconciler-system"
-
-OBSERVED_AFTER_S = 3.0
-"""A batch that was begun before a commit was accepted may be written after it."""
-
-SLACK_S = 1.0
-"""By which what is seen of a cluster is older than what is true there."""
-
-
-class Identity(NamedTuple):
-    """What moves from environment to environment, as a workload shows it."""
-
-    version: str
-    tree: str
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """One write of a workload.
-
-    Attributes:
-        was: What it was before.
-        record: Epoch and holder of the cluster's record of it at that moment.
-        asked: The version that the last accepted commit pinned there then; None: no such pin.
-        unproven: Where it had to be proven before, and was not.
-        is_observed: Whether the last accepted commit said that it is only observed, for a while already.
-    """
-
-    at_s: float
-    at: datetime
-    holder: str
-    service: str
-    environment: str
-    cluster: str
-    identity: Identity
-    replicas: int
-    was: Identity | None
-    record: tuple[int, str] | None
-    asked: str | None
-    unproven: tuple[str, ...]
-    is_observed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write of a daemon, in the order of all clusters together.
-
-    Attributes:
-        newest: Of a deletion: what the cluster had been given of the service then.
-        is_proven: Whether that was proven there.
-    """
-
-    at_s: float
-    holder: str
-    cluster: str
-    written: Written
-    newest: Identity | None = None
-    is_proven: bool = False
+from reconciler.simulated.cluster import Written
+from tests.simulation.fleet.book import (
+    OBSERVED_AFTER_S,
+    RECORDS,
+    SEEN_AFTER_S,
+    WORKLOADS,
+    Claimed,
+    Given,
+    Identity,
+    Rejected,
+    Write,
+)
+from tests.simulation.fleet.shape import Tree
+from tests.simulation.fleet.wells import Wells, renderer_of
 
 
 @dataclass(slots=True)
-class Rejected:
-    """A rejection, as it was first written to a promotion record.
-
-    Attributes:
-        back_s: When its clusters were said to be back, or the rejection stood in the record no more.
-        goes_back: Whether there is anything to go back to.
-    """
-
-    service: str
-    rejected_at: str
-    at_s: float
-    version: str
-    part: str
-    environments: tuple[str, ...]
-    back_s: float = float("inf")
-    goes_back: bool = False
-
-
-@dataclass(slots=True)
-class _Well:
-    identity: Identity | None
-    is_well: bool
-    since_s: float
-
-
-@dataclass(slots=True)
-class Witness:
+class Witness(Wells):
     """Everything that was seen so far.
 
     Attributes:
-        well_s: Seconds for which a cluster was well on an identity of a service.
-        truths: By cluster and image, what becomes of it, where that is not to get ready.
+        newest: What each cluster was given last of each service; `rendered`: by what.
+        asked: What each cluster's record of each service asks for.
         trees: By service and number, every tree that people merged.
-        fleets: Every fleet that people have asked for.
         accepted: Commits that daemons have written down as accepted, in order.
         allowed: Commits that the operator let a rewritten branch go on from.
         lost_s: When the home lost all promotion records.
-        lifted: Rejections that a person has ever lifted: service and time.
+        on_branch: Commits that the branch has ever held, as far as it was looked at.
+        begun: Of promotion records that were written anew: when, by whom, its name, the version, and what ran where.
+        claims: Each time a cluster's record began to ask for something else.
+        frozen: Scopes that the accepted commit freezes until they are thawed, and since when.
+        shut: By environment, from when to when its window is shut, once the policy says so.
+        approved: What somebody has approved: service, environment and version.
+        suspended: By service and cluster, from when to when a person has stopped all writes.
+        has_jumped: Whether a daemon's clock ever did.
+        nodes_s: Until when nodes of each cluster fail.
+        states_s: Until when each cluster joins or drains.
+        lifted: Rejections that a person has ever lifted: service and failure.
         observed: Services that are only observed, as the accepted commit says since `observed_s`.
         disturbed_s: Until when a cluster, or all of it ("" is that), was not left alone; inf while it is not.
         home: The cluster that holds the records.
@@ -124,20 +54,25 @@ class Witness:
         rejections: Every rejection that was ever written down, by service and what it is known by.
     """
 
-    fleet: Fleet
-    repo: Repo
-    clusters: Mapping[str, SimulatedCluster]
-    environments: Mapping[str, str]
-    truths: dict[tuple[str, str], Fate] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     newest: dict[tuple[str, str], Identity] = field(default_factory=dict)
-    well_s: dict[tuple[str, str, Identity], float] = field(default_factory=dict)
-    fleets: list[Fleet] = field(default_factory=list)
+    rendered: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: dict[tuple[str, str], str] = field(default_factory=dict)
     accepted: list[CommitId] = field(default_factory=list)
     allowed: set[CommitId] = field(default_factory=set)
     lost_s: list[float] = field(default_factory=list)
+    on_branch: set[CommitId] = field(default_factory=set)
+    begun: list[tuple[float, str, str, str, dict[str, str]]] = field(default_factory=list)
     trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
+    claims: list[Claimed] = field(default_factory=list)
+    frozen: dict[str, float] = field(default_factory=dict)
+    shut: dict[str, tuple[float, float]] = field(default_factory=dict)
+    approved: set[tuple[str, str, str]] = field(default_factory=set)
+    suspended: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    has_jumped: bool = False
+    states_s: dict[str, float] = field(default_factory=dict)
+    nodes_s: dict[str, float] = field(default_factory=dict)
     lifted: set[tuple[str, str]] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
     observed_s: float = 0.0
@@ -146,15 +81,16 @@ class Witness:
     epochs: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
     head: CommitId | None = None
     rejections: dict[tuple[str, str], Rejected] = field(default_factory=dict)
-    _well: dict[tuple[str, str], _Well] = field(default_factory=dict)
-    _frozen: dict[tuple[str, str], _Well] = field(default_factory=dict)
-    _ill_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.trees = {(name, "1"): tree for name, tree in self.fleet.trees.items()}
 
-    def rewritten(self, commit: CommitId) -> None:
-        """Is told of a commit that begins another history."""
+    def rewritten(self, former: CommitId) -> None:
+        """Is told of what the branch held when another history took its place."""
+        at: CommitId | None = former
+        while at is not None and at not in self.on_branch:
+            self.on_branch.add(at)
+            at = next(iter(self.repo.git.commit_facts(at).parents), None)
 
     # What is seen of clusters.
 
@@ -163,8 +99,12 @@ class Witness:
         self.writes.append(self._write(at_s, holder, cluster, written))
         if written.kind == "ConfigMap" and written.name == "reconciler-head":
             self._accept(at_s, CommitId(written.obj["data"]["commit"]))
-        if written.kind == "PromotionRecord":
-            self._note_rejections(at_s, written)
+        if written.kind in RECORDS:
+            self._note_rejections(at_s, cluster, written)
+        if written.kind == "ServiceRecord" and written.verb != "delete":
+            self._claim(at_s, holder, cluster, written)
+        if (written.kind, written.verb) == ("PromotionRecord", "create"):
+            self._begin(at_s, holder, written)
         if written.kind not in WORKLOADS or written.verb == "delete":
             return None
         service, environment = written.name, self.environments[cluster]
@@ -189,8 +129,10 @@ class Witness:
             pin[0] if pin is not None else None,
             self._unproven(service, environment, identity, at_s) if identity != was else (),
             self._is_observed(service, at_s),
+            self._not_rendered(service, environment, cluster, written.obj, at_s),
         )
         self.newest[service, cluster] = identity
+        self.rendered[service, cluster] = renderer_of(written.obj)
         self.given.append(given)
         return given
 
@@ -204,6 +146,47 @@ class Witness:
         }
         if observed != self.observed:
             self.observed, self.observed_s = observed, at_s
+        fleet = self.repo.file("fleet.yaml", commit) or {}
+        standing = [str(f["scope"]) for f in fleet.get("freezes") or () if "until" not in f]
+        self.frozen = {scope: self.frozen.get(scope, at_s) for scope in standing}
+        policy = self.repo.file("policies/line.yaml", commit) or {}
+        for name, rules in (policy.get("environments") or {}).items():
+            if "windows" not in rules:
+                self.shut.pop(name, None)
+
+    def _claim(self, at_s: float, holder: str, cluster: str, written: Written) -> None:
+        """Notes what a cluster's record asks for from now on, and what people had stopped by then."""
+        spec = written.obj["spec"]
+        service, environment = str(spec["service"]), str(spec["environment"])
+        was, now = self.asked.get((service, cluster)), str(spec["revision"]["id"])
+        self.asked[service, cluster] = now
+        if was in (None, now) or spec.get("returning"):
+            return
+        image = "@".join(spec["revision"]["release"]["images"][0])
+        version = self.repo.versions.get(image, "")
+        trees = sorted(tree for name, tree in self.trees if name == service)
+        if any(self.proven(service, environment, Identity(version, t), at_s) for t in trees):
+            return
+        scopes = ("fleet", f"environment/{environment}", f"service/{service}")
+        frozen = [s for s in scopes if at_s - self.frozen.get(s, at_s) > OBSERVED_AFTER_S]
+        begins_s, ends_s = self.shut.get(environment, (0.0, 0.0))
+        if begins_s + OBSERVED_AFTER_S < at_s < ends_s - 0.5 and not self.has_jumped:
+            frozen.append("its window")
+        needs = self.fleet.environment(environment).rules.approval
+        if needs and (service, environment, version) not in self.approved:
+            frozen.append("nobody's approval")
+        self.claims.append(Claimed(at_s, holder, service, cluster, version, tuple(frozen)))
+
+    def _not_rendered(
+        self, service: str, environment: str, cluster: str, obj: Mapping[str, Any], at_s: float
+    ) -> tuple[str, ...]:
+        """Returns the environments before that have not proven anything by a renderer that comes here anew."""
+        now, was = renderer_of(obj), self.rendered.get((service, cluster))
+        seen = Identity("rendered", now)
+        if was is None or was == now or not now or self.proven(service, environment, seen, at_s):
+            return ()
+        earlier = self.before(environment)
+        return tuple(e for e in earlier if not self.proven(service, e, seen, at_s))
 
     def _is_observed(self, service: str, at_s: float) -> bool:
         return service in self.observed and at_s - self.observed_s > OBSERVED_AFTER_S
@@ -216,92 +199,39 @@ class Witness:
         is_proven = self.proven(service, self.environments[cluster], newest, at_s)
         return Write(at_s, holder, cluster, written, newest, is_proven)
 
-    def _note_rejections(self, at_s: float, written: Written) -> None:
+    def _begin(self, at_s: float, holder: str, written: Written) -> None:
+        """Notes what a new record begins with, and what runs there on clusters that can be seen to."""
+        spec = written.obj["spec"]
+        if spec.get("admitted") is None:
+            return
+        image = "@".join(spec["admitted"]["release"]["images"][0])
+        placed = next(one for one in self.fleet.services if one.name == spec["service"])
+        live: dict[str, str] = {}
+        for cluster in self.fleet.goes_to(placed, self.fleet.environment(spec["environment"])):
+            found = self.live(cluster, placed)
+            identity = self.identity(found) if found is not None else None
+            if identity is not None and self.quiet_s(cluster, at_s) > SEEN_AFTER_S:
+                live[cluster] = identity.version
+        version = self.repo.versions.get(image, "")
+        self.begun.append((at_s, holder, written.name, version, live))
+
+    def _note_rejections(self, at_s: float, cluster: str, written: Written) -> None:
         spec = written.obj.get("spec") or {}
-        for found in spec.get("rejections") or ():
+        own = spec.get("rejection")
+        for found in spec.get("rejections") or ([own] if own else ()):
             release = found["revision"]["release"]
             image = "@".join(next(iter(release["images"]), ("", "")))
-            key = (spec["service"], found["rejectedAt"])
+            key = (spec["service"], f"{found['rejectedAt']} {found['partDigest']}")
             if key not in self.rejections:
                 where = tuple(found["environments"])
                 version = self.repo.versions.get(image, "")
                 found_ = Rejected(*key, at_s, version, found["part"], where)
                 found_.goes_back = bool(found.get("restoreTo"))
                 self.rejections[key] = found_
-            if found.get("rolledBackAt") and spec["environment"] == found["environments"][0]:
+            self.rejections[key].written_on.add(cluster)
+            is_first = spec["environment"] == found["environments"][0]
+            if found.get("rolledBackAt") and is_first:
                 self.rejections[key].back_s = min(at_s, self.rejections[key].back_s)
-
-    def identity(self, obj: Mapping[str, Any]) -> Identity | None:
-        """Returns what a workload asks for, or None where it is nothing that people made."""
-        template = obj["spec"]["template"]
-        image = template["spec"]["containers"][0]["image"]
-        annotations = template["metadata"].get("annotations") or {}
-        version = self.repo.versions.get(image)
-        return None if version is None else Identity(version, annotations.get("tree", ""))
-
-    def look(self, cluster: str, at_s: float) -> None:
-        """Looks at the workloads of a cluster, past all that is broken about it."""
-        environment = self.fleet.environment(self.environments[cluster])
-        for service in self.fleet.services:
-            if cluster not in self.fleet.goes_to(service, environment):
-                continue
-            live = self.live(cluster, service)
-            identity = self.identity(live) if live is not None else None
-            is_well = live is not None and _is_well(live)
-            key = (service.name, cluster)
-            was = self._well.get(key)
-            if was is not None and (was.identity, was.is_well) == (identity, is_well):
-                continue
-            if was is not None:
-                self._count(key, was, at_s)
-                if was.identity is not None and not was.is_well:
-                    self._ill_s[service.name] = at_s
-            self._well[key] = _Well(identity, is_well, at_s)
-
-    def freeze(self, cluster: str, at_s: float) -> None:
-        """Is told that a cluster lies from now on: what it said last is what is seen of it."""
-        for key, well in self._well.items():
-            if key[1] == cluster:
-                self._frozen[key] = _Well(well.identity, well.is_well, at_s)
-
-    def thaw(self, cluster: str, at_s: float) -> None:
-        """Is told that it lies no more."""
-        for key in [key for key in self._frozen if key[1] == cluster]:
-            self._count(key, self._frozen.pop(key), at_s)
-
-    def _count(self, key: tuple[str, str], was: _Well, at_s: float) -> None:
-        if was.is_well and was.identity is not None:
-            found = (*key, was.identity)
-            self.well_s[found] = self.well_s.get(found, 0.0) + at_s - was.since_s
-
-    def well_for(self, service: str, cluster: str, identity: Identity, at_s: float) -> float:
-        """Returns the seconds for which a cluster was, or seemed, well on something."""
-        total = self.well_s.get((service, cluster, identity), 0.0)
-        for known in (self._well, self._frozen):
-            now = known.get((service, cluster))
-            if now is not None and now.is_well and now.identity == identity:
-                total += max(0.0, at_s - now.since_s)
-        return total
-
-    def state(self, service: str, cluster: str) -> tuple[Identity | None, bool, float]:
-        """Returns what a cluster runs, whether it is well, and since when."""
-        now = self._well.get((service, cluster))
-        return (now.identity, now.is_well, now.since_s) if now is not None else (None, False, 0.0)
-
-    def live(self, cluster: str, service: Service) -> Mapping[str, Any] | None:
-        """Returns a workload as the cluster holds it."""
-        return self._peek(cluster, "apps/v1", service.workload, service.name, service.name)
-
-    def stored(self, cluster: str, kind: str, name: str) -> Mapping[str, Any] | None:
-        """Returns a record as the cluster holds it."""
-        return self._peek(cluster, "reconciler.dev/v1alpha1", kind, OURS, name)
-
-    def _peek(
-        self, cluster: str, api_version: str, kind: str, namespace: str, name: str
-    ) -> Mapping[str, Any] | None:
-        store = self.clusters[cluster].store
-        served = store.served(api_version, kind)
-        return store.seen(served, namespace, name) if served is not None else None
 
     def given_before(self, service: str, cluster: str, at: datetime) -> str | None:
         """Returns the version that a cluster was given last before some wall time."""
@@ -316,63 +246,15 @@ class Witness:
         """Returns for how long nothing has befallen a cluster, its home, Git or the daemons."""
         return now_s - max(self.disturbed_s.get(name, 0.0) for name in ("", self.home, cluster))
 
-    def ill_s(self, now_s: float) -> dict[str, float]:
-        """Returns when each service was last ill anywhere."""
-        found = dict(self._ill_s)
-        for (service, _), state in self._well.items():
-            if state.identity is not None and not state.is_well:
-                found[service] = now_s
-        return found
+    def is_held(self, service: str, cluster: str, since_s: float) -> bool:
+        """Whether a person has suspended a service on a cluster since, or has the cluster join or drain."""
+        until_s = self.suspended.get((service, cluster), (0.0, 0.0))[1]
+        return until_s > since_s or self.states_s.get(cluster, 0.0) > since_s
+
+    def is_ever_refused(self, service: str) -> bool:
+        """Whether any tree of a service was one that API servers refuse: whatever was merged with it fails too."""
+        return any(tree.is_refused for (name, _), tree in self.trees.items() if name == service)
 
     def is_forgotten(self, rejected: Rejected) -> bool:
         """Whether the home lost a rejection, which need not have been in Git by then or since."""
         return any(lost_s >= rejected.at_s for lost_s in self.lost_s)
-
-    # What is true.
-
-    def is_bad(self, service: str, cluster: str, version: str) -> bool:
-        """Whether a version cannot run on a cluster, by its own fault."""
-        return (cluster, "@".join(image_of(service, version))) in self.truths
-
-    # What is proven, as far as anybody can see.
-
-    def proven(self, service: str, environment: str, identity: Identity, at_s: float) -> bool:
-        """Whether enough clusters of an environment have been well on something for its shortest soak."""
-        placed = next(one for one in self.fleet.services if one.name == service)
-        asked = [
-            (one.rules, len(fleet.goes_to(placed, one)))
-            for fleet in self.fleets
-            for one in fleet.environments
-            if one.name == environment
-        ]
-        least_s = min(rules.soak_s for rules, _ in asked) - SLACK_S
-        needed = min(max(1, ceil(rules.quorum * count / 100)) for rules, count in asked)
-        clusters = self.fleet.goes_to(placed, self.fleet.environment(environment))
-        well = sum(self.well_for(service, c, identity, at_s) >= least_s for c in clusters)
-        return well >= needed
-
-    def before(self, environment: str) -> tuple[str, ...]:
-        """Returns what stood before an environment whichever fleet was asked for."""
-        paths = [
-            set(fleet.before(environment))
-            for fleet in self.fleets
-            if any(one.name == environment for one in fleet.environments)
-        ]
-        return tuple(sorted(set.intersection(*paths)))
-
-    def _unproven(
-        self, service: str, environment: str, identity: Identity, at_s: float
-    ) -> tuple[str, ...]:
-        if self.proven(service, environment, identity, at_s):
-            return ()
-        earlier = self.before(environment)
-        return tuple(e for e in earlier if not self.proven(service, e, identity, at_s))
-
-
-def _is_well(obj: Mapping[str, Any]) -> bool:
-    """Whether a workload's own status says that every Pod of it is of its template, and ready."""
-    status, wanted = obj.get("status") or {}, obj["spec"].get("replicas", 1)
-    counts = [status.get(k, 0) for k in ("replicas", "updatedReplicas", "readyReplicas")]
-    return (
-        counts == [wanted] * 3 and status.get("observedGeneration") == obj["metadata"]["generation"]
-    )

@@ -24,11 +24,12 @@ from reconciler.shell.world import Ports
 from reconciler.simulated.behaviour import Fate, Pace, fate_of
 from reconciler.simulated.cluster import SimulatedCluster, Written
 from tests.fakes.memory_git import MemoryGit
+from tests.simulation.fleet.book import OURS
 from tests.simulation.fleet.building import SharedBuilder
 from tests.simulation.fleet.daemons import GitPort, OwnClock, Process
 from tests.simulation.fleet.repo import Repo
 from tests.simulation.fleet.script import Kind, Script
-from tests.simulation.fleet.witness import OURS, Witness
+from tests.simulation.fleet.witness import Witness
 
 READS = frozenset({"get", "list", "watch", "discover", "dry-run"})
 
@@ -130,13 +131,19 @@ class FleetWorld:
             home=script.home,
             fresh_s=FRESH_S,
             request_timeout_s=HANG_S,
-            fuses=FuseSettings(service_an_hour=script.fuses[0], fleet_an_hour=script.fuses[1]),
+            fuses=FuseSettings(
+                service_an_hour=script.fuses[0],
+                commit_an_hour=script.fuses[1],
+                fleet_an_hour=script.fuses[1],
+            ),
         )
 
     # Clusters.
 
     def _cluster(self, name: str) -> SimulatedCluster:
         def fate(image: str) -> Fate:
+            if Kind.NODES in self.troubles.get(name, ()):
+                return Fate.CRASH
             return self.witness.truths.get((name, image)) or fate_of(image)
 
         return SimulatedCluster(
@@ -169,10 +176,9 @@ class FleetWorld:
 
         return step
 
-    def look_again(self) -> None:
-        """Has every controller look: what becomes of an image is another than before."""
-        for wake in self._controllers.values():
-            wake(0.0)
+    def look_again(self, cluster: str) -> None:
+        """Has a cluster's controllers look: what becomes of an image there is another than before."""
+        self._controllers[cluster](0.0)
 
     # Daemons.
 

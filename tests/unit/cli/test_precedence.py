@@ -50,10 +50,10 @@ def read(
 
 
 def at(settings: Settings, place: str) -> str:
-    """Returns a setting as it is written in a file."""
+    """Returns a setting as it is written in a file; within a part that is left out there is none."""
     found: Any = settings
     for part in place.split("."):
-        found = getattr(found, part)
+        found = getattr(found, part) if found is not None else None
     return str(found.value if isinstance(found, Enum) else found)
 
 

@@ -15,9 +15,11 @@ from reconciler.core.reporting import Document, blank
 from reconciler.model.env_repo import Fault
 from reconciler.model.facts import FleetSummary
 from reconciler.model.fleet import ClusterState
+from reconciler.model.freezes import Freeze, Scope
 from reconciler.model.names import CommitId
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.records import RevertProgress
+from reconciler.model.skips import Hotfix, Skip, Skippable, Vouched
 from reconciler.model.view import Head, View
 from tests.fakes.facts import (
     AWAY,
@@ -31,6 +33,7 @@ from tests.fakes.facts import (
     WEB,
     ask,
     cell,
+    policy,
     record,
     rejection,
     rollout,
@@ -230,6 +233,19 @@ def explain(view: View) -> str:
     return texts.explain(reporting.explain(view, WEB, None))
 
 
+def test_explain_tells_who_skips_a_gate_and_why() -> None:
+    vouched = Vouched(Skip((Skippable.FREEZE,), V2.id, "it burns", "Kim"), ("kim@example.com",))
+    rules = policy(hotfix=Hotfix(("kim@example.com",), tuple(Skippable)))
+    frozen = Freeze(Scope.of("fleet"), None, "a sale")
+    wants = ask(V2, policy=rules, freezes=(frozen,), skip=vouched, paused=True)
+    told = explain(seen(cell(DEV, record(DEV), wants)))
+    assert (
+        "  skipped   NotFrozen: kim@example.com skips it: it burns; without that: fleet is frozen until it is "
+        "thawed: a sale\n"
+    ) in told
+    assert "NotFrozen" not in told.partition("  open ")[2]
+
+
 def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
     rolling = record(DEV, V2, rollout=rollout(V2))
     view = seen(
@@ -243,8 +259,9 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "  admitted  2.0.0\n"
         f"  changes   {CHANGES[Reason.WAITING_FOR_SOAK]}\n"
         "  next look 2026-01-01 12:00:40Z\n"
-        "  open      Approved, ClustersReachable, DependsOn, FuseIntact, InWindow, NoPlatformIncident, NotFrozen, "
-        "NotHalted, NotOvertaking, NotPaused, NotQuarantined, NotRejected, ProvenBefore, RollBackComplete\n"
+        "  open      Approved, BelowMaxRollouts, ChecksPassed, ClustersReachable, DependsOn, FuseIntact, InWindow, "
+        "NoPlatformIncident, NotFrozen, NotHalted, NotOvertaking, NotPaused, NotQuarantined, NotRejected, "
+        "ProvenBefore, ReturnTrip, RollBackComplete, StillSupported\n"
         "\n"
         "web in staging is Held: quarantine/web.yaml could not be read\n"
         "  wanted    2.0.0\n"
@@ -255,13 +272,14 @@ def test_explain_tells_each_environment_in_the_order_of_promotion() -> None:
         "  closed    ProvenBefore: 2.0.0 is not proven in dev\n"
         "            dev must run it healthy for its whole soak\n"
         "            next look 2026-01-01 12:00:40Z\n"
-        "  open      Approved, ClustersReachable, DependsOn, FuseIntact, InWindow, NoPlatformIncident, NotFrozen, "
-        "NotHalted, NotOvertaking, NotPaused, NotRejected, RollBackComplete\n"
+        "  open      Approved, BelowMaxRollouts, ChecksPassed, ClustersReachable, DependsOn, FuseIntact, InWindow, "
+        "NoPlatformIncident, NotFrozen, NotHalted, NotOvertaking, NotPaused, NotRejected, "
+        "ReturnTrip, RollBackComplete, StillSupported\n"
         "\n"
         "web in prod is Proven: 1.0.0 is proven here\n"
         "  wanted    1.0.0\n"
         "  admitted  1.0.0\n"
-        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete\n"
+        "  open      NotHalted, NotQuarantined, NotRejected, RollBackComplete, StillSupported\n"
     )
 
 

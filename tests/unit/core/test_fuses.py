@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from reconciler.core.fuses import counts_of, plan_fleet
+from reconciler.core.gates import admission, next_wave
 from reconciler.core.recording import recorded
-from reconciler.model.actions import Reject
+from reconciler.model.actions import CommitRevert, Reject
+from reconciler.model.believed import Believed
 from reconciler.model.facts import FleetSummary, ServiceFacts
-from reconciler.model.names import ServiceName
+from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.reasons import Reason
+from reconciler.model.records import RevertProgress
 from tests.fakes.facts import (
     AWAY,
     CRASHING,
@@ -21,15 +24,24 @@ from tests.fakes.facts import (
     NOW,
     STAGING,
     STUCK,
+    V1,
     V2,
     V3,
+    ask,
     cell,
     in_line,
+    planned,
     record,
     rejection,
+    rollout,
+    said,
+    states,
+    view,
 )
+from tests.fakes.records import COMMIT
 
 API, DB = ServiceName("api"), ServiceName("db")
+CAUSE, OTHER = CommitId("e" * 40), CommitId("f" * 40)
 
 
 def ago(**how_long: float) -> datetime:
@@ -53,11 +65,16 @@ def service(
 
 
 def summary(
-    *services: ServiceFacts, service_an_hour: int = 1, fleet_an_hour: int = 3
+    *services: ServiceFacts,
+    service_an_hour: int = 1,
+    commit_an_hour: int = 99,
+    fleet_an_hour: int = 3,
 ) -> FleetSummary:
     """Returns what a fleet of some services says."""
     return plan_fleet(
-        map(counts_of, services), NOW, service_an_hour=service_an_hour, fleet_an_hour=fleet_an_hour
+        map(counts_of, services),
+        NOW,
+        believed=Believed(service_an_hour, commit_an_hour, fleet_an_hour),
     )
 
 
@@ -101,7 +118,7 @@ def test_a_blown_fuse_says_until_when(
     until = NOW + timedelta(minutes=whole_in_min)
     found = summary(facts, service_an_hour=an_hour, fleet_an_hour=an_hour)
     assert (found.fuses_blown, found.fleet_fuse_blown) == ({API: until}, until)
-    healed = plan_fleet((counts_of(facts),), until, service_an_hour=an_hour, fleet_an_hour=an_hour)
+    healed = plan_fleet((counts_of(facts),), until, believed=Believed(an_hour, 99, an_hour))
     assert healed == FleetSummary()
 
 
@@ -134,6 +151,53 @@ def test_the_fleets_fuse_counts_all_services() -> None:
     found = summary(*four)
     assert found.fleet_fuse_blown
     assert not found.fuses_blown
+
+
+def test_one_commit_has_a_fuse_of_its_own_with_whatever_took_it_back() -> None:
+    taken_back = RevertProgress(CommitId("d" * 40), None, NOW)
+    two = [
+        service("s1", rejected(ago(minutes=1), commit=CAUSE, revert=taken_back)),
+        service("s2", rejected(ago(minutes=9), commit=CAUSE, revert=RevertProgress())),
+    ]
+    assert summary(*two, commit_an_hour=2, fleet_an_hour=9).commits_blown == {}
+    elsewhere = service("s3", rejected(ago(minutes=2), commit=OTHER))
+    assert summary(*two, elsewhere, commit_an_hour=2, fleet_an_hour=9).commits_blown == {}
+    three = [*two, service("s3", rejected(ago(minutes=2), commit=CAUSE))]
+    found = summary(*three, commit_an_hour=2, fleet_an_hour=9)
+    until = ago(minutes=9) + timedelta(hours=1)
+    assert set(found.commits_blown) == {CAUSE, taken_back.commit, COMMIT}
+    assert set(found.commits_blown.values()) == {until}
+    assert found.fleet_fuse_blown is None and found.fuses_blown == {}
+    old = service("s2", rejected(ago(minutes=60), commit=CAUSE))
+    assert summary(*three[::2], old, commit_an_hour=2, fleet_an_hour=9).commits_blown == {}
+
+
+def test_what_a_blown_commit_asks_for_goes_no_further_and_nothing_else_is_held() -> None:
+    fleet = FleetSummary(commits_blown={CAUSE: NOW + timedelta(minutes=9)})
+    rolls = cell(DEV, record(DEV, V2, rollout=rollout(V2, commit=CAUSE)), ask(V2))
+    (gate,) = [g for g in next_wave(view(rolls, fleet=fleet), V2) if g.name == "FuseIntact"]
+    assert gate.state == "closed" and gate.due_at == NOW + timedelta(minutes=9)
+    assert CAUSE[:12] in gate.message
+    asked = cell(DEV, record(DEV), ask(V2, commit=CAUSE))
+    assert states(admission(view(asked, fleet=fleet), V2)) == {"FuseIntact": "closed FuseBlown"}
+    elsewhere = cell(DEV, record(DEV), ask(V2, commit=OTHER))
+    assert states(admission(view(elsewhere, fleet=fleet), V2)) == {}
+    under_way = cell(DEV, record(DEV, V2, rollout=rollout(V2, commit=OTHER)), ask(V2, commit=CAUSE))
+    assert states(next_wave(view(under_way, fleet=fleet), V2)) == {}
+
+
+def test_what_takes_a_blown_commit_back_waits_for_a_person_and_the_roll_back_does_not() -> None:
+    fleet = FleetSummary(commits_blown={CAUSE: NOW + timedelta(minutes=9)})
+    owed = rejection(V2, commit=CAUSE, revert=RevertProgress())
+    for commit, direct in ((CAUSE, False), (OTHER, True)):
+        known = record(DEV, V1, rejections=(replace(owed, commit=commit),))
+        (found,) = [
+            a for a in planned(cell(DEV, known), fleet=fleet) if isinstance(a, CommitRevert)
+        ]
+        assert found.direct is direct
+    rolling = record(DEV, V2, rollout=rollout(V2, commit=CAUSE))
+    crashing = cell(DEV, rolling, members={"dev-1": {"health": CRASHING}})
+    assert said(planned(crashing, fleet=fleet)) == ["Reject CrashLoopBackOff"]
 
 
 def test_a_limit_of_none_lets_no_rejection_be_believed() -> None:
@@ -229,6 +293,15 @@ def test_failures_that_are_nobodys_fault_make_no_incident() -> None:
     assert summary(*others).platform_incident == set()
 
 
+def test_failures_that_name_their_release_say_nothing_of_the_platform() -> None:
+    health = replace(CRASHING, names_release=True, first_failure_at=ago(seconds=9))
+    named = cell(DEV, record(DEV, V3), members={"dev-1": {"health": health}})
+    db = service("db", failing_since=ago(seconds=9))
+    assert summary(in_line(API, (named,)), db).platform_incident == set()
+    before = service("api", rejected(ago(seconds=60), names_release=True))
+    assert summary(before, db).platform_incident == set()
+
+
 def test_any_of_a_services_failures_may_be_the_one_that_came_together() -> None:
     def failing(environment: Any, since: datetime) -> Any:
         (name,) = [c.cluster for c in cell(environment, record(environment)).members]
@@ -251,8 +324,7 @@ def test_why_the_fleet_is_halted_is_passed_on() -> None:
     found = plan_fleet(
         (),
         NOW,
-        service_an_hour=1,
-        fleet_an_hour=3,
+        believed=Believed(1, 3, 3),
         halted="another daemon leads",
         halted_reason=Reason.NOT_LEADING,
     )

@@ -114,6 +114,19 @@ def test_a_cluster_makes_a_revision_bad_or_not(given: Member, reason: str | None
         assert bad.message.startswith("dev-1: ")
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        pytest.param(member(health=CRASHING), False, id="it fails"),
+        pytest.param(member(health=replace(CRASHING, names_release=True)), True, id="by its name"),
+        pytest.param(member(of=REFUSED), True, id="the API server calls its object wrong"),
+    ],
+)
+def test_what_names_its_release_says_so(given: Member, names: bool) -> None:
+    bad = badness((given,), V2)
+    assert bad is not None and bad.names_release is names
+
+
 def test_without_a_deadline_nothing_is_late() -> None:
     assert badness((member(health=SUSPECT, waiting_s=9999.0),), V2) is None
 

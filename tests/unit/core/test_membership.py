@@ -13,6 +13,7 @@ from reconciler.core.gates import admission
 from reconciler.core.phase import Phase, phase_of
 from reconciler.core.reach import reach
 from reconciler.model.actions import Admit, Hold, Prove
+from reconciler.model.believed import Believed
 from reconciler.model.facts import Cell, LiveState, Ordered
 from reconciler.model.fleet import ClusterState
 from reconciler.model.names import ClusterName
@@ -34,6 +35,7 @@ from tests.fakes.facts import (
     V3,
     ask,
     cell,
+    comes_back,
     in_line,
     planned,
     policy,
@@ -141,7 +143,7 @@ def test_a_roll_out_that_lost_all_its_clusters_begins_anew_where_others_are_acti
     known = record(PROD, V2, rollout=rollout(V2, PROD, policy=rules))
     given = prod(known, on={"prod-3": V1}, prod_1=DRAINS, prod_2=DRAINS)
     now = replace(policy(PROD), waves=((PROD_3,),))
-    given = replace(given, ask=ask(V2, PROD, policy=now))
+    given = replace(given, ask=comes_back(ask(V2, PROD, policy=now), known))
     proven = record(STAGING, V2)
     before = (cell(DEV, record(DEV, V2)), cell(STAGING, proven))
     admits = [a for a in planned(*before, given) if isinstance(a, Admit)]
@@ -150,7 +152,7 @@ def test_a_roll_out_that_lost_all_its_clusters_begins_anew_where_others_are_acti
     unproven = (cell(DEV, record(DEV, V2)), cell(STAGING, record(STAGING)))
     assert said(planned(*unproven, given))[-1] == "Hold WaitingForProof"
     # What is asked for by now is another: that is for the gates of that one.
-    other = replace(given, ask=ask(V3, PROD, policy=now))
+    other = replace(given, ask=comes_back(ask(V3, PROD, policy=now), known))
     assert said(planned(*before, other))[-1] == "Hold WaitingForProof"
     # A cluster that is gone without a word is still asked after.
     gone = replace(given, members=given.members[1:])
@@ -320,8 +322,7 @@ def test_an_incident_of_the_platform_is_not_made_of_draining_clusters() -> None:
         plan_fleet(
             [counts_of(in_line(name, (one,))) for name in ("web", "api")],  # type: ignore[arg-type]
             NOW,
-            service_an_hour=3,
-            fleet_an_hour=10,
+            believed=Believed(3, 10, 10),
         ).platform_incident
         for one in given
     ]

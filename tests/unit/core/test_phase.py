@@ -164,7 +164,7 @@ def test_of_several_that_hold_it_is_the_first_of_the_contract(
 
 def test_every_reason_has_a_phase_and_only_what_waits_for_nobody_is_proven() -> None:
     proven = {r for r in Reason if phase_of(SETTLED, held(r)) is Phase.PROVEN}
-    assert proven == {Reason.SETTLED, Reason.JOINING}
+    assert proven == {Reason.SETTLED, Reason.JOINING, Reason.PROMOTION_CLOSED}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.core import rejections
+from reconciler.core.judging import Badness
 from reconciler.model.actions import Reject
 from reconciler.model.facts import Cell
 from reconciler.model.reasons import Reason
@@ -146,7 +147,7 @@ def failing(environment: Any = STAGING, *, bad: Revision = V2, **changes: Any) -
     here = cell(environment, known)
     broken = replace(here.members[0], health=CRASHING)
     seen = view(*before, here, *after, at=len(before))
-    return rejections.build(seen, bad, broken, reason="CrashLoopBackOff", message="it ended")
+    return rejections.build(seen, bad, Badness(broken, "CrashLoopBackOff", "it ended", False))
 
 
 def test_a_rejection_names_what_failed_where_and_what_to_go_back_to() -> None:
@@ -177,7 +178,7 @@ def test_with_nothing_proven_the_images_are_rejected_and_nothing_is_gone_back_to
 
 def test_after_a_proof_the_commit_is_the_releases_own() -> None:
     here = cell(DEV, record(DEV, V2))
-    made = rejections.build(view(here), V2, here.members[0], reason="r", message="m")
+    made = rejections.build(view(here), V2, Badness(here.members[0], "r", "m", False))
     assert made.commit == V2.release.source
     assert made.first_failure_at == NOW
 
@@ -186,7 +187,7 @@ def test_a_rejection_keeps_so_much_of_what_was_said_and_seen() -> None:
     seen = replace(CRASHING, evidence=CRASHING.evidence * (EVIDENCE_MAX + 1))
     here = cell(DEV, record(DEV, V2))
     told = replace(here.members[0], health=seen)
-    made = rejections.build(view(here), V2, told, reason="r", message="m" * (MESSAGE_MAX + 1))
+    made = rejections.build(view(here), V2, Badness(told, "r", "m" * (MESSAGE_MAX + 1), False))
     assert (len(made.message), len(made.evidence)) == (MESSAGE_MAX, EVIDENCE_MAX)
 
 

@@ -159,6 +159,8 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
     assert {gate["reason"] for gate in opened} == {"Open"}
     assert [gate["name"] for gate in opened] == [
         "Approved",
+        "BelowMaxRollouts",
+        "ChecksPassed",
         "ClustersReachable",
         "DependsOn",
         "FuseIntact",
@@ -169,7 +171,9 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
         "NotOvertaking",
         "NotPaused",
         "NotRejected",
+        "ReturnTrip",
         "RollBackComplete",
+        "StillSupported",
     ]
 
 
@@ -260,7 +264,13 @@ def test_a_pin_whose_source_is_written_out_says_how_it_floats_again(
 def test_going_back_has_fewer_gates_and_nothing_wanted_has_none() -> None:
     back = row(cell(DEV, record(DEV, V2), ask(V1)))
     names = [gate["name"] for gate in back["gates"]]
-    assert names == ["NotHalted", "NotQuarantined", "NotRejected", "RollBackComplete"]
+    assert names == [
+        "NotHalted",
+        "NotQuarantined",
+        "NotRejected",
+        "RollBackComplete",
+        "StillSupported",
+    ]
     broken = ask(None, reason=Reason.INVALID_PIN, message="it is broken")
     nothing = row(cell(DEV, record(DEV), broken))
     assert (nothing["wanted"], nothing["gates"]) == (None, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from reconciler.model.names import (
     ServiceName,
 )
 from reconciler.model.release import Part, Release, Values
-from reconciler.schema.edit import add_entry, set_paused, set_release
+from reconciler.schema.edit import add_entry, asked, asks_again, set_paused, set_release
 
 SOURCE = CommitId("c" * 40)
 GOOD = "sha256:" + "1" * 64
@@ -152,3 +153,56 @@ def test_what_a_person_wrote_into_a_quarantine_stays() -> None:
 def test_an_entry_added_to_an_empty_list_or_to_another_style_is_read_back() -> None:
     for text in ("entries: []\n", "entries: []"):
         assert b"CrashLoopBackOff" in add_entry("q.yaml", text.encode(), ENTRY)
+
+
+REVERTED = edited(BLOCK, Values.of({"replicas": 3}))
+
+
+@pytest.mark.parametrize(
+    ("case", "since"),
+    [
+        ("nothing was changed since", lambda text: text),
+        ("a note was added", lambda text: f"# looked at\n{text}"),
+        ("it was paused", lambda text: text.replace("paused: false", "paused: true")),
+        ("it floats", lambda text: text.replace(f"  source: {SOURCE}\n", "")),
+        ("its end of line is gone", lambda text: text.rstrip("\n")),
+        ("it is in flow style", lambda text: flow_style(text, source_first=True)),
+        ("its source is last", lambda text: flow_style(text, source_first=False)),
+    ],
+)
+def test_a_pin_asks_again_for_what_a_revert_took_out(
+    case: str, since: Callable[[str], str]
+) -> None:
+    now = since(REVERTED)
+    again = asks_again("pin.yaml", now.encode(), REVERTED.encode(), BLOCK.encode())
+    assert again is not None, case
+    assert asked("pin.yaml", again) == asked("pin.yaml", BLOCK.encode())
+    assert ("paused: true" in again.decode()) is ("paused: true" in now)
+    assert ("# looked at" in again.decode()) is ("# looked at" in now)
+    if now == REVERTED:
+        assert again.decode() == BLOCK
+
+
+@pytest.mark.parametrize(
+    "change", [("'1.0'", "'0.9'"), (GOOD, "sha256:" + "3" * 64), ("3 #", "4 #")]
+)
+def test_a_pin_that_a_person_has_changed_since_is_theirs(change: tuple[str, str]) -> None:
+    now = REVERTED.replace(*change)
+    assert now != REVERTED
+    assert asks_again("pin.yaml", now.encode(), REVERTED.encode(), BLOCK.encode()) is None
+
+
+def test_a_pin_that_asks_for_it_already_stays() -> None:
+    now = f"{BLOCK}# as it was\n".encode()
+    assert asks_again("pin.yaml", now, REVERTED.encode(), BLOCK.encode()) == now
+
+
+def flow_style(text: str, *, source_first: bool) -> str:
+    """Returns the same pin with its release on one line."""
+    assert text
+    source, rest = (
+        f"source: {SOURCE}",
+        f"version: '1.0', images: {{registry.example.com/web: {GOOD}}}",
+    )
+    inner = f"{source}, {rest}" if source_first else f"{rest}, {source}"
+    return f"release: {{{inner}}}\nvalues: {{replicas: 3}}\n"

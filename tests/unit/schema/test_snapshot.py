@@ -237,26 +237,10 @@ def test_names_that_do_not_fit_each_other_are_faults(
 @pytest.mark.parametrize(
     ("edits", "field"),
     [
-        ({PIN: "release: absent\nreason: gone"}, "release"),
         ({PIN: 'release: {version: "1"}\npromote: auto'}, "promote"),
         (
             {"services/web/service.yaml": "source: helm\npolicy: line\nnamespace: web"},
             "source",
-        ),
-        (
-            {
-                "services/web/service.yaml": "source: manifests\npolicy: line\nnamespace: web\n"
-                'image_policy: {repository: r.example.com/web, semver: ">=1.4 <2", prerelease: true}'
-            },
-            "image_policy",
-        ),
-        (
-            {
-                "services/web/service.yaml": "source: manifests\npolicy: line\nnamespace: web\n"
-                "image_policy: {repository: r.example.com/web, order: numerical, extract: ts, "
-                "pattern: '^main-(?P<ts>[0-9]+)$'}"
-            },
-            "image_policy",
         ),
     ],
 )

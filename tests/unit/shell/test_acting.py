@@ -13,6 +13,7 @@ from reconciler.model.actions import (
     Action,
     Admit,
     Adopt,
+    CommitPin,
     CommitRevert,
     Deliver,
     Examine,
@@ -24,6 +25,7 @@ from reconciler.model.actions import (
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import ClusterName, RevisionId, ServiceName
 from reconciler.model.policy import DriftMode
+from reconciler.model.promotion import Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.schema.snapshot import read_snapshot
@@ -35,6 +37,7 @@ from reconciler.shell.runner import VirtualClock
 from reconciler.shell.sources import Sources
 from tests.fakes.facts import DEV, V1, V2, WEB, proof, record, rejection, rollout
 from tests.fakes.memory_git import MemoryGit
+from tests.fakes.records import COMMIT
 from tests.fakes.world import env_repo, pins
 
 CLAIM = Claim(7, "me", "default")
@@ -101,6 +104,7 @@ class Acting:
         self.ear = Ear()
         self.claim: Claim | None = CLAIM
         self.reverts: list[CommitRevert] = []
+        self.pins: list[CommitPin] = []
         self.events: list[Event] = []
         self.actor = Actor(
             clock=self.clock,
@@ -108,6 +112,7 @@ class Acting:
             executors=lambda: {DEV_1: self.ear},
             leadership=self.leadership,
             revert=self.reverts.append,
+            move_pin=self.pins.append,
             on_event=self.events.append,
         )
 
@@ -148,18 +153,9 @@ PROVE = Prove(WEB, DEV, proof(V2), "Soaked", "")
 REJECT = Reject(WEB, DEV, rejection(V1, restore_to=V2, rolled_back_at=None), "CrashLoopBackOff", "")
 FINISHED = FinishRollBack(WEB, DEV, rejection(V2), "RolledBack", "")
 REVERT = CommitRevert(WEB, DEV, rejection(V2), True, "CrashLoopBackOff", "")
-DELIVER = Deliver(
-    WEB,
-    DEV,
-    DEV_1,
-    V2,
-    returning=False,
-    proven=False,
-    drift=DriftMode.REPORT,
-    keep=(V2.id,),
-    reason="Deliver",
-    message="",
-)
+MOVE = CommitPin(WEB, DEV, V2, V1, COMMIT, Promotion.AUTO, "ProvenBefore", "")
+AS_IT_IS = {"returning": False, "proven": False, "drift": DriftMode.REPORT, "keep": (V2.id,)}
+DELIVER = Deliver(WEB, DEV, DEV_1, V2, **AS_IT_IS, reason="Deliver", message="")  # type: ignore[arg-type]
 GO_BACK = replace(DELIVER, revision=V1, returning=True)
 EXAMINE = Examine(WEB, DEV, DEV_1, V1, "AdoptionPending", "")
 
@@ -202,6 +198,7 @@ def test_one_who_never_led_does_nothing(action: Action, acting: Acting) -> None:
     assert acting.act(action, asker=asker()) == [False]
     assert acting.memory.records == was
     assert not (acting.ear.orders or acting.ear.examinations or acting.reverts or acting.events)
+    assert not acting.pins
 
 
 # Past the deadline.
@@ -330,8 +327,8 @@ def test_an_examination_compares_with_what_the_pin_renders_to(acting: Acting) ->
 
 
 def test_a_commit_that_git_is_owed_is_handed_on(acting: Acting) -> None:
-    assert acting.act(REVERT) == [False]
-    assert acting.reverts == [REVERT]
+    assert acting.act(REVERT, MOVE) == [False, False]
+    assert (acting.reverts, acting.pins) == ([REVERT], [MOVE])
 
 
 # What is told.

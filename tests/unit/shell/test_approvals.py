@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.model.names import CommitId, RevisionId
 from reconciler.ports.git import CommitFacts
-from reconciler.shell.approvals import LOOKED_MAX, Approvals
+from reconciler.shell.approvals import Approvals
+from reconciler.shell.pin_writers import LOOKED_MAX
 from reconciler.shell.runner import VirtualClock
 from tests.fakes.memory_git import MemoryGit
 from tests.fakes.world import pin

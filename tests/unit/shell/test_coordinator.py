@@ -15,6 +15,7 @@ from reconciler.core.plan import plan_service
 from reconciler.core.reporting import status
 from reconciler.errors import Denied, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import Action, Admit, Deliver, Hold
+from reconciler.model.believed import Believed
 from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
 from reconciler.model.names import ClusterName, ServiceName
@@ -125,7 +126,7 @@ class Turning:
             records=Saved(is_saved),
             gather=self.gathered,  # type: ignore[arg-type]
             leadership=self._leadership,
-            fuses=lambda: (100, 100),
+            fuses=lambda: Believed(100, 100, 100),
             act=self._act,
             observe=lambda action, asker: self.acted.append(action),
             unreachable=dict,

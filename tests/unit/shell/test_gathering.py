@@ -107,6 +107,7 @@ class Snapshot:
     services: dict[ServiceName, Service]
     fleet: Fleet = FLEET
     pins: dict[tuple[EnvironmentName, ServiceName], Any] = field(default_factory=dict)
+    policies: dict[PolicyName, Any] = field(default_factory=dict)
 
 
 class Asker:

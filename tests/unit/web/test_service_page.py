@@ -23,6 +23,16 @@ def test_a_services_page_says_why_and_what_would_change_it() -> None:
     assert 'data-part="/services/web/part"' in answer.text
 
 
+def test_a_gate_that_a_person_skips_says_who_and_why() -> None:
+    document = explained()
+    (row,) = document["environments"]
+    skipped = {"state": "open", "reason": "Skipped", "message": "kim skips it: it burns"}
+    row["gates"].append({**row["gates"][0], **skipped, "name": "NotFrozen"})
+    html = client(status(*LINE), document).get("/services/web").text
+    assert "gate NotFrozen is skipped: kim skips it: it burns" in html
+    assert "open gates: NotPaused<" in html
+
+
 @pytest.mark.parametrize(("source", "is_told"), [("9f31c02", True), (None, False)])
 def test_a_settled_pin_says_how_it_floats_again(source: str | None, is_told: bool) -> None:
     following = {"action": "Hold", "reason": "Settled", "message": "m", "next_check_at": None}

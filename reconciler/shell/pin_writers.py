@@ -1,0 +1,76 @@
+"""Who wrote what a pin says: the commits of the branch that changed some of its fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.names import BlobId, CommitId
+from reconciler.ports.git import CommitFacts, History
+from reconciler.schema.files import PinFile
+from reconciler.schema.reading import read_file
+from reconciler.schema.yaml_text import BadText
+
+LOOKED_MAX = 100
+"""Commits that touched a pin; who changed it before them is not known."""
+
+
+class PinWriters:
+    """Reads a pin's own history.
+
+    Args:
+        history: The mirror.
+        root: The subfolder that is the env repo, or empty.
+    """
+
+    def __init__(self, history: History, root: str) -> None:
+        self._history = history
+        self._root = root.strip("/")
+
+    def writers(
+        self, head: CommitId, path: str, fields: tuple[str, ...]
+    ) -> tuple[CommitFacts, ...]:
+        """Returns the newest commit that changed some fields of a pin, and first what it merged if it is a merge.
+
+        None of them where it is further back than is looked.
+
+        Args:
+            head: The commit that the pin is read from.
+            path: The pin, below the env repo's root.
+            fields: Names of a pin's own fields.
+
+        Raises:
+            TransientError: The mirror could not be read.
+            OperatorError: A commit is larger than is ever read, or is not there any more.
+        """
+        whole = f"{self._root}/{path}".lstrip("/")
+        for facts in self._history.log(head, path=whole, most=LOOKED_MAX):
+            parent = facts.parents[0] if facts.parents else None
+            before = self._fields(parent, whole, fields) if parent is not None else None
+            if self._fields(facts.commit, whole, fields) != before:
+                return (*self._merged(facts, whole), facts)
+        return ()
+
+    def says_the_same(
+        self, one: CommitId, other: CommitId, path: str, fields: tuple[str, ...]
+    ) -> bool:
+        """Tells whether a pin's fields are the same in two commits."""
+        whole = f"{self._root}/{path}".lstrip("/")
+        return bool(self._fields(one, whole, fields) == self._fields(other, whole, fields))
+
+    def _merged(self, facts: CommitFacts, path: str) -> tuple[CommitFacts, ...]:
+        """Returns the newest commit of a merged branch that touched the pin: whoever merges only lets in."""
+        if len(facts.parents) <= 1:
+            return ()
+        return self._history.log(facts.parents[1], path=path, most=1)
+
+    def _fields(self, commit: CommitId, path: str, fields: tuple[str, ...]) -> Any:
+        """Returns what a pin says in a commit; None where it is not there, or broken."""
+        folder, _, name = path.rpartition("/")
+        entry = next((e for e in self._history.tree(commit, folder) if e.path == name), None)
+        if entry is None:
+            return None
+        try:
+            file, _ = read_file(path, self._history.blob(BlobId(entry.blob)), PinFile)
+        except BadText:
+            return None
+        return file.model_dump(include=set(fields))

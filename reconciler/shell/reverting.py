@@ -16,7 +16,7 @@ from typing import assert_never
 import structlog
 
 from reconciler.core.recording import with_revert
-from reconciler.core.reverting import RevertPlan, commit_message
+from reconciler.core.reverting import RevertPlan, branch_for, commit_message
 from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.answers import NotKnown

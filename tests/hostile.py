@@ -25,6 +25,8 @@ class HostileServer:
         answer: Writes an answer, or something else.
         requests: Method and path of every request, in order.
         credentials: Every Authorization header that came.
+        sent: The headers of every request.
+        bodies: What came with each.
 
     Args:
         answer: The first one.
@@ -35,6 +37,8 @@ class HostileServer:
         self.answer = answer
         self.requests: list[str] = []
         self.credentials: list[str] = []
+        self.sent: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.ended = threading.Event()
         self._scheme = "http" if certificate is None else "https"
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -83,7 +87,8 @@ def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
             server.requests.append(f"{self.command} {self.path}")
             if "Authorization" in self.headers:
                 server.credentials.append(self.headers["Authorization"])
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            server.sent.append(dict(self.headers))
+            server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             with contextlib.suppress(OSError):
                 server.answer(self)
 

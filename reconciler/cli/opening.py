@@ -7,20 +7,24 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from reconciler.adapters.forge.gitea import GiteaAccess, open_gitea
+from reconciler.adapters.gates.http_gate import GateAccess, open_gate
 from reconciler.adapters.git.access import GitAccess
 from reconciler.adapters.git.local import JoinedHistory
 from reconciler.adapters.git.repository import GitRepository, open_repository
 from reconciler.adapters.git.signatures import AllowedSigners
-from reconciler.adapters.http.secrets import read_secret
+from reconciler.adapters.http.secrets import read_file, read_secret
 from reconciler.adapters.kube.client import KubeClient
 from reconciler.adapters.kube.connections import Allowances, from_kubeconfig, in_cluster
+from reconciler.adapters.registry.client import RegistryAccess
+from reconciler.adapters.registry.several import Registries, plain_http_of
 from reconciler.adapters.render.builder import ServiceBuilder
 from reconciler.config.reading import read_settings, variable
 from reconciler.config.settings import ClusterSettings, KubeconfigAllow, Settings
@@ -30,6 +34,7 @@ from reconciler.model.fleet import Fleet
 from reconciler.model.names import ClusterName
 from reconciler.model.view import View
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.git import History
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.clusters import Reach
@@ -122,16 +127,57 @@ def forge_of(settings: Settings) -> Forge | None:
         ca_file=chosen.ca_file,
         timeout_s=chosen.timeout_s,
     )
-    try:
+    files = {"token_file": chosen.token_file, "ca_file": chosen.ca_file}
+    with _of_settings("forge", files):
         read_secret(chosen.token_file, "token")
         return open_gitea(access)
+
+
+def gates_of(settings: Settings) -> dict[str, tuple[AdmissionGate, float]]:
+    """Returns the gates of the settings by name, and how often each is asked; nothing is asked of them yet.
+
+    Raises:
+        InvalidInput: An address is refused, or a file that one names cannot be used.
+    """
+    found: dict[str, tuple[AdmissionGate, float]] = {}
+    for name, chosen in sorted(settings.gates.items()):
+        access = GateAccess(chosen.url, chosen.secret_file, chosen.ca_file, chosen.timeout_s)
+        files = {"secret_file": chosen.secret_file, "ca_file": chosen.ca_file}
+        with _of_settings(f"gates.{name}", files):
+            found[name] = open_gate(access, SystemClock()), chosen.poll_s
+    return found
+
+
+@contextmanager
+def _of_settings(part: str, files: Mapping[str, Path | None]) -> Iterator[None]:
+    """Has an error that names a file, or a field alone, name the setting."""
+    try:
+        yield
     except InvalidInput as error:
-        if error.object == "forge.url":
-            raise
-        # The others name the file, and not yet the setting that does.
-        name = "token_file" if error.object == str(chosen.token_file) else "ca_file"
+        field = next((name for name, path in files.items() if str(path) == error.object), "")
         fix = error.fix or "correct the path, or what may read it"
-        raise InvalidInput(f"forge.{name} {error.object}", error.what, error.why, fix) from None
+        where = f"{part}.{field} {error.object}" if field else f"{part}.url"
+        raise InvalidInput(where, error.what, error.why, fix) from None
+
+
+def registries_of(settings: Settings) -> Registries:
+    """Returns the registries of the settings; nothing is asked yet, and their files can be read.
+
+    Raises:
+        InvalidInput: An address is refused, or a file that one names cannot be used.
+    """
+    accesses = {}
+    for address, chosen in settings.registries.items():
+        if chosen.config_file is not None:
+            read_file(chosen.config_file, "docker config")
+        plain_http = plain_http_of(address) if chosen.plain_http else frozenset[str]()
+        accesses[address] = RegistryAccess(
+            config_file=chosen.config_file,
+            ca_file=chosen.ca_file,
+            plain_http=plain_http,
+            timeout_s=chosen.timeout_s,
+        )
+    return Registries(accesses)
 
 
 def _state_dir(settings: Settings) -> Path:
@@ -250,7 +296,7 @@ def open_engine(
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
-    forge = forge_of(settings)
+    forge, registries, gates = forge_of(settings), registries_of(settings), gates_of(settings)
     repo = repository(settings)
     signers = settings.repo.allowed_signers_file
     ports = Ports(
@@ -267,6 +313,8 @@ def open_engine(
         named=tuple(map(ClusterName, sorted(settings.clusters))),
         signers=AllowedSigners(signers, repo) if signers is not None else None,
         forge=forge,
+        registry=registries,
+        gates=gates,
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -32,9 +32,11 @@ AT_REST = frozenset(
         Reason.OUTSIDE_WINDOW,
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_CHECKS,
+        Reason.GATE_CLOSED,
         Reason.NOT_CONFIGURED,
         Reason.PROMOTION_ASKED,
         Reason.PROMOTION_CLOSED,
+        Reason.NOTHING_TO_FOLLOW,
         # These wait for another cell, which is looked at itself.
         Reason.FAILING_BEFORE,
         Reason.RENDER_CHANGED,

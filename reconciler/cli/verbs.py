@@ -22,6 +22,7 @@ from reconciler.errors import InvalidInput, Unreachable
 from reconciler.model.facts import Cell
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
 from reconciler.model.release import Release, Revision
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.skips import Skippable
 from reconciler.schema.edit import lift as lifted
 from reconciler.schema.edit import promote as promoted
@@ -106,14 +107,23 @@ def promote(
 
 
 @click.command(short_help="Commit: let in what somebody else has pinned.")
+@click.option(
+    "--irreversible",
+    is_flag=True,
+    help="Accept, too, that it cannot come back where it turns out bad.",
+)
 @_of_a_cell
-def approve(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
+def approve(
+    service: str, environment: str, reason: str, output: str, *, irreversible: bool, **flags: Any
+) -> None:
     """Write into the pin that its present revision is approved; that counts when somebody else has pinned it."""
 
     def edit(path: str, octets: bytes) -> bytes:
-        revision = _to_approve(look(settings_from(flags)), service, environment)
+        seen = look(settings_from(flags))
+        revision = _to_approve(seen, service, environment, irreversible=irreversible)
         who = person()
-        return set_approved(path, octets, revision.id, who[0] if who else "not told")
+        by = who[0] if who else "not told"
+        return set_approved(path, octets, revision.id, by, irreversible=irreversible)
 
     commit(_of_a_pin("approve", service, environment, edit), reason, output, flags)
 
@@ -254,10 +264,13 @@ def _to_promote(
     return chosen.release
 
 
-def _to_approve(seen: Look, service: str, environment: str) -> Revision:
+def _to_approve(seen: Look, service: str, environment: str, *, irreversible: bool) -> Revision:
     what, subject = "nothing is approved", f"service {service} in {environment}"
     ask = _cell(seen, service, environment, what).cell.ask
-    if ask.policy is None or not ask.policy.needs_approval:
+    if irreversible and ask.policy is not None:
+        if ask.policy.irreversible is Irreversible.REFUSE:
+            raise InvalidInput(subject, what, "its policy refuses what cannot come back")
+    elif ask.policy is None or not ask.policy.needs_approval:
         raise InvalidInput(subject, what, "its policy asks for no approval there")
     if ask.wanted is None:
         raise InvalidInput(subject, what, f"what the pin asks for is not known: {ask.message}")

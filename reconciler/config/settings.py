@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from reconciler.model.believed import Believed
 from reconciler.model.fleet import Mode
@@ -183,12 +191,62 @@ class ForgeSettings(_Frozen):
     )
 
 
+class RegistrySettings(_Frozen):
+    """How one registry is asked for tags; its credentials are a file, read at every use."""
+
+    config_file: LocalPath | None = Field(
+        None,
+        description="A docker config with a user and a password for it, as `docker login` and Kubernetes' "
+        "`.dockerconfigjson` have it; without it anonymously.",
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    plain_http: bool = Field(False, description="Ask without TLS; on this machine itself alone.")
+    poll_s: Seconds = Field(
+        300.0,
+        description="Seconds between two looks at the tags of a repository; after errors up to an hour.",
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one request may take in all.")
+
+
+class GateSettings(_Frozen):
+    """One gate of policies' `http_gates`: who is asked, over HTTP; its secret is a file, read at every use."""
+
+    url: str = Field(description="Where questions are sent; https, plain http to loopback alone.")
+    secret_file: LocalPath = Field(
+        description="A file holding the secret that questions are signed with, as Standard Webhooks has it: "
+        '`echo "whsec_$(openssl rand -base64 32)"`.'
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one question may take, in all.")
+    poll_s: Seconds = Field(
+        30.0, description="Seconds between two questions about the same revision while it waits."
+    )
+
+
+GateName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)
+]
+"""As policies name them."""
+
+
 class Settings(_Frozen):
     """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
 
     repo: RepoSettings
     forge: ForgeSettings | None = Field(
         None, description="The forge that serves the env repo; without one nothing is asked of any."
+    )
+    registries: dict[str, RegistrySettings] = Field(
+        default_factory=dict,
+        description="Registries that `image_policy` may follow, by address, as in `registry.example.com:5000`; "
+        "no other is asked.",
+    )
+    gates: dict[GateName, GateSettings] = Field(
+        default_factory=dict, description="Gates of policies' `http_gates`, by name."
     )
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."
@@ -244,6 +302,12 @@ class Settings(_Frozen):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important line that is written."
     )
+
+    def registry_poll_s(self, repository: str) -> float:
+        """Returns the seconds between two looks at an image repository."""
+        host = repository.partition("/")[0]
+        found = self.registries.get(host)
+        return (found or RegistrySettings()).poll_s
 
 
 RELOADABLE = frozenset({"mode", "fuses", "log_level", "repo.poll_s", "repo.accept_history"})

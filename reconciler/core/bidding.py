@@ -11,8 +11,9 @@ from reconciler.core.plan import plan_cell
 from reconciler.core.reach import in_force
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Examine, Hold
-from reconciler.model.facts import FleetSummary, LiveState, Places
+from reconciler.model.facts import FleetSummary, LiveState
 from reconciler.model.fleet import Mode
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import EnvironmentName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from reconciler.core.judging import Badness, badness
 from reconciler.core.places import Bid, hand_out
 from reconciler.model.believed import Believed
-from reconciler.model.facts import Cell, FleetSummary, Going, ServiceFacts
+from reconciler.model.facts import Cell, FleetSummary, ServiceFacts
+from reconciler.model.fleet_counts import Going
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.records import Rejection

@@ -9,10 +9,11 @@ from reconciler.core import leaning, moves, rejections, skipping, tombstones
 from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.judging import is_healthy
-from reconciler.core.outside import checks_passed
+from reconciler.core.outside import checks_passed, http_gates
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
+from reconciler.core.return_gate import can_return
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
@@ -30,10 +31,10 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
 
     What is proven here already only goes back: it skips the gates that make forward moves slow.
     """
-    checks = BACKWARD if proof_of(view.cell, wanted) is not None else FORWARD
-    if wanted.absent:
-        checks = TOMBSTONE
-    return tuple(check(view, wanted) for check in checks)
+    if proof_of(view.cell, wanted) is not None and not wanted.absent:
+        return tuple(check(view, wanted) for check in BACKWARD)
+    checks = TOMBSTONE if wanted.absent else FORWARD
+    return (*(check(view, wanted) for check in checks), *http_gates(view, wanted))
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
@@ -369,6 +370,7 @@ FORWARD: tuple[GateCheck, ...] = (
     *EACH_WAVE,
     _not_overtaking,
     approved,
+    can_return,
     checks_passed,
     _depends_on,
     _still_supported,

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from typing import Any
 
 from reconciler.errors import InvalidInput
 from reconciler.model.env_repo import Pin
@@ -57,6 +59,12 @@ def tree_digest(entries: Iterable[TreeEntry], service_yaml_identity: bytes) -> P
         service_yaml_identity: What service.yaml says, without `owners` and `policy`, in canonical
             form; it stands in the place of the file's own blob.
     """
+    return _tree_digest(tuple(entries), service_yaml_identity)
+
+
+# Each cluster of an environment asks for the same ones, and so does each commit that leaves a folder as it is.
+@lru_cache(maxsize=1024)
+def _tree_digest(entries: tuple[TreeEntry, ...], service_yaml_identity: bytes) -> PartDigest:
     kept = (
         entry
         for entry in entries
@@ -69,6 +77,11 @@ def tree_digest(entries: Iterable[TreeEntry], service_yaml_identity: bytes) -> P
 
 def overlay_digest(entries: Iterable[TreeEntry], environment: EnvironmentName) -> PartDigest:
     """Returns the digest of `overlays/<environment>` in a service's folder."""
+    return _overlay_digest(tuple(entries), environment)
+
+
+@lru_cache(maxsize=1024)
+def _overlay_digest(entries: tuple[TreeEntry, ...], environment: EnvironmentName) -> PartDigest:
     folder = f"{OVERLAYS}{environment}/"
     kept = (e for e in entries if e.path.startswith(folder) and not _is_documentation(e.path))
     return PartDigest(_digest("overlay", *_listed(kept)))
@@ -224,5 +237,11 @@ def _digest(label: str, *fields: str | bytes) -> str:
 
 def policy_digest(policy: EnvironmentPolicy) -> str:
     """Returns a digest of one environment's rules."""
-    text = json.dumps(asdict(policy), sort_keys=True, default=str)
+    text = json.dumps(policy, sort_keys=True, default=_plain)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return str(value)

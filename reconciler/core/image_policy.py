@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from heapq import nlargest
 from typing import Any, assert_never
 
 from reconciler.model.image_policy import (
@@ -67,6 +68,30 @@ def choose(policy: ImagePolicy, tags: Iterable[str], *, pinned: str | None) -> C
         policy.downgrade and outcome in (Outcome.OLDER, Outcome.INCOMPARABLE)
     )
     return Choice(outcome, tag, tag if is_wanted else None)
+
+
+def newer(
+    policy: ImagePolicy, tags: Iterable[str], *, pinned: str, most: int
+) -> tuple[Outcome, str | None, tuple[str, ...]]:
+    """Returns how the newest tag that fits stands to what is pinned, that tag, and what may be moved to.
+
+    Args:
+        policy: What a person has asked for.
+        tags: Every tag of the repository, in any order.
+        pinned: The tag that the pin names.
+        most: So many of those that are newer, the newest first: of one that is quarantined the next one is taken.
+    """
+    listed = tuple(tags)
+    choice = choose(policy, listed, pinned=pinned)
+    if choice.moves_to is None:
+        return choice.outcome, choice.newest, ()
+    if choice.outcome is not Outcome.NEWER:
+        return choice.outcome, choice.newest, (choice.moves_to,)
+    rank, fits = _ranked(policy)
+    here = rank(pinned)
+    ahead = ((found, t) for t in listed if fits(t) and (found := rank(t)) is not None)
+    best = nlargest(most, ((found, tag) for found, tag in ahead if found > here))
+    return choice.outcome, choice.newest, tuple(tag for _, tag in best)
 
 
 def _against(newest: Any, pinned: Any | None, *, is_pinned: bool) -> Outcome:

@@ -10,8 +10,6 @@ from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId
 from reconciler.model.release import Release
 
-ABSENT = "absent"
-
 
 @dataclass(frozen=True, slots=True)
 class Before:
@@ -37,7 +35,7 @@ def line_of(pins: Sequence[FormerPin]) -> tuple[FormerPin, ...]:
     """
     line: list[FormerPin] = []
     for former in reversed(pins):
-        if _is_absent(former.pin):
+        if former.pin.absent:
             line.clear()
             continue
         at = next((i for i, one in enumerate(line) if same(one.pin, former.pin)), None)
@@ -57,7 +55,7 @@ def same(one: Pin, other: Pin) -> bool:
 def asks_for(pin: Pin, release: Release) -> bool:
     """Tells whether a pin asks, or has asked, for a release."""
     is_source = pin.source is None or release.source.startswith(pin.source)
-    return not _is_absent(pin) and pin.images == release.images and is_source
+    return not pin.absent and pin.images == release.images and is_source
 
 
 def may_follow(
@@ -79,7 +77,7 @@ def may_follow(
         before: The environments before.
         is_after: Tells whether the first commit comes after the second, on the branch.
     """
-    if not own or _is_absent(own[0].pin) or any(asks_for(one.pin, release) for one in own):
+    if not own or own[0].pin.absent or any(asks_for(one.pin, release) for one in own):
         return False
     return all(_is_ahead(release, own, one, is_after) for one in before)
 
@@ -112,10 +110,6 @@ def _since(own: Sequence[FormerPin]) -> CommitId:
 
 def _last(found: Iterable[bool]) -> int | None:
     return max((index for index, is_one in enumerate(found) if is_one), default=None)
-
-
-def _is_absent(pin: Pin) -> bool:
-    return pin.version == ABSENT and not pin.images
 
 
 def _is_short_for(one: str | None, other: str | None) -> bool:

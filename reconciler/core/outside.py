@@ -1,4 +1,4 @@
-"""The gates that others hold: what a forge says of the commits that a revision comes from."""
+"""The gates that others hold: what a forge says of the commits that a revision comes from, and HTTP gates."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from reconciler.core.commit_checks import Passage, passage
 from reconciler.core.gate import closed, opened, unknown
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
+from reconciler.model.answers import NotKnown
 from reconciler.model.names import CommitId
-from reconciler.model.outside import CheckedCommit
+from reconciler.model.outside import AskedGate, CheckedCommit, GateWord
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.release import Revision
 
@@ -58,3 +59,36 @@ def _passage(
         message = f"its checks had passed {found.age_s:.0f} s ago, and are asked for again"
         return Passage(GateState.UNKNOWN, message)
     return told
+
+
+def http_gates(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
+    """Every HTTP gate that the policy names has said that it is open, for exactly this revision."""
+    outside = view.cell.outside
+    said = {asked.gate: asked for asked in outside.gates if asked.revision == wanted.id}
+    return tuple(_http_gate(gate, said.get(gate)) for gate in outside.rules.http_gates)
+
+
+def _http_gate(gate: str, asked: AskedGate | None) -> Gate:
+    name = "HttpGate"
+    name = f"{name}/{gate}"
+    if asked is not None and not asked.is_named:
+        message = f"the policy names the gate {gate}, and the daemon's settings name none such under `gates`"
+        return closed(name, Reason.NOT_CONFIGURED, message, CHANGES[Reason.NOT_CONFIGURED])
+    if asked is None or asked.said is None:
+        message = f"{gate} has not answered yet; it is asked once the release is proven before"
+        return unknown(name, Reason.GATE_UNKNOWN, message, f"{gate} answers")
+    if isinstance(asked.said, NotKnown):
+        gate_away = unknown(name, Reason.GATE_UNKNOWN, asked.said.message, f"{gate} answers")
+        return replace(gate_away, due_in_s=asked.said.retry_after_s)
+    words = f": {asked.said.message}" if asked.said.message else ""
+    match asked.said.word:
+        case GateWord.CLOSED:
+            return closed(name, Reason.GATE_CLOSED, f"{gate} is closed{words}", f"{gate} opens it")
+        case GateWord.UNKNOWN:
+            message = f"{gate} does not know yet{words}"
+            return unknown(name, Reason.GATE_UNKNOWN, message, f"{gate} says open or closed")
+        case GateWord.OPEN if asked.age_s > FRESH_S:
+            message = f"{gate} was open {asked.age_s:.0f} s ago, and is asked again"
+            return unknown(name, Reason.GATE_UNKNOWN, message, f"{gate} answers")
+        case GateWord.OPEN:
+            return opened(name)

@@ -50,6 +50,7 @@ WAITING_REASONS = frozenset(
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_CHECKS,
         Reason.PROMOTION_ASKED,
+        Reason.GATE_CLOSED,
         Reason.WAITING_FOR_DEPENDENCY,
         Reason.WAITING_FOR_PLACE,
         Reason.STILL_NEEDED,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from reconciler.core import gates, rejections
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, CommitPin, Gate, Hold
-from reconciler.model.promotion import Asked, AskedState, Promotion
+from reconciler.model.promotion import Asked, AskedState, FollowState, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.release import Revision
 
@@ -27,7 +27,7 @@ def of_the_pin(view: CellView) -> tuple[CommitPin, ...]:
     ask, target = view.cell.ask, following(view)
     if target is None or ask.wanted is None or ask.commit is None or _shut(view, target):
         return ()
-    version, before = target.release.version, _before(view)
+    version, is_first = target.release.version, not view.earlier
     return (
         CommitPin(
             service=view.service,
@@ -36,8 +36,8 @@ def of_the_pin(view: CellView) -> tuple[CommitPin, ...]:
             leaving=ask.wanted,
             commit=ask.commit,
             by=ask.promote,
-            reason="ProvenBefore",
-            message=f"pin {version}, which is proven in {before}",
+            reason="ImagePolicy" if is_first else "ProvenBefore",
+            message=f"pin {version}, which {_known(view)}",
             floats=ask.source is None,
         ),
     )
@@ -56,13 +56,17 @@ def waits(view: CellView, moves: tuple[Action, ...]) -> tuple[Action, ...]:
     """Returns the moves of a cell, of which rest is none while its pin waits for something, or for somebody."""
     target = following(view)
     if target is None:
-        return moves
+        return _at_rest(moves, _not_followed(view))
     shut, asked = _shut(view, target), view.cell.asked
     hold: Hold | None = None
     if shut:
         hold = _held(view, target, shut[0])
     elif asked is not None and asked.revision == target.id:
         hold = _asked(view, target, asked)
+    return _at_rest(moves, hold)
+
+
+def _at_rest(moves: tuple[Action, ...], hold: Hold | None) -> tuple[Action, ...]:
     if hold is None:
         return moves
     return tuple(
@@ -75,13 +79,13 @@ def _shut(view: CellView, target: Revision) -> tuple[Gate, ...]:
 
 
 def _held(view: CellView, target: Revision, gate: Gate) -> Hold:
-    message = f"{target.release.version} is proven before, and not pinned: {gate.message}"
+    message = f"{target.release.version} {_known(view)}, and is not pinned: {gate.message}"
     hold = Hold(view.service, view.environment, gate.reason, message)
     return replace(hold, due_in_s=gate.due_in_s, due_at=gate.due_at)
 
 
 def _asked(view: CellView, target: Revision, asked: Asked) -> Hold:
-    message = f"{target.release.version} is proven in {_before(view)}: {asked.why}"
+    message = f"{target.release.version} {_known(view)}: {asked.why}"
     return Hold(view.service, view.environment, _REASONS[asked.state], message)
 
 
@@ -90,5 +94,17 @@ def _is_bad(view: CellView, revision: Revision) -> bool:
     return held or rejections.against(view, revision) is not None
 
 
-def _before(view: CellView) -> str:
-    return " and ".join(view.facts.path.just_before(view.environment))
+def _not_followed(view: CellView) -> Hold | None:
+    """Returns why a pin that follows a registry stays, where that is not for want of anything newer; or None."""
+    ask = view.cell.ask
+    if ask.followed is None or ask.followed.state is FollowState.KNOWN:
+        return None
+    is_unknown = ask.followed.state is FollowState.UNKNOWN
+    reason = Reason.REGISTRY_UNKNOWN if is_unknown else Reason.NOTHING_TO_FOLLOW
+    return Hold(view.service, view.environment, reason, ask.followed.why)
+
+
+def _known(view: CellView) -> str:
+    """Returns, in words, what lets a release be pinned here."""
+    before = view.facts.path.just_before(view.environment)
+    return f"is proven in {' and '.join(before)}" if before else "its image policy takes"

@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.core.gate import closed, opened
 from reconciler.core.view import CellView
 from reconciler.model.actions import Gate
-from reconciler.model.facts import Places
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.release import Revision

@@ -97,19 +97,27 @@ def allowed(view: CellView, leaving: Revision | None = None) -> Revision | None:
 
 
 def ways_back(cell: Cell) -> tuple[Revision, ...]:
-    """Returns every proven revision that is not rejected here, newest first.
+    """Returns every proven revision that is not rejected here, newest first: none past what cannot come back.
 
     A tombstone is none: no way back deletes anything, and what ran before it is what is meant by "before".
     """
-    if cell.record is None:
+    record = cell.record
+    if record is None or is_out_for_good(record):
         return ()
-    bad = standing(cell.record, cell.ask)
+    bad = standing(record, cell.ask)
+    barrier = next((n for n, proof in enumerate(record.proofs) if proof.irreversible), None)
+    reachable = record.proofs if barrier is None else record.proofs[: barrier + 1]
     return tuple(
         proof.revision
-        for proof in cell.record.proofs
+        for proof in reachable
         if not proof.revision.absent
         and not any(repeats(proof.revision, rejection) for rejection in bad)
     )
+
+
+def is_out_for_good(record: PromotionRecord | None) -> bool:
+    """Tells whether what rolls out was accepted as what cannot come back."""
+    return record is not None and record.rollout is not None and record.rollout.irreversible
 
 
 def take_over(view: CellView, admitted: Revision) -> Reject | None:
@@ -136,11 +144,17 @@ def held(view: CellView, admitted: Revision) -> Hold | None:
     if rejection is None:
         return None
     version, failed_in = admitted.release.version, rejection.environments[0]
-    message = (
-        f"{version} was rejected in {failed_in} ({rejection.reason}), and nothing proven is here to go "
-        f"back to; a person must act"
-    )
+    told = f"{version} was rejected in {failed_in} ({rejection.reason})"
+    if is_out_for_good(view.cell.record):
+        return cannot_go_back(view, told)
+    message = f"{told}, and nothing proven is here to go back to; a person must act"
     return Hold(view.service, view.environment, Reason.NOTHING_PROVEN, message, page=True)
+
+
+def cannot_go_back(view: CellView, told: str) -> Hold:
+    """Returns the Hold of what is bad and cannot come back: it stays where it is, and so does Git."""
+    message = f"{told}, and it cannot come back; a person must act"
+    return Hold(view.service, view.environment, Reason.CANNOT_GO_BACK, message, page=True)
 
 
 def changed_part(bad: Revision, last_proven: Revision | None) -> Part:

@@ -11,6 +11,7 @@ from reconciler.core.judging import badness, has_failed, is_healthy, why_not
 from reconciler.core.membership import put_right
 from reconciler.core.reach import Reach, has_begun, in_force, may_begin, reach
 from reconciler.core.renders import applied_everywhere
+from reconciler.core.return_gate import goes_one_way
 from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Admit, Deliver, Gate, Hold, Prove, Reject
 from reconciler.model.facts import Member, Suspension
@@ -42,6 +43,11 @@ def plan_rollout(view: CellView, rollout: Rollout) -> tuple[Action, ...]:
     rollout = in_force(view.cell, rollout)
     deadline_s = rollout.policy.progress_deadline_s
     failed = reject_if_bad(view, rollout.revision, view.cell.counted, deadline_s=deadline_s)
+    if isinstance(failed, Reject) and rollout.irreversible:
+        # Whoever merges what mends it is let through.
+        failed = rejections.cannot_go_back(
+            view, f"{rollout.revision.release.version} fails: {failed.message}"
+        )
     if isinstance(failed, Reject):
         return (failed,)
     next_step = (
@@ -115,6 +121,7 @@ def admit(view: CellView, wanted: Revision, message: str) -> Admit:
         commit=commit,
         path=view.facts.path,
         began_at=(former.began_at or former.admitted_at) if former is not None else None,
+        irreversible=goes_one_way(cell, wanted),
         skipped=past,
     )
     reason, told = "GatesOpen", message
@@ -269,6 +276,7 @@ def _prove(view: CellView, rollout: Rollout, how_far: Reach) -> Prove:
         proven_at=view.now,
         watch_until=later(view, watch_for_s) if watch_for_s > 0 else None,
         renders=applied_everywhere(view.cell.active),
+        irreversible=rollout.irreversible,
     )
     version = rollout.revision.release.version
     without = ", ".join(member.cluster for member in how_far.left_out)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.model.fleet import Fleet, Mode, Requirement
+from reconciler.model.image_policy import ImagePolicy
 from reconciler.model.names import (
     CommitId,
     EnvironmentName,
@@ -71,6 +72,7 @@ class Service:
         cluster_scoped: `Kind/name` of each cluster-scoped object the service may own.
         immediate: Dotted keys of values that do not wait for a pending release.
         mode: The service's own mode; the stricter of it and the fleet's counts.
+        image_policy: Which tags of a registry the pins of its first environments follow; None: none.
         placement: What a cluster's labels must meet for the service to go there; nothing: anywhere.
         unsupported: Names of fields in use that this version only parses.
     """
@@ -86,6 +88,7 @@ class Service:
     immediate: tuple[str, ...]
     mode: Mode
     placement: tuple[Requirement, ...] = ()
+    image_policy: ImagePolicy | None = None
     unsupported: tuple[str, ...] = ()
 
     def namespace_in(self, environment: EnvironmentName) -> str:
@@ -104,6 +107,7 @@ class Pin:
         values: Without `clusters`; what differs by cluster stands in `cluster_values`.
         adopt_overwrite: True when the pin says `adopt: overwrite`.
         approved: The revision that it says is approved.
+        accepted: The revision of which it says that it need not come back.
         skip: What it asks to be let past.
         absent: It asks for the service to be gone; then there is no release in it.
     """
@@ -118,6 +122,7 @@ class Pin:
     paused: bool
     adopt_overwrite: bool
     approved: RevisionId | None = None
+    accepted: RevisionId | None = None
     skip: Skip | None = None
     absent: bool = False
     unsupported: tuple[str, ...] = ()

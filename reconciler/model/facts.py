@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.fleet import ClusterState, Mode
+from reconciler.model.fleet_counts import Going, Places
 from reconciler.model.freezes import Freeze
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.names import (
@@ -22,10 +23,11 @@ from reconciler.model.names import (
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
 from reconciler.model.policy import EnvironmentPolicy
-from reconciler.model.promotion import Asked, Promotion
+from reconciler.model.promotion import Asked, Followed, Promotion
 from reconciler.model.reasons import Reason
 from reconciler.model.records import ApplyState, PromotionRecord, ServiceRecord
 from reconciler.model.release import Revision
+from reconciler.model.return_trip import ReturnTrip
 from reconciler.model.skips import Vouched
 
 
@@ -221,7 +223,11 @@ class Ask:
         promote: Who moves the pin on.
         ahead: What it may be moved on to, the newest first: asked for in the environments before after what it
             asks for, proven in all of them, and never asked for here. None: not known.
+        follows: The service has an image policy, and this is one of the first environments.
+        followed: What a registry has for it; None: it follows none, or nothing is known yet.
         renders: What `wanted` renders to on all of the environment's active clusters together.
+        trips: The ways back from what may be admitted here to what is proven here.
+        accepted: The revision of which the pin says that it need not come back.
         approval: What the pin says of it; None: nothing, or the policy asks for none.
         skip: What the pin asks to be let past, and whose word that is; None: nothing.
         freezes: All that cover the cell, whether or not they are over.
@@ -238,6 +244,8 @@ class Ask:
     freezes: tuple[Freeze, ...] = ()
     max_rollouts: int | None = None
     approval: Approval | None = None
+    trips: tuple[ReturnTrip, ...] = ()
+    accepted: RevisionId | None = None
     skip: Vouched | None = None
     adopt_overwrite: bool = False
     source: str | None = None
@@ -245,6 +253,8 @@ class Ask:
     boarding: Revision | None = None
     promote: Promotion = Promotion.MANUAL
     ahead: tuple[Revision, ...] | None = None
+    follows: bool = False
+    followed: Followed | None = None
     renders: RenderDigest | None = None
     quarantine: tuple[QuarantineEntry, ...] | None = None
     lifted: tuple[QuarantineEntry, ...] = ()
@@ -336,35 +346,6 @@ class ServiceFacts:
     mode: Mode
     path: Path
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """How many services may roll out in an environment at once, and which do.
-
-    Attributes:
-        taken: Services that roll out there and get on, by name.
-        given: Services that may begin now; each takes its place with its next turn.
-    """
-
-    most: int
-    taken: tuple[ServiceName, ...] = ()
-    given: frozenset[ServiceName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Going:
-    """What else is asked to go from an environment, and what fails there.
-
-    Attributes:
-        services: Those that are asked to go, or went within the last hour.
-        there: How many services the environment has, those among them.
-        failing: Services that fail there now.
-    """
-
-    services: tuple[ServiceName, ...]
-    there: int
-    failing: tuple[ServiceName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

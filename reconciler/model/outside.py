@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from reconciler.model.answers import NotKnown
 from reconciler.model.forge import Statuses
-from reconciler.model.names import CommitId, RevisionId
+from reconciler.model.names import CommitId, EnvironmentName, Identity, RevisionId, ServiceName
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,11 @@ class OutsideRules:
 
     Attributes:
         commit_statuses: Checks that must have passed on the commits that a revision comes from.
+        http_gates: Gates that must say that they are open, by the names of the daemon's settings.
     """
 
     commit_statuses: tuple[str, ...] = ()
+    http_gates: tuple[str, ...] = ()
 
 
 NOBODY = OutsideRules()
@@ -49,6 +52,59 @@ class CheckedCommit:
     age_s: float = 0.0
 
 
+class GateWord(StrEnum):
+    """What a gate may say."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class GateQuestion:
+    """What a gate is asked; an answer is for all of it and nothing else.
+
+    Attributes:
+        version: What people call the release.
+        source: The commit whose files the service is made of.
+        commits: See CommitOrigin.
+    """
+
+    gate: str
+    service: ServiceName
+    environment: EnvironmentName
+    version: str
+    revision: RevisionId
+    identity: Identity
+    source: CommitId
+    commits: tuple[CommitId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateAnswer:
+    """What a gate said, with its words for a person."""
+
+    word: GateWord
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedGate:
+    """What is known of a gate's word on a revision.
+
+    Attributes:
+        said: None: it was not asked, or has not answered yet.
+        age_s: Seconds since it was asked.
+        is_named: Whether the daemon's settings say where it is.
+    """
+
+    gate: str
+    revision: RevisionId
+    said: GateAnswer | NotKnown | None
+    age_s: float = 0.0
+    is_named: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What others say of what a cell may admit next.
@@ -58,12 +114,14 @@ class Outside:
         origins: Of each revision that may be admitted, where that is asked for.
         checked: Of the commits in `origins`.
         has_forge: Whether there is any forge to ask.
+        gates: What HTTP gates said.
     """
 
     rules: OutsideRules = NOBODY
     origins: tuple[CommitOrigin, ...] = ()
     checked: tuple[CheckedCommit, ...] = ()
     has_forge: bool = False
+    gates: tuple[AskedGate, ...] = ()
 
     def commits_of(self, revision: RevisionId) -> tuple[CommitId, ...]:
         """Returns the commits that a revision comes from; none where that is not known."""

@@ -11,6 +11,7 @@ from reconciler.model.names import ClusterName, EnvironmentName, PolicyName
 from reconciler.model.outside import NOBODY, OutsideRules
 from reconciler.model.path import Path
 from reconciler.model.promotion import Promotion
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.skips import Hotfix
 from reconciler.model.waves import Wave, worked_out
 from reconciler.model.windows import ALWAYS, Windows
@@ -66,6 +67,7 @@ class EnvironmentPolicy:
             goes ahead.
         needs_approval: Whether somebody else than who asked must approve each revision.
         windows: When forward moves are let through.
+        irreversible: What becomes of a release that cannot come back.
         hotfix: Who may skip what; None: nobody anything.
         unsupported: Names of fields in use that this version only parses; non-empty holds the service.
     """
@@ -84,6 +86,7 @@ class EnvironmentPolicy:
     boards: bool = False
     windows: Windows = ALWAYS
     needs_approval: bool = False
+    irreversible: Irreversible = Irreversible.ASK
     hotfix: Hotfix | None = None
     unsupported: tuple[str, ...] = ()
 

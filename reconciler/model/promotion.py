@@ -40,3 +40,28 @@ class Asked:
     revision: RevisionId
     state: AskedState
     why: str
+
+
+class FollowState(StrEnum):
+    """What is known of a registry that a pin follows.
+
+    Where nothing is known nothing moves; where there is nothing, what is pinned is not what the policy means.
+    """
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a registry has for a pin to follow.
+
+    Attributes:
+        tags: Tags and their digests that are newer than what was pinned when they were asked for, newest first.
+        why: What could not be read, or why nothing is followed, in words.
+    """
+
+    tags: tuple[tuple[str, str], ...]
+    state: FollowState
+    why: str

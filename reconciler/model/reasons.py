@@ -24,13 +24,20 @@ class Reason(StrEnum):
     FROZEN = "Frozen"
     OUTSIDE_WINDOW = "OutsideWindow"
     WAITING_FOR_APPROVAL = "WaitingForApproval"
+    IRREVERSIBLE = "Irreversible"
+    RETURN_UNKNOWN = "ReturnUnknown"
+    CANNOT_GO_BACK = "CannotGoBack"
     SKIPPED = "Skipped"
     WAITING_FOR_CHECKS = "WaitingForChecks"
     CHECKS_UNKNOWN = "ChecksUnknown"
+    GATE_CLOSED = "GateClosed"
+    GATE_UNKNOWN = "GateUnknown"
     NOT_CONFIGURED = "NotConfigured"
     PROMOTION_ASKED = "PromotionAsked"
     PROMOTION_CLOSED = "PromotionClosed"
     PIN_NOT_MOVED = "PinNotMoved"
+    REGISTRY_UNKNOWN = "RegistryUnknown"
+    NOTHING_TO_FOLLOW = "NothingToFollow"
     REJECTED = "Rejected"
     QUARANTINED = "Quarantined"
     QUARANTINE_UNREADABLE = "QuarantineUnreadable"
@@ -84,13 +91,20 @@ CHANGES: Mapping[Reason, str] = {
     Reason.FROZEN: "The freeze ends at its time, or `reconciler thaw` takes it out of fleet.yaml.",
     Reason.OUTSIDE_WINDOW: "Time: the next window opens; or other `windows` in the policy.",
     Reason.WAITING_FOR_APPROVAL: "Somebody else than who pinned it runs `reconciler approve`.",
+    Reason.IRREVERSIBLE: "A release that can come back; where the policy asks, `reconciler approve --irreversible`.",
+    Reason.RETURN_UNKNOWN: "What is proven here renders again; or `reconciler approve --irreversible`.",
+    Reason.CANNOT_GO_BACK: "A newer release that mends it, or a person acts; nothing is put back or reverted.",
     Reason.SKIPPED: "Nothing; `skip` taken out of the pin closes it again.",
     Reason.WAITING_FOR_CHECKS: "The checks that the policy's `commit_statuses` names pass on the commit that is named.",
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
+    Reason.GATE_CLOSED: "Whoever holds the gate that is named opens it; it is asked again.",
+    Reason.GATE_UNKNOWN: "The gate that is named answers open or closed; it is asked again.",
     Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
     Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
     Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",
     Reason.PIN_NOT_MOVED: "It is tried again; the message says what stands in its way.",
+    Reason.REGISTRY_UNKNOWN: "The registry answers; it is asked again, less and less often.",
+    Reason.NOTHING_TO_FOLLOW: "A tag that `image_policy` takes is pushed, or a person corrects the policy or the pin.",
     Reason.REJECTED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINED: "Another release, or a reason under `lifted` at its entry in the quarantine file.",
     Reason.QUARANTINE_UNREADABLE: "The file is corrected; `reconciler validate` says where.",

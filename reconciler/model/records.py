@@ -41,6 +41,7 @@ class Proof:
         policy_digest: Of the rules it was proven under.
         watch_until: Until then a failure is still rolled back by itself; None: never.
         renders: What was applied on all of `members` together; None when that is not known.
+        irreversible: Nothing that was proven before it can be gone back to from here on.
     """
 
     revision: Revision
@@ -51,6 +52,7 @@ class Proof:
     proven_at: datetime
     watch_until: datetime | None = None
     renders: RenderDigest | None = None
+    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Rollout:
         path: The service's own at admission, so that a way back needs no Git to know it.
         skipped: What it was let past by a person's word; None: nothing.
         began_at: When the first roll-out was admitted in whose place this one came; None: in nobody's.
+        irreversible: It was accepted that it cannot come back: bad means halt and page.
     """
 
     revision: Revision
@@ -73,6 +76,7 @@ class Rollout:
     commit: CommitId
     path: Path
     began_at: datetime | None = None
+    irreversible: bool = False
     skipped: Skipped | None = None
 
 

@@ -33,6 +33,7 @@ from reconciler.model.path import Path, Step
 from reconciler.model.policy import AtOnce, DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.promotion import Promotion
 from reconciler.model.release import ABSENT, Part, Values
+from reconciler.model.return_trip import Irreversible
 from reconciler.model.skips import Hotfix, Skip, Skippable
 from reconciler.model.times import from_rfc3339
 from reconciler.model.waves import Growing, Labelled, Named, OneByOne, Wave
@@ -119,6 +120,7 @@ def service(name: ServiceName, file: ServiceFile) -> Service:
         immediate=tuple(file.immediate),
         mode=Mode(file.mode),
         placement=tuple(_requirements(file.placement)) if file.placement else (),
+        image_policy=image_policy(file.image_policy) if file.image_policy else None,
         unsupported=(*file.unsupported(), *helm),
     )
 
@@ -145,6 +147,9 @@ def pin(environment: EnvironmentName, name: ServiceName, file: PinFile) -> Pin:
         paused=file.paused,
         adopt_overwrite=file.adopt == "overwrite",
         approved=RevisionId(file.approved.revision) if file.approved else None,
+        accepted=RevisionId(file.approved.revision)
+        if file.approved and file.approved.reversible is False
+        else None,
         skip=_skip(file.skip),
         absent=release is None,
         unsupported=file.unsupported(),
@@ -207,10 +212,14 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
             boards=isinstance(whole.newer_commits, TrainFile),
             windows=_windows(file.windows),
             needs_approval=file.approval == "required",
+            irreversible=Irreversible(file.irreversible),
             hotfix=_hotfix(file.hotfix),
             unsupported=(*file.unsupported(), *whole.unsupported()),
         ),
-        OutsideRules(commit_statuses=tuple(sorted(set(file.commit_statuses or ())))),
+        OutsideRules(
+            commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
+            http_gates=tuple(sorted(set(file.http_gates or ()))),
+        ),
         Promotion(file.promote),
     )
 

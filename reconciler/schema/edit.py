@@ -129,19 +129,31 @@ def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
     return _checked(path, splices, PinFile, {**file.model_dump(), "paused": paused})
 
 
-def set_approved(path: str, octets: bytes, revision: RevisionId, by: str) -> bytes:
+def set_approved(
+    path: str, octets: bytes, revision: RevisionId, by: str, *, irreversible: bool = False
+) -> bytes:
     """Returns a pin that says of a revision that somebody approves it; as it was where it does already.
+
+    Args:
+        path: Names the file in errors.
+        octets: The file as it is.
+        revision: What is approved.
+        by: Who does.
+        irreversible: Also that it cannot come back.
 
     Raises:
         InvalidInput: As `set_release`.
     """
     file, document = _opened(path, octets, PinFile)
-    if file.approved is not None and file.approved.revision == revision:
+    known = file.approved
+    is_said = known is not None and known.revision == revision
+    if known is not None and is_said and (known.reversible is False or not irreversible):
         return octets
     splices = Splices(document)
-    tree = {"revision": revision, "by": by}
+    tree = {"revision": revision, "by": by, **({"reversible": False} if irreversible else {})}
     splices.set_mapping(("approved",), tree)
-    return _checked(path, splices, PinFile, {**file.model_dump(), "approved": tree})
+    wanted = {"reversible": None, **tree}
+    return _checked(path, splices, PinFile, {**file.model_dump(), "approved": wanted})
 
 
 def add_entry(path: str, octets: bytes | None, entry: QuarantineEntry) -> bytes:

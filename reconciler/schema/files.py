@@ -154,7 +154,6 @@ class ServiceFile(Part):
         "formerly",
         "health",
         "group",
-        "image_policy",
     )
 
     source: Literal["manifests", "kustomize", "helm"]
@@ -182,7 +181,7 @@ class ServiceFile(Part):
     """The clusters of an environment it goes to, by their labels; left out: to all of them."""
     group: Later = None
     image_policy: ImagePolicyFile | None = None
-    """Which tags of a registry the first environment follows; read, and not supported yet: it holds its user."""
+    """Which tags of a registry the pin of the first environment follows, where `promote` there is not `manual`."""
 
 
 class ReleaseFile(Part):
@@ -215,6 +214,8 @@ class ApprovedFile(Part):
     """The whole revision; another one needs another approval."""
     by: Line
     """Who, for those who read it; what counts is who made the commit."""
+    reversible: Literal[False] | None = None
+    """`false`: it is accepted that this revision cannot come back, so that nothing is put back where it is bad."""
 
 
 class PinFile(Part):
@@ -276,10 +277,7 @@ class SkipFile(Part):
 class EnvironmentPolicyFile(Part):
     """One environment's rules; nothing here has a silent default."""
 
-    LATER: ClassVar[tuple[str, ...]] = (
-        "checks",
-        "reversible",
-    )
+    LATER: ClassVar[tuple[str, ...]] = ("checks",)
 
     soak_s: Seconds
     """Seconds that a wave must be observed healthy before the next wave, and all of them before proof."""
@@ -313,12 +311,15 @@ class EnvironmentPolicyFile(Part):
     """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
+    irreversible: Literal["refuse", "ask", "accept"] = "ask"
+    """What becomes of a release that cannot come back: it waits for another, for `approved` in the pin, or goes."""
     hotfix: HotfixFile | None = None
     """Who may skip what by a signed commit; left out, nobody anything."""
     commit_statuses: Annotated[list[Line], Field(min_length=1, max_length=20)] | None = None
     """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
+    http_gates: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
+    """Gates that others hold, by the names of the daemon's settings; each must say that it is open."""
     checks: Later = None
-    reversible: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""
 

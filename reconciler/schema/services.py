@@ -14,8 +14,8 @@ from reconciler.schema.reading import read_file
 from reconciler.schema.snapshot import Files
 from reconciler.schema.yaml_text import BadText
 
-NOT_IDENTITY = frozenset({"owners", "policy"})
-"""Who is asked, and how it is promoted, say nothing about what runs."""
+NOT_IDENTITY = frozenset({"owners", "policy", "image_policy"})
+"""Who is asked, how it is promoted and what its pin follows say nothing about what runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,16 +178,17 @@ class Asker:
             for rendered in [self.rendered(service, environment, cluster, wanted)]
             if rendered is not None
         ]
+        rules = self._rules(service, environment)
         return replace(
-            self._rules(service, environment),
+            rules,
             wanted=wanted,
             paused=pin.paused,
             adopt_overwrite=pin.adopt_overwrite,
-            approval=self._approval(pin),
+            approval=self._approval(pin, rules.policy),
             skip=self.sources.skips.of(self.snapshot.commit, pin, wanted),
             renders=together(renders),
             immediate=self._immediate(pin, own),
-            boarding=self._boarding(pin, own, earlier, wanted),
+            boarding=self._boarding(pin, own, earlier, wanted, rules.policy),
         )
 
     def _blocked(
@@ -261,8 +262,7 @@ class Asker:
         found = self.clusters(pin.service, pin.environment) or ()
         return tuple(cluster for cluster in found if cluster.state is not ClusterState.JOINING)
 
-    def _approval(self, pin: Pin) -> Approval | None:
-        policy = self._environment_policy(pin.service, pin.environment)
+    def _approval(self, pin: Pin, policy: EnvironmentPolicy | None) -> Approval | None:
         if pin.approved is None or policy is None or not policy.needs_approval:
             return None
         path = f"environments/{pin.environment}/{pin.service}.yaml"
@@ -298,11 +298,11 @@ class Asker:
         own: PromotionRecord | None,
         earlier: Sequence[PromotionRecord | None],
         wanted: Revision,
+        policy: EnvironmentPolicy | None,
     ) -> Revision | None:
         """Returns what goes ahead of what HEAD asks for, where the policy is a train; None: nothing does."""
-        rules = self._environment_policy(pin.service, pin.environment)
         admitted = own.admitted if own else None
-        if rules is None or not rules.boards or admitted is None or not earlier:
+        if policy is None or not policy.boards or admitted is None or not earlier:
             return None
         if wanted.absent:
             return None

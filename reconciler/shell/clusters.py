@@ -15,6 +15,7 @@ from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.events import Event, EventKind
 from reconciler.model.names import ClusterName
 from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.view import Head
 from reconciler.ports.clock import Clock
 from reconciler.ports.kube import KubeApi, WatchEvent
 from reconciler.schema.crds import crds
@@ -167,6 +168,12 @@ class Clusters:
                 watch.stop()
         for api in tuple(self._apis.values()):
             api.end_watches()
+
+    def missed(self, head: Head, home: ClusterName) -> dict[ClusterName, str]:
+        """Returns the clusters of which nothing is known; of one that has left nobody asks, unless it is the home."""
+        silent = self.unreachable(head.clusters)
+        unasked = {*head.left} - {home}
+        return {name: why for name, why in silent.items() if name not in unasked}
 
     def unreachable(self, fleet: Iterable[ClusterName]) -> dict[ClusterName, str]:
         """Returns each cluster of a fleet that nothing is known of, and why."""

@@ -197,6 +197,8 @@ class Engine:
             record=self.records.get,
             amend=self._amend,
             may_push=lambda: self.lease.leads and self._may_write(),
+            leads=lambda: self._leadership().leads,
+            poll_s=self._settings.registry_poll_s,
             on_event=self._on_event,
             on_change=self._touch_service,
         )
@@ -287,23 +289,17 @@ class Engine:
                 executors=lambda: self.clusters.executors,
                 outside=self.outside.see,
                 asked=self.git.promoter.asked,
+                followed=self.git.follower.of,
             ),
             leadership=self._leadership,
             fuses=lambda: self._current().fuses.an_hour,
             act=act,
             observe=observe,
-            unreachable=self._unreachable,
+            unreachable=lambda: self.clusters.missed(self.heads.head, self._ports.home),
             denied=self.clusters.denied,
             home=self._ports.home,
             publish=publish,
         )
-
-    def _unreachable(self) -> dict[ClusterName, str]:
-        """Returns the clusters of which nothing is known; of one that has left nobody asks, unless it is the home."""
-        head = self.heads.head
-        silent = self.clusters.unreachable(head.clusters)
-        unasked = {*head.left} - {self._ports.home}
-        return {name: why for name, why in silent.items() if name not in unasked}
 
     def _lease_step(self) -> float:
         """Keeps the lease while anything may be written: the mode may change while the daemon runs."""

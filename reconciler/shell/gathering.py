@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from reconciler.errors import TransientError
@@ -12,13 +12,13 @@ from reconciler.model.fleet import ClusterState, Mode
 from reconciler.model.names import ClusterName, EnvironmentName, RevisionId, ServiceName
 from reconciler.model.outside import NOTHING_ASKED, Outside
 from reconciler.model.path import Path
-from reconciler.model.promotion import Asked
+from reconciler.model.promotion import Asked, Followed
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Head
 from reconciler.shell import depending
-from reconciler.shell.ahead import with_ahead
 from reconciler.shell.asking import Asker
+from reconciler.shell.asks import Asks
 from reconciler.shell.bugs import bug
 from reconciler.shell.depending import with_depends
 from reconciler.shell.executor.orders import CellKey
@@ -72,7 +72,24 @@ class Observer(Protocol):
         ...
 
 
-See = Callable[[Asker | None, CellKey, Ask, PromotionRecord | None], Outside]
+See = Callable[
+    [Asker | None, CellKey, Ask, tuple[PromotionRecord | None, ...]],
+    Outside,
+]
+"""Returns what others say of what a cell may admit next, given its record and those before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Clusters that know a service, by environment, in the order in which they joined.
+
+    Attributes:
+        recorded: Those with a record of it.
+        ordered: Those on which an order for it waits.
+    """
+
+    recorded: dict[EnvironmentName, list[ClusterName]] = field(default_factory=dict)
+    ordered: dict[EnvironmentName, list[ClusterName]] = field(default_factory=dict)
 
 
 class Gatherer:
@@ -88,6 +105,7 @@ class Gatherer:
         executors: By cluster, as they are now; clusters join.
         outside: Returns what others say of what a cell may admit next.
         asked: What became of asking a person to move a cell's pin.
+        followed: What a registry has for a cell.
     """
 
     def __init__(
@@ -97,8 +115,9 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
-        outside: See = lambda asker, key, ask, own: NOTHING_ASKED,
+        outside: See = lambda asker, key, ask, records: NOTHING_ASKED,
         asked: Callable[[CellKey], Asked | None] = lambda key: None,
+        followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
         self._outside = outside
         self._daemon_mode = daemon_mode
@@ -107,7 +126,7 @@ class Gatherer:
         self._executors = executors
         self._asked_of = asked
         self._asker: Asker | None = None
-        self._asks: dict[CellKey, tuple[object, Ask]] = {}
+        self._asks = Asks(followed)
         self._states: dict[ClusterName, ClusterState] = {}
         self._unseen: dict[ServiceName, TransientError] = {}
         self.facts: dict[ServiceName, ServiceFacts] = {}
@@ -188,9 +207,8 @@ class Gatherer:
         return ServiceFacts(service, self._daemon_mode(), Path.line(names), cells)
 
     def _seen(self, service: ServiceName, recorded: set[EnvironmentName]) -> ServiceFacts:
-        executors = self._executors().values()
-        seen = (e.environments(service) | e.ordered(service) for e in executors)
-        environments = sorted(recorded.union(*seen))
+        where = self._where(service)
+        environments = sorted(recorded.union(where.recorded, where.ordered))
         asker = self._asker
         if asker is None:
             path, mode = self._recorded_path(service, environments), self._daemon_mode()
@@ -199,7 +217,7 @@ class Gatherer:
             mode = asker.mode(service, self._daemon_mode())
         records = {name: self._records.get((service, name)) for name in path.names()}
         cells = tuple(
-            self._cell((service, name), record, tuple(records[n] for n in path.before(name)))
+            self._cell((service, name), record, tuple(records[n] for n in path.before(name)), where)
             for name, record in records.items()
         )
         return ServiceFacts(service, mode, path, cells)
@@ -217,9 +235,11 @@ class Gatherer:
         key: CellKey,
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
+        where: _Where,
     ) -> Cell:
         ask = self._ask(key, record, earlier)
-        names = self._clusters(key, record)
+        recorded = where.recorded.get(key[1], ())
+        names = self._clusters(key, record, recorded)
         wanted = ask.wanted.id if ask.wanted else None
         return Cell(
             environment=key[1],
@@ -230,10 +250,11 @@ class Gatherer:
             members=tuple(self._member(name, key, wanted) for name in names),
             suspended=self._records.suspended(key),
             other=self._records.other(key),
-            orphans=self._orphans(key, record, names) if self._asker is not None else (),
-            leaving=self._leaving(key, names),
+            orphans=self._orphans(record, names, recorded) if self._asker is not None else (),
+            # Beside those that it is meant for, an order waits on them.
+            leaving=tuple(n for n in where.ordered.get(key[1], ()) if n not in names),
             left=self._head().left,
-            outside=self._outside(self._asker, key, ask, record),
+            outside=self._outside(self._asker, key, ask, (record, *earlier)),
             asked=self._asked_of(key),
         )
 
@@ -243,43 +264,34 @@ class Gatherer:
         record: PromotionRecord | None,
         earlier: tuple[PromotionRecord | None, ...],
     ) -> Ask:
-        """Returns what is asked for; resolved again only when what it rests on has changed."""
+        """Returns what is asked for."""
         if self._asker is None:
             message = self._head().error or "the env repo has not been read yet"
             return Ask(None, None, None, reason=Reason.GIT_UNKNOWN, message=message)
-        admitted = record.admitted.id if record and record.admitted else None
-        rests_on = (admitted, *(_proven(r) for r in (record, *earlier)))
-        kept = self._asks.get(key)
-        if kept is not None and kept[0] == rests_on and not _may_pass(kept[1], record):
-            return kept[1]
-        found = self._asker.ask(*key, record, earlier)
-        ask = with_ahead(found, self._asker, key, record, earlier)
-        self._asks[key] = (rests_on, ask)
-        return ask
+        return self._asks.of(self._asker, key, record, earlier)
 
-    def _clusters(self, key: CellKey, record: PromotionRecord | None) -> tuple[ClusterName, ...]:
+    def _clusters(
+        self, key: CellKey, record: PromotionRecord | None, recorded: Sequence[ClusterName]
+    ) -> tuple[ClusterName, ...]:
         if self._asker is None:
-            return self._asked(key)
+            return tuple(recorded)
         placed = self._asker.clusters(*key)
         if placed is not None:
             return tuple(cluster.name for cluster in placed)
         # Its service.yaml cannot be read: it goes nowhere new, and stays where it was meant to be.
-        meant = {*_rolls_out_on(record), *_proven_on(record), *self._asked(key)}
+        meant = {*_rolls_out_on(record), *_proven_on(record), *recorded}
         named = self._asker.snapshot.fleet.placed((), key[1])
         return tuple(cluster.name for cluster in named if cluster.name in meant)
 
-    def _asked(self, key: CellKey) -> tuple[ClusterName, ...]:
-        """Returns the clusters that have a record of a cell."""
-        service, environment = key
-        executors = self._executors().items()
-        return tuple(name for name, e in executors if environment in e.environments(service))
-
-    def _leaving(self, key: CellKey, names: tuple[ClusterName, ...]) -> tuple[ClusterName, ...]:
-        """Returns the clusters beside those that it is meant for on which an order waits."""
-        service, environment = key
-        executors = self._executors().items()
-        ordered = (name for name, e in executors if environment in e.ordered(service))
-        return tuple(name for name in ordered if name not in names)
+    def _where(self, service: ServiceName) -> _Where:
+        """Asks every cluster once, whatever the number of environments."""
+        where = _Where()
+        for name, executor in self._executors().items():
+            for environment in executor.environments(service):
+                where.recorded.setdefault(environment, []).append(name)
+            for environment in executor.ordered(service):
+                where.ordered.setdefault(environment, []).append(name)
+        return where
 
     def _member(self, name: ClusterName, key: CellKey, wanted: RevisionId | None) -> Member:
         executor = self._executors().get(name)
@@ -300,14 +312,17 @@ class Gatherer:
         return self._states.get(name, ClusterState.ACTIVE)
 
     def _orphans(
-        self, key: CellKey, record: PromotionRecord | None, names: tuple[ClusterName, ...]
+        self,
+        record: PromotionRecord | None,
+        names: tuple[ClusterName, ...],
+        recorded: Sequence[ClusterName],
     ) -> tuple[ClusterName, ...]:
         """Returns the clusters that run it, or did at its proof, and that HEAD does not mean it for.
 
         One that drained first has left, and nobody wonders.
         """
         left = self._head().left
-        return tuple(sorted({*_proven_on(record), *self._asked(key)} - {*names, *left}))
+        return tuple(sorted({*_proven_on(record), *recorded} - {*names, *left}))
 
 
 def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
@@ -319,18 +334,3 @@ def _proven_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
 def _rolls_out_on(record: PromotionRecord | None) -> tuple[ClusterName, ...]:
     rollout = record.rollout if record is not None else None
     return rollout.policy.clusters() if rollout else ()
-
-
-def _proven(record: PromotionRecord | None) -> object:
-    """Returns the part of a record that a pin's meaning rests on."""
-    if record is None:
-        return None
-    return record.passed, tuple((p.revision.id, p.opens_gates) for p in record.proofs)
-
-
-def _may_pass(ask: Ask, record: PromotionRecord | None) -> bool:
-    """Whether an Ask failed for a reason that may be gone by itself, or rests on a word that may count no more."""
-    if ask.skip is not None and ask.wanted is not None and ask.skip.skip.revision == ask.wanted.id:
-        is_done = record is not None and record.rollout is None and record.admitted == ask.wanted
-        return not is_done
-    return ask.reason in (Reason.SOURCE_UNKNOWN, Reason.RENDER_FAILED, Reason.RENDERING)

@@ -1,4 +1,4 @@
-"""Everything that this daemon commits: what takes releases back, and what moves pins on."""
+"""Everything that moves pins: what takes releases back, what moves them on, and what registries have for them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from reconciler.model.records import PromotionRecord
 from reconciler.model.view import Planned
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
+from reconciler.shell.following import Follower
 from reconciler.shell.heads import Heads
 from reconciler.shell.pin_requests import PinRequests
 from reconciler.shell.promoting import Promoter
 from reconciler.shell.reverting import Change, Reverter
-from reconciler.shell.runner import Runner
+from reconciler.shell.runner import AtStop, Runner
 from reconciler.shell.world import Ports
 
 
@@ -27,6 +28,7 @@ class GitWrites:
     Attributes:
         reverter: Takes releases back.
         promoter: Moves pins on.
+        follower: Asks registries, where there are some to be asked.
 
     Args:
         ports: The world.
@@ -38,6 +40,8 @@ class GitWrites:
         record: Returns the record of a cell.
         amend: Changes the record of a cell as it stands then, now or later.
         may_push: Whether Git writes are ours now.
+        leads: Whether it is this daemon that decides, be it in observe mode.
+        poll_s: Seconds between two looks at an image repository.
         on_event: Told of pushes.
         on_change: Told of a service of which there is news.
     """
@@ -54,6 +58,8 @@ class GitWrites:
         record: Callable[[CellKey], PromotionRecord | None],
         amend: Callable[[CellKey, Change], None],
         may_push: Callable[[], bool],
+        leads: Callable[[], bool],
+        poll_s: Callable[[str], float],
         on_event: Callable[[Event], None],
         on_change: Callable[[ServiceName], None],
     ) -> None:
@@ -87,7 +93,19 @@ class GitWrites:
             on_change=on_change,
         )
 
+        self._asks_registries = ports.registry is not None
+        self.follower = Follower(
+            clock=ports.clock,
+            registry=ports.registry,
+            snapshot=lambda: heads.head.snapshot,
+            may_ask=leads,
+            poll_s=poll_s,
+            on_change=on_change,
+        )
+
     def start(self, runner: Runner) -> None:
         """Hands the tasks to the runner."""
         runner.spawn("revert", self.reverter.step, on_wake=self.reverter.on_wake)
         runner.spawn("promote", self.promoter.step, on_wake=self.promoter.on_wake)
+        if self._asks_registries:
+            runner.spawn("registries", self.follower.step, at_stop=AtStop.LEAVE)

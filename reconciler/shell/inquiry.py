@@ -17,8 +17,8 @@ from reconciler.ports.clock import Clock
 from reconciler.shell.bugs import bug
 from reconciler.shell.runner import IDLE_MAX_S, AtStop, Runner, Wake
 
-FORGET_S = 120.0
-"""Four sweeps of the coordinator: what is not named in any of them is not waited for."""
+FORGET_S = 75.0
+"""Two sweeps of the coordinator, and some: what is not named in either is not waited for."""
 
 QUESTIONS_MAX = 2_000
 """A fleet of 300 services in six environments that all wait at once."""

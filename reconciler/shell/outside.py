@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from reconciler.core.outside import FRESH_S
+from reconciler.core.resolution import is_proven
 from reconciler.errors import ReconcilerError
 from reconciler.model.answers import NotKnown
 from reconciler.model.facts import Ask
@@ -15,8 +17,11 @@ from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.outside import (
     NOBODY,
     NOTHING_ASKED,
+    AskedGate,
     CheckedCommit,
     CommitOrigin,
+    GateAnswer,
+    GateQuestion,
     Outside,
     OutsideRules,
 )
@@ -24,6 +29,7 @@ from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.inquiry import Inquiry
@@ -51,6 +57,7 @@ class Outsiders:
 
     Args:
         forge: Serves the env repo; None: the settings name none.
+        gates: By name, and seconds between two questions to each.
         origins: Where revisions come from.
         clock: Time.
         on_answer: Told of each service of which something else is said than before.
@@ -59,6 +66,7 @@ class Outsiders:
     def __init__(
         self,
         forge: Forge | None,
+        gates: Mapping[str, tuple[AdmissionGate, float]],
         origins: Origins,
         *,
         clock: Clock,
@@ -70,46 +78,103 @@ class Outsiders:
         self._statuses: Inquiry[CommitId, Statuses] = Inquiry(
             partial(_statuses, forge), again_s=_again_s, clock=clock, on_answer=on_answer
         )
+        # Each by a task of its own: one that hangs keeps no other waiting.
+        self._gates: dict[str, Inquiry[GateQuestion, GateAnswer]] = {
+            name: Inquiry(
+                gate.ask, again_s=partial(_every, poll_s), clock=clock, on_answer=on_answer
+            )
+            for name, (gate, poll_s) in gates.items()
+        }
 
     @classmethod
     def over(
         cls, ports: Ports, sources: Sources, on_answer: Callable[[ServiceName], None]
     ) -> Outsiders:
         """Makes them over the world."""
-        return cls(ports.forge, Origins(sources), clock=ports.clock, on_answer=on_answer)
+        origins = Origins(sources)
+        return cls(ports.forge, ports.gates, origins, clock=ports.clock, on_answer=on_answer)
 
     def start(self, runner: Runner) -> None:
         """Hands its tasks to a runner."""
         if self._forge is not None:
             self._statuses.start("commit statuses", runner)
+        for name, gate in self._gates.items():
+            gate.start(f"gate {name}", runner)
+
+    @property
+    def _inquiries(self) -> tuple[Inquiry[Any, Any], ...]:
+        return (self._statuses, *self._gates.values())
 
     @property
     def are_asked(self) -> bool:
         """Whether all have answered, or it is known why not."""
-        return self._statuses.is_answered
+        return all(one.is_answered for one in self._inquiries)
 
     def catch_up(self) -> bool:
         """Asks what was never asked, in the caller's own thread; returns whether there was anything."""
         is_news = not self.are_asked
-        self._statuses.catch_up()
+        for one in self._inquiries:
+            one.catch_up()
         return is_news
 
     def see(
-        self, asker: Asker | None, key: CellKey, ask: Ask, own: PromotionRecord | None
+        self,
+        asker: Asker | None,
+        key: CellKey,
+        ask: Ask,
+        records: tuple[PromotionRecord | None, ...],
     ) -> Outside:
-        """Returns what is said of whatever a cell may admit next; what is not known yet is asked for."""
+        """Returns what is said of whatever a cell may admit next; what is not known yet is asked for.
+
+        Args:
+            asker: HEAD's; None while Git cannot be read.
+            key: Which cell.
+            ask: What HEAD asks for in it.
+            records: Its own, and those of the environments before it.
+        """
         rules = _rules(asker, key)
         if asker is None or rules == NOBODY:
             return NOTHING_ASKED
+        own, *earlier = records
         next_ones = tuple(_candidates(ask, own))
-        origins = tuple(CommitOrigin(one.id, self._commits(asker, key, one)) for one in next_ones)
-        commits = dict.fromkeys(commit for origin in origins for commit in origin.commits)
+        origins = {one.id: self._commits(asker, key, one) for one in next_ones}
+        commits = dict.fromkeys(commit for found in origins.values() for commit in found)
+        checked = commits if rules.commit_statuses else ()
         return Outside(
             rules,
-            origins,
-            tuple(self._checked(commit, key[0]) for commit in commits),
+            tuple(CommitOrigin(revision, found) for revision, found in origins.items()),
+            tuple(self._checked(commit, key[0]) for commit in checked),
             has_forge=self._forge is not None,
+            gates=tuple(
+                self._asked(
+                    gate, key, one, origins[one.id], is_due=is_proven(one.identity, earlier)
+                )
+                for gate in rules.http_gates
+                for one in next_ones
+            ),
         )
+
+    def _asked(
+        self,
+        gate: str,
+        key: CellKey,
+        revision: Revision,
+        commits: tuple[CommitId, ...],
+        *,
+        is_due: bool,
+    ) -> AskedGate:
+        """Returns a gate's word; it is asked only once nothing else of the path is waited for."""
+        inquiry = self._gates.get(gate)
+        if inquiry is None:
+            return AskedGate(gate, revision.id, None, is_named=False)
+        if not is_due:
+            return AskedGate(gate, revision.id, None)
+        release = revision.release
+        question = GateQuestion(
+            gate, *key, release.version, revision.id, revision.identity, release.source, commits
+        )
+        heard = inquiry.of(question, key[0], fresh_s=FRESH_S)
+        return AskedGate(gate, revision.id, heard.answer, heard.age_s)
 
     def _checked(self, commit: CommitId, service: ServiceName) -> CheckedCommit:
         if self._forge is None:
@@ -152,6 +217,11 @@ def _statuses(forge: Forge | None, commit: CommitId) -> Statuses | NotKnown:
     if forge is None:
         raise AssertionError("without a forge nothing is asked")
     return forge.statuses(commit)
+
+
+def _every(poll_s: float, question: GateQuestion, answer: GateAnswer) -> float:
+    del question, answer
+    return poll_s
 
 
 def _again_s(commit: CommitId, found: Statuses) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Set
 
 from reconciler.core.bidding import bids_of
 from reconciler.core.places import Bid
-from reconciler.model.facts import FleetSummary, Places
+from reconciler.model.facts import FleetSummary
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.view import Planned
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from reconciler.model.names import ClusterName
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.git import History, Remote, Signers
+from reconciler.ports.registry import Registry
 from reconciler.ports.render import Builder
 from reconciler.shell.clusters import Reach
 from reconciler.shell.runner import Runner
@@ -26,6 +28,8 @@ class Ports:
         entropy: Returns so many random bytes; for the one secret that we make ourselves.
         signers: Whose commits may change what is guarded; None: whoever can merge.
         forge: Serves the env repo; None: the settings name none.
+        registry: Every registry that may be asked for tags; None: nothing is asked, and nothing said of it.
+        gates: Those that policies may name, and seconds between two questions to each.
     """
 
     clock: Clock
@@ -39,3 +43,5 @@ class Ports:
     entropy: Callable[[int], bytes] = secrets.token_bytes
     signers: Signers | None = None
     forge: Forge | None = None
+    registry: Registry | None = None
+    gates: Mapping[str, tuple[AdmissionGate, float]] = field(default_factory=dict)

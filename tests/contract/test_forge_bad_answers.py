@@ -100,9 +100,18 @@ def test_a_bad_answer_is_none(
 ) -> None:
     server.answer = answer
     assert not_known(forge).reason == reason
-    with pytest.raises((OperatorError, TransientError)) as raised:
-        forge.pull_request("reconciler/x", "main", "t", "b")
-    assert TOKEN not in f"{raised.value} {raised.value!r}"
+    listed = forge.open_pull_requests("main")
+    if answer is WHOLE["an empty list"][0]:
+        assert listed == ()
+    else:
+        assert isinstance(listed, NotKnown) and listed.reason == reason
+    for ask in (
+        lambda: forge.pull_request("reconciler/x", "main", "t", "b"),
+        lambda: forge.close_pull_request(1),
+    ):
+        with pytest.raises((OperatorError, TransientError)) as raised:
+            ask()
+        assert TOKEN not in f"{raised.value} {raised.value!r}"
 
 
 def test_who_asks_for_time_is_given_it(server: HostileServer, forge: Forge) -> None:

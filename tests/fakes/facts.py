@@ -42,6 +42,7 @@ from reconciler.model.records import (
     ServiceRecord,
 )
 from reconciler.model.release import Part, Revision
+from reconciler.model.return_trip import ReturnTrip
 from reconciler.model.times import rfc3339
 from tests.fakes.records import COMMIT, revision
 
@@ -212,7 +213,7 @@ def cell(
     admitted = known.admitted if known else None
     given = Cell(
         environment=environment,
-        ask=wanted or ask(admitted, environment),
+        ask=comes_back(wanted or ask(admitted, environment), known),
         record=known,
         record_known=True,
         members=tuple(member(name) for name in CLUSTERS[environment]),
@@ -222,6 +223,15 @@ def cell(
     runs |= on or {}
     done = tuple(_member(given, name, runs[name], (members or {}).get(name, {})) for name in runs)
     return replace(given, members=done)
+
+
+def comes_back(what: Ask, known: PromotionRecord | None) -> Ask:
+    """Returns an Ask that knows of each way back that all can come back; as it is where it says something itself."""
+    if what.trips or known is None:
+        return what
+    goes = (r for r in (what.wanted, what.immediate, what.boarding) if r is not None)
+    trips = (ReturnTrip(r.id, p.revision.id) for r in goes for p in known.proofs)
+    return replace(what, trips=tuple(trips))
 
 
 def _member(

@@ -133,6 +133,8 @@ class MemoryGit:
     # History.
 
     def resolve(self, revision: str) -> CommitId | None:
+        if revision in self._commits:
+            return CommitId(revision)
         found = [c for c in self._commits if c.startswith(revision)]
         return found[0] if len(found) == 1 else None
 

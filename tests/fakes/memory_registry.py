@@ -13,14 +13,17 @@ class MemoryRegistry:
 
     Attributes:
         away: What every question is answered with; None while it is there.
+        asked: How often somebody asked for tags.
     """
 
     def __init__(self) -> None:
         self.away: NotKnown | None = None
+        self.asked = 0
         self._tags: dict[str, dict[str, str]] = {}
 
     def tags(self, repository: str) -> Tags | NotKnown:
         """As the port has it."""
+        self.asked += 1
         if self.away is not None:
             return self.away
         if repository not in self._tags:
@@ -38,6 +41,10 @@ class MemoryRegistry:
         digest = f"sha256:{hashlib.sha256(of.encode()).hexdigest()}"
         self._tags.setdefault(repository, {}).update(dict.fromkeys(tags, digest))
         return digest
+
+    def put(self, repository: str, tag: str, digest: str) -> None:
+        """Has a tag name an image that is there."""
+        self._tags.setdefault(repository, {})[tag] = digest
 
     def delete(self, repository: str, digest: str) -> None:
         """Deletes an image, with the tags that name it."""

@@ -16,7 +16,9 @@ from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
 from reconciler.ports.forge import Forge
+from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.kube import KubeApi
+from reconciler.ports.registry import Registry
 from reconciler.ports.render import Builder
 from reconciler.schema.records import read_promotion_record, read_service_record
 from reconciler.shell.clusters import Reach
@@ -148,6 +150,8 @@ class World:
         on_view: Given what every turn has seen and decided.
         signers: Whose commits carry a signature that counts, by author, and as whom; None: no list is kept.
         forge: Serves the env repo.
+        registry: Every registry that may be asked.
+        gates: Those that policies may name.
     """
 
     def __init__(
@@ -160,8 +164,11 @@ class World:
         on_view: Callable[[View], None] = lambda view: None,
         signers: Mapping[str, str] | None = None,
         forge: Forge | None = None,
+        registry: Registry | None = None,
+        gates: Mapping[str, AdmissionGate] | None = None,
     ) -> None:
-        self.forge = forge
+        self.forge, self.registry = forge, registry
+        self.gates = {name: (gate, 30.0) for name, gate in (gates or {}).items()}
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
         self.git = MemoryGit(self.clock)
@@ -208,6 +215,8 @@ class World:
             entropy=random.Random(1).randbytes,
             signers=self._signers,
             forge=self.forge,
+            registry=self.registry,
+            gates=self.gates,
         )
         engine = Engine(
             self.settings,

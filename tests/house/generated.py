@@ -106,6 +106,10 @@ def _below(path: str, lines: Iterator[str]) -> str:
     return f"{written}\n\n{MARK}\n" + "\n".join(lines).rstrip() + "\n"
 
 
+PLACEHOLDERS = {"clusters": "<cluster>.", "gates": "<gate>.", "registries": "<registry>."}
+"""What stands in a setting's name for what people name themselves."""
+
+
 def settings_fields(
     model: type[BaseModel] = Settings, at: str = ""
 ) -> Iterator[tuple[str, FieldInfo]]:
@@ -116,11 +120,10 @@ def settings_fields(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from settings_fields(inner, f"{at}{name}.")
         elif arguments:
-            by_name = get_origin(inner) is dict
+            # What is found by a name of its own: `clusters` by `<cluster>`.
+            named = PLACEHOLDERS[name] if get_origin(inner) is dict else ""
             yield f"{at}{name}", field
-            yield from settings_fields(
-                arguments[0], f"{at}{name}.{'<cluster>.' if by_name else ''}"
-            )
+            yield from settings_fields(arguments[0], f"{at}{name}.{named}")
         else:
             yield f"{at}{name}", field
 

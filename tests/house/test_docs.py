@@ -49,7 +49,7 @@ def test_each_phase_gate_health_and_state_has_its_heading() -> None:
     found = set(headings("docs/conditions.md"))
     modules = (
         ROOT / f"reconciler/core/{name}.py"
-        for name in ("gates", "permission", "outside", "places", "tombstones")
+        for name in ("gates", "permission", "outside", "places", "return_gate", "tombstones")
     )
     source = "".join(module.read_text() for module in modules)
     gates = set(re.findall(r'name(?:, (?:file|reason))? = "(\w+)"', source))

@@ -1,4 +1,4 @@
-"""The chart's forge: its settings, and the files that they name."""
+"""The chart's forge and gates: their settings, and the files that these name."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ def test_a_forge_is_given_with_the_files_that_it_needs() -> None:
     assert forge.token_file.name == "api-token"
 
 
+def test_gates_are_given_with_the_files_that_they_need() -> None:
+    rendered = render("all")
+    gates = Settings.model_validate(rendered.settings()).gates
+    assert {name: gate.poll_s for name, gate in gates.items()} == {
+        "change-board": 30,
+        "load-test": 60,
+    }
+    load = gates["load-test"]
+    assert load.url == "https://load.example.com" and load.ca_file is not None
+    named = {str(gate.secret_file) for gate in gates.values()} | {str(load.ca_file)}
+    assert named <= files_of(rendered)
+    assert "gates" not in render("least").settings()
+
+
 def test_without_an_address_there_is_none_and_no_secret_is_named() -> None:
     rendered = render("least")
     assert "forge" not in rendered.settings()
@@ -40,6 +54,10 @@ def test_every_setting_of_it_is_made_or_may_be_given() -> None:
         (f"forge.url={PAGE}", "name the Secret that holds the forge's token"),
         ("forge.credentials.secret=forge", "forge.url: give the env repo's page"),
         ("forge.kind=other", "at '/forge/kind'"),
+        ("gates.a.url=http://gates.example.com", "at '/gates/a"),
+        ("gates.a.url=https://gates.example.com", "at '/gates/a': missing property 'secret'"),
+        ("gates.A.secret=a", "at '/gates': additional properties 'A' not allowed"),
+        ("settings.gates.a.url=x", "additional properties 'url' not allowed"),
         ("settings.forge.url=x", "additional properties 'url' not allowed"),
     ],
 )

@@ -26,7 +26,7 @@ from reconciler.model.policy import DriftMode, EnvironmentPolicy
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, Proof, Rejection, ServiceRecord
 from reconciler.model.release import Revision
-from tests.fakes.facts import CRASHING, CURRENT, LONG_S, NOW, STARTING, V1, V2, WEB
+from tests.fakes.facts import CRASHING, CURRENT, LONG_S, NOW, STARTING, V1, V2, WEB, comes_back
 from tests.fakes.records import COMMIT
 
 WATCHED, OVER = NOW + timedelta(minutes=10), NOW - timedelta(seconds=1)
@@ -210,7 +210,7 @@ def cell(fleet: Fleet, at: int, place: Place, head: Head) -> Cell:
     )
     pairs = zip(names, place.clusters, strict=True)
     members = tuple(_member(fleet, name, cluster) for name, cluster in pairs)
-    return Cell(environment, ask, place.record, True, members)
+    return Cell(environment, comes_back(ask, place.record), place.record, True, members)
 
 
 def _member(fleet: Fleet, name: ClusterName, cluster: Cluster) -> Member:

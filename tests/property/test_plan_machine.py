@@ -37,7 +37,17 @@ from reconciler.model.names import ClusterName, EnvironmentName, Identity, Rende
 from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord, RevertProgress, ServiceRecord
 from reconciler.model.release import Revision, Values
-from tests.fakes.facts import CLUSTERS, CRASHING, CURRENT, NOW, WEB, carried_out, in_line, policy
+from tests.fakes.facts import (
+    CLUSTERS,
+    CRASHING,
+    CURRENT,
+    NOW,
+    WEB,
+    carried_out,
+    comes_back,
+    in_line,
+    policy,
+)
 from tests.fakes.records import COMMIT, revision
 from tests.property.worlds import ANEW, PATH, REVISIONS
 
@@ -96,7 +106,8 @@ class Toy:
             lifted=tuple(e for e in held if e.lifted is not None),
         )
         members = tuple(self._member(environment, name) for name in CLUSTERS[environment])
-        return Cell(environment, ask, self.records.get(environment), True, members)
+        record = self.records.get(environment)
+        return Cell(environment, comes_back(ask, record), record, True, members)
 
     def _rendered(self, asked: Revision) -> Revision:
         """Returns what a pin asks for as the present daemon renders it."""

@@ -44,6 +44,7 @@ from tests.fakes.facts import (
     SUSPENDED,
     WEB,
     carried_out,
+    comes_back,
     entry,
     in_line,
     policy,
@@ -141,7 +142,7 @@ def asks(draw: st.DrawFn, at: int, known: PromotionRecord | None) -> Ask:
     made = known.rejections if known else ()
     entries = [entry(r) for r in draw(st.lists(rejections(at), max_size=1))]
     lifted = tuple(entry(r, lifted="why") for r in made if draw(st.booleans()))
-    return Ask(
+    drawn = Ask(
         wanted=wanted,
         commit=COMMIT,
         policy=policy(PATH[at]) if wanted or draw(st.booleans()) else None,
@@ -154,6 +155,7 @@ def asks(draw: st.DrawFn, at: int, known: PromotionRecord | None) -> Ask:
         reason=None if wanted else draw(st.sampled_from([Reason.ORPHANED, Reason.INVALID_PIN])),
         message="" if wanted else "nothing is asked for",
     )
+    return comes_back(drawn, known)
 
 
 orders = st.builds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.core.pruning import PRUNE_ANNOTATION
 from reconciler.model.events import EventKind
 from reconciler.model.objects import ObjectRef
-from tests.fakes.world import CLUSTERS, MANIFESTS, World, pins
+from tests.fakes.world import CLUSTERS, MANIFESTS, POLICY, World, pins
 
 GOOD, NEXT = "1.0.0", "1.1.0"
 CLAIM = """\
@@ -40,6 +40,10 @@ def annotate_by_hand(world: World, cluster: str, name: str) -> None:
 def test_what_the_env_repo_let_go_goes_and_what_a_person_annotated_stays() -> None:
     world = World()
     text = claim("kept") + claim("released", f'{PRUNE_ANNOTATION}: "true"') + MANIFESTS
+    # A claim that goes takes with it what it holds: that is asked for once more, unless the policy accepts it.
+    accepts = POLICY.replace("DRIFT", "report, irreversible: accept", 2)
+    accepts = accepts.replace("    drift: DRIFT", "    drift: report\n    irreversible: accept")
+    world.git.merge({"policies/line.yaml": accepts})
     world.git.merge({"services/web/web.yaml": text, **pins(GOOD)})
     assert world.until(lambda: world.proven("prod", GOOD))
     for cluster in NAMES:

@@ -34,11 +34,10 @@ def cases() -> list[Case]:
     # A field that stands there with nothing is in use, too.
     found.append(("services/web/service.yaml", SERVICE + "formerly:\n", "formerly", EVERYWHERE))
     found.append((PIN, pin("1.0.0") + "promote: null\n", "promote", STAGING))
-    empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} reversible: ,")
-    found.append(("policies/line.yaml", empty, "environments.staging.reversible", STAGING))
-    policy = "{repository: registry.example.com/web, semver: '>=1.0'}"
+    empty = LINE.replace(STAGING_RULES, f"{STAGING_RULES} checks: ,")
+    found.append(("policies/line.yaml", empty, "environments.staging.checks", STAGING))
     for field in ServiceFile.LATER:
-        text = f"{SERVICE}{field}: {policy if field == 'image_policy' else '{a: 1}'}\n"
+        text = f"{SERVICE}{field}: {{a: 1}}\n"
         found.append(("services/web/service.yaml", text, field, EVERYWHERE))
     for field in PinFile.LATER:
         found.append((PIN, f"{pin('1.0.0')}{field}: {{a: 1}}\n", field, STAGING))
@@ -53,7 +52,7 @@ IDS = [f"{n} {path.partition('/')[0]}-{field}" for n, (path, _, field, _) in enu
 
 def test_every_field_that_is_only_parsed_has_its_case() -> None:
     named = {field for _, _, field, _ in cases()}
-    promised = {"checks", "reversible"}
+    promised = {"checks"}
     assert {f"environments.staging.{field}" for field in promised} <= named
     assert {"formerly", "promote", "source", "checks"} <= named
 

@@ -138,7 +138,9 @@ def test_nothing_is_pinned_while_people_hold_it(edits: dict[str, str], reason: s
     made.pass_(30)
     assert (pinned(made, "staging"), commits(made)) == (GOOD, [])
     said = explained(made, "staging")
-    assert said["reason"] == reason and "1.1.0 is proven before, and not pinned" in said["message"]
+    assert (
+        said["reason"] == reason and "1.1.0 is proven in dev, and is not pinned" in said["message"]
+    )
     made.git.merge({"fleet.yaml": FLEET, STAGING_PIN: pin(GOOD)}, "go on")
     assert made.until(lambda: made.proven("prod", NEXT))
 
@@ -291,3 +293,13 @@ def test_the_daemon_s_edit_is_the_person_s() -> None:
     assert record is not None
     release: Release = record.proofs[0].revision.release
     assert made.git.read(STAGING_PIN) == promote(STAGING_PIN, before, release)
+
+
+def test_a_source_that_a_revert_wrote_out_before_holds_nothing_up() -> None:
+    made = world()
+    made.git.merge({DEV_PIN: pin(NEXT, Fate.CRASH)})
+    assert made.until(lambda: bool(made.told(EventKind.REVERT_PUSHED)))
+    assert "source: " in made.git.read(DEV_PIN).decode()
+    source = made.git.read(DEV_PIN).decode().partition("source: ")[2].partition("\n")[0]
+    made.git.merge({DEV_PIN: pin(LATER) + f"  source: {source}\n"})
+    assert made.until(lambda: made.proven("prod", LATER), 2 * 3600)

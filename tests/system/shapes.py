@@ -15,6 +15,7 @@ Time = Annotated[
 Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Pascal = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]+$")]
+GateName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]+(/[-a-z0-9]+)?$")]
 Phase = Literal[
     "Suspended",
     "RollingBack",
@@ -154,7 +155,7 @@ class Status(_Strict):
 
 
 class Gate(_Strict):
-    name: Pascal
+    name: GateName
     state: Literal["open", "closed", "unknown"]
     reason: Pascal
     message: str

@@ -117,6 +117,7 @@ def simulated(
     way: Way = Way.HTTP,
     expired: bool = False,
     settings: Mapping[str, Any] | None = None,
+    at: Served | None = None,
 ) -> Iterator[Simulated]:
     """Serves a repository and four clusters; the daemon is made and not started.
 
@@ -125,10 +126,11 @@ def simulated(
         way: How the repository is reached.
         expired: Over https, by a certificate whose time is over.
         settings: More of the daemon's settings.
+        at: A repository that is served already.
     """
     stopping = threading.Event()
     with ExitStack() as stack:
-        served = stack.enter_context(serve(way, folder / "git", expired=expired))
+        served = at or stack.enter_context(serve(way, folder / "git", expired=expired))
         clusters, servers = {}, {}
         for name in CLUSTERS:
             clusters[name] = cluster = SimulatedCluster(

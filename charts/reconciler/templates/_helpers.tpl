@@ -90,6 +90,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $made "forge" $forge -}}
 {{- else if .Values.forge.credentials.secret -}}{{- fail "forge.url: give the env repo's page at the forge" -}}
 {{- end -}}
+{{- $gates := dict -}}
+{{- range $name, $gate := .Values.gates -}}
+{{- $made := dict "url" $gate.url "secret_file" (printf "/etc/reconciler/gates/%s/%s" $name (default "secret" $gate.key)) -}}
+{{- if $gate.caKey -}}{{- $_ := set $made "ca_file" (printf "/etc/reconciler/gates/%s/%s" $name $gate.caKey) -}}{{- end -}}
+{{- $_ := set $gates $name $made -}}
+{{- end -}}
+{{- if $gates -}}{{- $_ := set $made "gates" $gates -}}{{- end -}}
 {{- if .Values.home -}}{{- $_ := set $made "home" .Values.home -}}{{- end -}}
 {{- mergeOverwrite $made (deepCopy .Values.settings) | toYaml -}}
 {{- end -}}

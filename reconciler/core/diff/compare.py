@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from reconciler.core.diff.list_keys import AS_SET, item_key, list_key
 from reconciler.core.diff.managers import manager_of
+from reconciler.core.quantity import quantity
 from reconciler.model.drift import FieldDifference, short
 from reconciler.model.objects import KubeObject
 
@@ -24,14 +23,6 @@ _SERVER_METADATA = frozenset(
     {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
 )
 
-_SUFFIXES: dict[str, int | Decimal] = {
-    "": 1, "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": 10**3,
-    "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
-}  # fmt: skip
-"""Source: Kubernetes API reference, "Quantity"."""
-
-_QUANTITY = re.compile(r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?\Z")
 _QUANTITY_FIELDS = frozenset({"limits", "requests", "capacity", "hard", "sizeLimit", "divisor"})
 
 Fields = tuple[str, ...]
@@ -156,7 +147,8 @@ def _is_same(mine: Any, theirs: Any, fields: Fields) -> bool:
         return False
     if isinstance(mine, str | int | float) and isinstance(theirs, str | int | float):
         if any(field in _QUANTITY_FIELDS for field in fields):
-            one, other = _quantity(mine), _quantity(theirs)
+            # What is no number equals nothing.
+            one, other = quantity(mine), quantity(theirs)
             return one is not None and one == other
         # int-or-string: a port may be written as 80 or as "80".
         return str(mine) == str(theirs) and fields[-1:] in _INT_OR_STRING
@@ -164,17 +156,6 @@ def _is_same(mine: Any, theirs: Any, fields: Fields) -> bool:
 
 
 _INT_OR_STRING = (("targetPort",), ("port",), ("maxSurge",), ("maxUnavailable",), ("minAvailable",))
-
-
-def _quantity(value: str | float) -> Decimal | None:
-    found = _QUANTITY.match(str(value))
-    if found is None:
-        return None
-    try:
-        return Decimal(found[1]) * Decimal(_SUFFIXES[found[2] or ""])
-    except ArithmeticError:
-        # Larger or smaller than any number that we work with: equal to nothing, as what is no number.
-        return None
 
 
 def _plain(obj: KubeObject) -> dict[str, Any]:

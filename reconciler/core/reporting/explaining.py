@@ -13,6 +13,7 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Action, Gate, Hold
 from reconciler.model.facts import Cell
 from reconciler.model.names import EnvironmentName, ServiceName
+from reconciler.model.promotion import Promotion
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.times import rfc3339
 from reconciler.model.view import Planned, View
@@ -86,9 +87,12 @@ def _floats_again(service: ServiceName, cell: Cell) -> str:
 
 def _by_hand(view: CellView) -> str:
     """Returns what a person runs to pin here what is proven before, where nothing else does."""
-    target = left_to_people(view)
+    ask, target = view.cell.ask, left_to_people(view)
     if target is None:
-        return ""
+        is_stopped = ask.follows and ask.promote is Promotion.MANUAL
+        return (
+            " While its policy says `promote: manual`, its image policy moves nothing." * is_stopped
+        )
     before = " and ".join(view.facts.path.just_before(view.environment))
     command = f"`reconciler promote {view.service} {view.environment}`"
     return f" {target.release.version} is proven in {before}: {command} pins it here."

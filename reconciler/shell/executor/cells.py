@@ -58,6 +58,8 @@ class Objects:
     tombstone: Tombstone | None = None
     kinds: frozenset[Kind] = field(init=False)
     """What must be watched to judge them."""
+    compared: dict[ObjectRef, tuple[KubeObject, Drifted | None]] = field(default_factory=dict)
+    """The live object that each was last compared with, and how it differed: most are the same at the next look."""
 
     def __post_init__(self) -> None:
         own = {(str(obj["apiVersion"]), str(obj["kind"])) for obj in self.objects}
@@ -182,7 +184,7 @@ def look(
     for obj in objects.objects:
         ref = ObjectRef.of(obj)
         seen = live.get(ref)
-        found = _difference(obj, ref, seen, settled)
+        found = _difference(obj, ref, seen, settled, objects.compared)
         if found is not None:
             drifted.append(found)
         healths.append(_health(ref, seen, found, objects.applied.get(ref), live))
@@ -211,14 +213,21 @@ def _look_for(tombstone: Tombstone, live: LiveObjects) -> Look:
 
 
 def _difference(
-    obj: KubeObject, ref: ObjectRef, seen: KubeObject | None, settled: dict[ObjectRef, str]
+    obj: KubeObject,
+    ref: ObjectRef,
+    seen: KubeObject | None,
+    settled: dict[ObjectRef, str],
+    compared: dict[ObjectRef, tuple[KubeObject, Drifted | None]],
 ) -> Drifted | None:
     if seen is None:
         return Drifted(ref, (), missing=True)
     if settled.get(ref) == seen["metadata"].get("resourceVersion"):
         return None
-    fields = differences(obj, seen)
-    return Drifted(ref, fields) if fields else None
+    former = compared.get(ref)
+    if former is None or former[0] is not seen:
+        fields = differences(obj, seen)
+        former = compared[ref] = seen, Drifted(ref, fields) if fields else None
+    return former[1]
 
 
 def _health(

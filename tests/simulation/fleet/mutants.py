@@ -58,7 +58,9 @@ def an_unknown_is_bad(patch: pytest.MonkeyPatch) -> None:
 
     def broken(members: Any, revision: Any, **about: Any) -> Any:
         away = next((m for m in members if not m.reachable), None)
-        return badness(members, revision, **about) or (away and Badness(away, "Away", "away", True))
+        return badness(members, revision, **about) or (
+            away and Badness(away, "Away", "away", False)
+        )
 
     patch.setattr(rolling, "badness", broken)
 

@@ -49,6 +49,9 @@ AFTER_S = 10.0
 
 CONTROLLERS_S = 0.3
 
+HEARD_S = (0.02, 0.1)
+"""After what time a task of a daemon hears that it was woken: a thread's turn takes a while to come, and to end."""
+
 
 class PacedRunner(SeededRunner):
     """A seeded runner in which a task can be woken after a while, as by a message on its way."""
@@ -213,7 +216,12 @@ class FleetWorld:
 
     def _spawn(self, name: str, step: Step, on_wake: Callable[[Wake], None]) -> Wake:
         number = self.runner.number()
-        wake = self.runner.spawn(name, step, on_wake=on_wake)
+
+        def wake() -> None:
+            self.runner.wake_in(number, self._chance.uniform(*HEARD_S))
+
+        on_wake(wake)
+        self.runner.spawn(name, step)
         what, _, about = name.partition(" ")
         if what == "watch":
             cluster, _, kind = about.partition(" ")

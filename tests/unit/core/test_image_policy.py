@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.image_policy import Choice, Outcome, choose
+from reconciler.core.image_policy import Choice, Outcome, choose, newer
 from reconciler.model.image_policy import (
     ImagePolicy,
     PatternPolicy,
@@ -188,3 +188,49 @@ def test_a_version_is_read_as_flux_reads_it() -> None:
         for tag in ("1.2.3", "v1.2.3", "V1.2.3", "1.2", "1.2.3\n", "١.2.3", "1.2.3-01")
         if version_of(tag)
     ] == ["1.2.3", "v1.2.3"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "tags", "pinned", "expected"),
+    [
+        pytest.param(
+            semver("1.x"),
+            "1.1.0 1.2.0 1.3.0 1.4.0 2.0.0",
+            "1.1.0",
+            (Outcome.NEWER, "1.4.0", ("1.4.0", "1.3.0")),
+            id="the newest, and what comes next",
+        ),
+        pytest.param(
+            semver("1.x"), "1.1.0 1.2.0", "1.2.0", (Outcome.SAME, "1.2.0", ()), id="nothing newer"
+        ),
+        pytest.param(
+            semver("1.x"), "1.1.0", "1.2.0", (Outcome.OLDER, "1.1.0", ()), id="only what is older"
+        ),
+        pytest.param(
+            semver("1.x", downgrade=True),
+            "1.0.0 1.1.0",
+            "1.2.0",
+            (Outcome.OLDER, "1.1.0", ("1.1.0",)),
+            id="of what is older the newest alone",
+        ),
+        pytest.param(
+            semver("1.x", downgrade=True),
+            "1.0.0 1.1.0",
+            "main",
+            (Outcome.INCOMPARABLE, "1.1.0", ("1.1.0",)),
+            id="or of what cannot be compared",
+        ),
+        pytest.param(semver("1.x"), "", "1.2.0", (Outcome.NONE, None, ()), id="nothing at all"),
+        pytest.param(
+            pattern(),
+            "main-aaaaaaa-1 main-bbbbbbb-10 main-ccccccc-9",
+            "main-aaaaaaa-1",
+            (Outcome.NEWER, "main-bbbbbbb-10", ("main-bbbbbbb-10", "main-ccccccc-9")),
+            id="by a pattern",
+        ),
+    ],
+)
+def test_what_may_be_moved_to(
+    policy: ImagePolicy, tags: str, pinned: str, expected: tuple[Outcome, str | None, tuple[str]]
+) -> None:
+    assert newer(policy, tags.split(), pinned=pinned, most=2) == expected

@@ -30,6 +30,7 @@ def pin(word: str) -> Pin:
         Values(),
         paused=False,
         adopt_overwrite=False,
+        absent=gone,
     )
 
 

@@ -35,6 +35,7 @@ from tests.fakes.facts import (
     V3,
     ask,
     cell,
+    comes_back,
     in_line,
     planned,
     policy,
@@ -142,7 +143,7 @@ def test_a_roll_out_that_lost_all_its_clusters_begins_anew_where_others_are_acti
     known = record(PROD, V2, rollout=rollout(V2, PROD, policy=rules))
     given = prod(known, on={"prod-3": V1}, prod_1=DRAINS, prod_2=DRAINS)
     now = replace(policy(PROD), waves=((PROD_3,),))
-    given = replace(given, ask=ask(V2, PROD, policy=now))
+    given = replace(given, ask=comes_back(ask(V2, PROD, policy=now), known))
     proven = record(STAGING, V2)
     before = (cell(DEV, record(DEV, V2)), cell(STAGING, proven))
     admits = [a for a in planned(*before, given) if isinstance(a, Admit)]
@@ -151,7 +152,7 @@ def test_a_roll_out_that_lost_all_its_clusters_begins_anew_where_others_are_acti
     unproven = (cell(DEV, record(DEV, V2)), cell(STAGING, record(STAGING)))
     assert said(planned(*unproven, given))[-1] == "Hold WaitingForProof"
     # What is asked for by now is another: that is for the gates of that one.
-    other = replace(given, ask=ask(V3, PROD, policy=now))
+    other = replace(given, ask=comes_back(ask(V3, PROD, policy=now), known))
     assert said(planned(*before, other))[-1] == "Hold WaitingForProof"
     # A cluster that is gone without a word is still asked after.
     gone = replace(given, members=given.members[1:])

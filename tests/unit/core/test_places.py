@@ -13,8 +13,9 @@ from reconciler.core.bidding import bids_of
 from reconciler.core.places import Bid, hand_out
 from reconciler.core.plan import plan_service
 from reconciler.model.actions import Admit, Hold
-from reconciler.model.facts import Cell, FleetSummary, LiveState, Places
+from reconciler.model.facts import Cell, FleetSummary, LiveState
 from reconciler.model.fleet import Mode
+from reconciler.model.fleet_counts import Places
 from reconciler.model.names import EnvironmentName, RenderDigest, ServiceName
 from reconciler.model.reasons import Reason
 from reconciler.model.view import Planned
@@ -59,6 +60,11 @@ def bid(name: str, waited_s: float = 0.0, **changes: Any) -> Bid:
     ("bids", "taken", "given"),
     [
         pytest.param([bid("a"), bid("b", 5)], "", "b", id="who has waited the longest"),
+        pytest.param(
+            [bid("a", 1, served_at=BEFORE), bid("b", 5, served_at=NOW)],
+            *("", "b"),
+            id="whoever was served when",
+        ),
         pytest.param([bid("b", 5), bid("a", 5)], "", "a", id="as long: by name"),
         pytest.param(
             [bid("a", served_at=NOW), bid("b", served_at=BEFORE)],

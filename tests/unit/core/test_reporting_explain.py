@@ -171,6 +171,7 @@ def test_a_gate_says_its_state_its_reason_and_what_would_change_it() -> None:
         "NotOvertaking",
         "NotPaused",
         "NotRejected",
+        "ReturnTrip",
         "RollBackComplete",
         "StillSupported",
     ]

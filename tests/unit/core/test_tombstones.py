@@ -20,8 +20,9 @@ from reconciler.core.reach import in_force
 from reconciler.core.recording import recorded
 from reconciler.model.actions import Admit, Deliver, Gate, Prove
 from reconciler.model.believed import Believed
-from reconciler.model.facts import FleetSummary, Going, MemberHealth
+from reconciler.model.facts import FleetSummary, MemberHealth
 from reconciler.model.fleet import ClusterState
+from reconciler.model.fleet_counts import Going
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
@@ -194,6 +195,14 @@ def test_gone_is_told_as_absent_and_only_then() -> None:
     assert phase_of(asked, planned(asked)) is Phase.PAUSED
     gone = cell(DEV, going())
     assert phase_of(gone, planned(gone)) is not Phase.ABSENT
+
+
+def test_it_passes_every_gate_of_a_release_but_those_of_what_it_would_run_on() -> None:
+    names = [gate.name for gate in admission(view(cell(DEV, record(), ask(GONE))), GONE)]
+    others = {gate.name for gate in admission(view(cell(DEV, record(), ask(V2))), V2)}
+    assert len(names) == len(set(names))
+    own = {"AskedFor", "NeededByNobody", "NothingFailsBeside", "NotTooManyGo"}
+    assert set(names) - own == others - {"DependsOn", "StillSupported", "ReturnTrip"}
 
 
 # What goes.

@@ -242,21 +242,6 @@ def test_names_that_do_not_fit_each_other_are_faults(
             {"services/web/service.yaml": "source: helm\npolicy: line\nnamespace: web"},
             "source",
         ),
-        (
-            {
-                "services/web/service.yaml": "source: manifests\npolicy: line\nnamespace: web\n"
-                'image_policy: {repository: r.example.com/web, semver: ">=1.4 <2", prerelease: true}'
-            },
-            "image_policy",
-        ),
-        (
-            {
-                "services/web/service.yaml": "source: manifests\npolicy: line\nnamespace: web\n"
-                "image_policy: {repository: r.example.com/web, order: numerical, extract: ts, "
-                "pattern: '^main-(?P<ts>[0-9]+)$'}"
-            },
-            "image_policy",
-        ),
     ],
 )
 def test_what_is_only_parsed_yet_is_a_fault_and_holds_its_user(

@@ -362,6 +362,7 @@ TOMBSTONE: tuple[GateCheck, ...] = (
     _not_overtaking,
     approved,
     checks_passed,
+    checks_passed,
     _roll_back_complete,
     _clusters_known,
     _has_a_place,

@@ -58,7 +58,7 @@ class Origins:
             # It stood there before all that is looked through.
             files = self._files_commit(service, snapshot.pins[environment, service], revision)
             return (files,) if files is not None else ()
-        if self._holds_files(service, former.commit, revision):
+        if revision.absent or self._holds_files(service, former.commit, revision):
             return (former.commit,)
         files = self._files_commit(service, former.pin, revision)
         if files is None:

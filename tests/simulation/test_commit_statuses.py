@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from reconciler.model.answers import NotKnown
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from tests.fakes.memory_forge import MemoryForge
-from tests.fakes.world import CLUSTERS, MANIFESTS, POLICY, World, image, pin, pins
+from tests.fakes.tombstones import TOMBSTONE
+from tests.fakes.world import CLUSTERS, MANIFESTS, POLICY, SERVICE, World, image, pin, pins
 
 GOOD, NEWER = "1.0.0", "1.1.0"
 RULES = POLICY.replace("DRIFT", "report").replace(
@@ -25,7 +26,7 @@ class Checked(World):
         self.gitea = MemoryForge()
         super().__init__(forge=self.gitea)
 
-    def merge(self, files: dict[str, str]) -> CommitId:
+    def merge(self, files: Mapping[str, str | None]) -> CommitId:
         """Merges, so that the forge knows of it."""
         commit = self.git.merge(files)
         self.gitea.know(commit)
@@ -163,3 +164,17 @@ def test_one_commit_is_asked_for_now_and_then_and_not_once_it_is_in(world: Check
     world.gitea.asked.clear()
     world.pass_(600)
     assert world.gitea.asked == []
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_goes_waits_for_the_check_of_the_commit_that_says_so(
+    world: Checked, folder: bool
+) -> None:
+    files: dict[str, str | None] = {f"environments/{e}/web.yaml": TOMBSTONE for e in CLUSTERS}
+    if not folder:
+        files |= {"services/web/web.yaml": None, "services/web/service.yaml": SERVICE}
+    commit = world.merge(files)
+    assert world.until(lambda: "WaitingForChecks" in world.held())
+    assert commit[:12] in world.held() and world.runs(GOOD)
+    world.gitea.says(commit, "ci/unit", "success")
+    assert world.until(lambda: not any(world.image(name) for name in CLUSTERS["prod"]))

@@ -11,6 +11,7 @@ from reconciler.adapters.git.local import person
 from reconciler.cli.committing import Change, Files
 from reconciler.cli.looking import Look
 from reconciler.config.settings import Settings
+from reconciler.core.reverting import SOURCE_WRITTEN_OUT
 from reconciler.core.view import CellView
 from reconciler.errors import InvalidInput, Unreachable
 from reconciler.model.names import EnvironmentName, RevisionId, ServiceName
@@ -68,9 +69,13 @@ def as_hotfix(
                 f"service {service} in {environment}", WHAT, why, "have one of them do it"
             )
 
-    trailers = {**change.trailers, "Skip": names}
-    subject = f"{change.subject} past {names}"
-    return replace(change, subject=subject, trailers=trailers, vouch=vouch)
+    return replace(
+        change,
+        subject=f"{change.subject} past {names}",
+        trailers={**change.trailers, "Skip": names},
+        told=f"This commit writes\n{SOURCE_WRITTEN_OUT}\n\n",
+        vouch=vouch,
+    )
 
 
 def let_past(

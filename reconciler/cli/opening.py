@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from reconciler.adapters.cel.conditions import CelConditions
 from reconciler.adapters.forge.gitea import GiteaAccess, open_gitea
 from reconciler.adapters.gates.http_gate import GateAccess, open_gate
 from reconciler.adapters.git.access import GitAccess
@@ -296,7 +297,7 @@ def open_engine(
     Raises:
         ReconcilerError: The settings do not lead to a repository, a home and clusters.
     """
-    forge, registries, gates = forge_of(settings), registries_of(settings), gates_of(settings)
+    forge, gates, registries = forge_of(settings), gates_of(settings), registries_of(settings)
     repo = repository(settings)
     signers = settings.repo.allowed_signers_file
     ports = Ports(
@@ -313,8 +314,9 @@ def open_engine(
         named=tuple(map(ClusterName, sorted(settings.clusters))),
         signers=AllowedSigners(signers, repo) if signers is not None else None,
         forge=forge,
-        registry=registries,
         gates=gates,
+        conditions=CelConditions(),
+        registry=registries,
     )
     # Two containers may have one host name and one process number, and must never be taken for one.
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

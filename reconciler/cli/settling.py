@@ -33,6 +33,7 @@ AT_REST = frozenset(
         Reason.WAITING_FOR_APPROVAL,
         Reason.WAITING_FOR_CHECKS,
         Reason.GATE_CLOSED,
+        Reason.CONDITION_NOT_MET,
         Reason.NOT_CONFIGURED,
         Reason.PROMOTION_ASKED,
         Reason.PROMOTION_CLOSED,

@@ -88,6 +88,7 @@ def promote(
 
     A hotfix skips gates for the one revision that it makes, where the policy's `hotfix` lets the signer of the
     commit: with `soak` the newest release that rolls out before, once it was seen healthy there on every cluster.
+    Where no environment comes before, what the pin asks for is let past.
     """
 
     def edit(path: str, octets: bytes) -> bytes:
@@ -249,6 +250,9 @@ def _to_promote(
     what, subject = "nothing is promoted", f"service {service} in {environment}"
     view = _cell(seen, service, environment, what)
     before = [cell.environment for cell in view.earlier]
+    wanted = view.cell.ask.wanted
+    if not before and skip and wanted is not None and version in (None, wanted.release.version):
+        return wanted.release
     if not before:
         raise InvalidInput(subject, what, "no environment comes before it", "pin a release by hand")
     for cell in view.earlier:
@@ -258,7 +262,8 @@ def _to_promote(
     if chosen is None:
         of = "nothing" if version is None else f"no release {version!r:.80}"
         among = ", ".join(dict.fromkeys(r.release.version for r in found)) or "nothing else either"
-        why = f"{of} is proven in {_listed(before)} and not rejected here"
+        is_there = "rolls out or is proven" if Skippable.SOAK in skip else "is proven"
+        why = f"{of} {is_there} in {_listed(before)} and not rejected here"
         fix = f"`reconciler explain {service}` says what each waits for; there is {among}"
         raise InvalidInput(subject, what, why, fix)
     return chosen.release

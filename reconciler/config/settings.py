@@ -191,25 +191,6 @@ class ForgeSettings(_Frozen):
     )
 
 
-class RegistrySettings(_Frozen):
-    """How one registry is asked for tags; its credentials are a file, read at every use."""
-
-    config_file: LocalPath | None = Field(
-        None,
-        description="A docker config with a user and a password for it, as `docker login` and Kubernetes' "
-        "`.dockerconfigjson` have it; without it anonymously.",
-    )
-    ca_file: LocalPath | None = Field(
-        None, description="Certificates to trust instead of the system's."
-    )
-    plain_http: bool = Field(False, description="Ask without TLS; on this machine itself alone.")
-    poll_s: Seconds = Field(
-        300.0,
-        description="Seconds between two looks at the tags of a repository; after errors up to an hour.",
-    )
-    timeout_s: Seconds = Field(10.0, description="Seconds one request may take in all.")
-
-
 class GateSettings(_Frozen):
     """One gate of policies' `http_gates`: who is asked, over HTTP; its secret is a file, read at every use."""
 
@@ -233,6 +214,25 @@ GateName = Annotated[
 """As policies name them."""
 
 
+class RegistrySettings(_Frozen):
+    """How one registry is asked for tags; its credentials are a file, read at every use."""
+
+    config_file: LocalPath | None = Field(
+        None,
+        description="A docker config with a user and a password for it, as `docker login` and Kubernetes' "
+        "`.dockerconfigjson` have it; without it anonymously.",
+    )
+    ca_file: LocalPath | None = Field(
+        None, description="Certificates to trust instead of the system's."
+    )
+    plain_http: bool = Field(False, description="Ask without TLS; on this machine itself alone.")
+    poll_s: Seconds = Field(
+        300.0,
+        description="Seconds between two looks at the tags of a repository; after errors up to an hour.",
+    )
+    timeout_s: Seconds = Field(10.0, description="Seconds one request may take in all.")
+
+
 class Settings(_Frozen):
     """Everything an operator may set; a changed file reloads the fields in RELOADABLE."""
 
@@ -240,13 +240,13 @@ class Settings(_Frozen):
     forge: ForgeSettings | None = Field(
         None, description="The forge that serves the env repo; without one nothing is asked of any."
     )
+    gates: dict[GateName, GateSettings] = Field(
+        default_factory=dict, description="Gates of policies' `http_gates`, by name."
+    )
     registries: dict[str, RegistrySettings] = Field(
         default_factory=dict,
         description="Registries that `image_policy` may follow, by address, as in `registry.example.com:5000`; "
         "no other is asked.",
-    )
-    gates: dict[GateName, GateSettings] = Field(
-        default_factory=dict, description="Gates of policies' `http_gates`, by name."
     )
     clusters: dict[str, ClusterSettings] = Field(
         default_factory=dict, description="Credentials of fleet.yaml's clusters, by name."

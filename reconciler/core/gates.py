@@ -10,7 +10,7 @@ from reconciler.core.believing import fuse_intact
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.group_gate import group_together
 from reconciler.core.judging import is_healthy
-from reconciler.core.outside import checks_passed, http_gates
+from reconciler.core.outside import by_name, checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
 from reconciler.core.places import below_max_rollouts
 from reconciler.core.reach import in_force, reach
@@ -35,7 +35,7 @@ def admission(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
     if proof_of(view.cell, wanted) is not None and not wanted.absent:
         return tuple(check(view, wanted) for check in BACKWARD)
     checks = TOMBSTONE if wanted.absent else FORWARD
-    return (*(check(view, wanted) for check in checks), *http_gates(view, wanted))
+    return (*(check(view, wanted) for check in checks), *by_name(view, wanted))
 
 
 def next_wave(view: CellView, revision: Revision) -> tuple[Gate, ...]:
@@ -362,7 +362,6 @@ TOMBSTONE: tuple[GateCheck, ...] = (
     tombstones.not_too_many,
     _not_overtaking,
     approved,
-    checks_passed,
     checks_passed,
     _roll_back_complete,
     _clusters_known,

@@ -150,7 +150,7 @@ def revision_of(
         id=RevisionId(_digest("revision", identity, values_part, renderer)),
         identity=identity,
         release=Release(version=version, images=images, source=source),
-        values=_with_clusters(values, cluster_values),
+        values=with_clusters(values, cluster_values),
         images_digest=images_part,
         tree_digest=tree_part,
         values_digest=values_part,
@@ -205,7 +205,8 @@ def _is_documentation(path: str) -> bool:
     return path.endswith(".md")
 
 
-def _with_clusters(values: Values, cluster_values: Values) -> Values:
+def with_clusters(values: Values, cluster_values: Values) -> Values:
+    """Returns the values of a pin as a revision holds them."""
     tree, overrides = values.tree(), cluster_values.tree()
     if CLUSTERS_KEY in tree:
         raise InvalidInput(

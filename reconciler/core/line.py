@@ -68,8 +68,9 @@ def may_follow(
     """Tells whether a pin may be moved on to a release without a person's word.
 
     It has its turn once: what this pin has asked for already was left for a reason. In every environment before
-    it must not have been gone back from, and be ahead there of what this pin asks for. Where that was never asked
-    for just before, as a hotfix is not, the release counts as ahead only once it was asked for after that.
+    it must not have been gone back from, and be ahead there of all that this pin has asked for. Where what it asks
+    for now was never asked for just before, as a hotfix is not, the release counts as ahead only once it was asked
+    for after that.
 
     Args:
         release: What is proven in every environment before.
@@ -92,9 +93,12 @@ def _is_ahead(
     there = _last(asks_for(one.pin, release) for one in line)
     if there is None:
         return False
-    here = _last(same(one.pin, pinned) for one in line)
-    if here is not None:
-        return there > here
+    # Whoever went back from one release did not ask for those between the two.
+    had = _last(any(same(one.pin, f.pin) for f in own if not f.pin.absent) for one in line)
+    if had is not None and there <= had:
+        return False
+    if any(same(one.pin, pinned) for one in line):
+        return True
     return not before.is_just_before or is_after(line[there].commit, _since(own))
 
 

@@ -1,4 +1,4 @@
-"""The gates that others hold: what a forge says of the commits that a revision comes from, and HTTP gates."""
+"""The gates that others hold: what a forge says of a revision's commits, HTTP gates, conditions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.core.view import CellView
 from reconciler.model.actions import Gate, GateState
 from reconciler.model.answers import NotKnown
 from reconciler.model.names import CommitId
-from reconciler.model.outside import AskedGate, CheckedCommit, GateWord
+from reconciler.model.outside import AskedGate, CheckedCommit, Condition, GateWord
 from reconciler.model.reasons import CHANGES, Reason
 from reconciler.model.release import Revision
 
@@ -61,6 +61,11 @@ def _passage(
     return told
 
 
+def by_name(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
+    """Returns the gates of which a policy names any number."""
+    return (*http_gates(view, wanted), *conditions_met(view, wanted))
+
+
 def http_gates(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
     """Every HTTP gate that the policy names has said that it is open, for exactly this revision."""
     outside = view.cell.outside
@@ -92,3 +97,25 @@ def _http_gate(gate: str, asked: AskedGate | None) -> Gate:
             return unknown(name, Reason.GATE_UNKNOWN, message, f"{gate} answers")
         case GateWord.OPEN:
             return opened(name)
+
+
+def conditions_met(view: CellView, wanted: Revision) -> tuple[Gate, ...]:
+    """Every condition of the policy holds of the facts of now."""
+    outside = view.cell.outside
+    said = {asked.name: asked.said for asked in outside.conditions if asked.revision == wanted.id}
+    return tuple(_condition(one, said=said.get(one.name)) for one in outside.rules.conditions)
+
+
+def _condition(condition: Condition, *, said: bool | NotKnown | None) -> Gate:
+    name = "Condition"
+    name = f"{name}/{condition.name}"
+    if isinstance(said, NotKnown):
+        message = f"{condition.message}: {said.message}"
+        return unknown(name, Reason.CONDITION_UNKNOWN, message, "correct it in the policy")
+    if said is None:
+        message = f"{condition.message}: it has not been evaluated yet"
+        return unknown(name, Reason.CONDITION_UNKNOWN, message, "a moment's wait")
+    if not said:
+        unblock = f"`{condition.expression}` comes true"
+        return closed(name, Reason.CONDITION_NOT_MET, condition.message, unblock)
+    return opened(name)

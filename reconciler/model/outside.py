@@ -11,16 +11,33 @@ from reconciler.model.names import CommitId, EnvironmentName, Identity, Revision
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold before an admission.
+
+    Attributes:
+        name: What people call it.
+        expression: In CEL, over the facts of core/condition_facts.py.
+        message: For those who wait while it does not hold.
+    """
+
+    name: str
+    expression: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideRules:
     """Whose word a policy asks for, of one environment.
 
     Attributes:
         commit_statuses: Checks that must have passed on the commits that a revision comes from.
         http_gates: Gates that must say that they are open, by the names of the daemon's settings.
+        conditions: What must hold of the facts.
     """
 
     commit_statuses: tuple[str, ...] = ()
     http_gates: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
 
 NOBODY = OutsideRules()
@@ -106,6 +123,31 @@ class AskedGate:
 
 
 @dataclass(frozen=True, slots=True)
+class ConditionQuestion:
+    """Whether a condition holds of some facts; its answer rests on nothing else.
+
+    Attributes:
+        facts: JSON with sorted keys.
+    """
+
+    expression: str
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCondition:
+    """Whether a condition holds of a revision and the facts of now.
+
+    Attributes:
+        said: None: it has not been evaluated yet.
+    """
+
+    name: str
+    revision: RevisionId
+    said: bool | NotKnown | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
     """What others say of what a cell may admit next.
 
@@ -115,6 +157,7 @@ class Outside:
         checked: Of the commits in `origins`.
         has_forge: Whether there is any forge to ask.
         gates: What HTTP gates said.
+        conditions: What conditions came to.
     """
 
     rules: OutsideRules = NOBODY
@@ -122,6 +165,7 @@ class Outside:
     checked: tuple[CheckedCommit, ...] = ()
     has_forge: bool = False
     gates: tuple[AskedGate, ...] = ()
+    conditions: tuple[AskedCondition, ...] = ()
 
     def commits_of(self, revision: RevisionId) -> tuple[CommitId, ...]:
         """Returns the commits that a revision comes from; none where that is not known."""

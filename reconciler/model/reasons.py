@@ -34,6 +34,8 @@ class Reason(StrEnum):
     CHECKS_UNKNOWN = "ChecksUnknown"
     GATE_CLOSED = "GateClosed"
     GATE_UNKNOWN = "GateUnknown"
+    CONDITION_NOT_MET = "ConditionNotMet"
+    CONDITION_UNKNOWN = "ConditionUnknown"
     NOT_CONFIGURED = "NotConfigured"
     PROMOTION_ASKED = "PromotionAsked"
     PROMOTION_CLOSED = "PromotionClosed"
@@ -103,6 +105,8 @@ CHANGES: Mapping[Reason, str] = {
     Reason.CHECKS_UNKNOWN: "The forge answers; it is asked again.",
     Reason.GATE_CLOSED: "Whoever holds the gate that is named opens it; it is asked again.",
     Reason.GATE_UNKNOWN: "The gate that is named answers open or closed; it is asked again.",
+    Reason.CONDITION_NOT_MET: "The facts that the condition of the policy looks at; it is looked at every minute.",
+    Reason.CONDITION_UNKNOWN: "The condition in the policy is corrected, or the facts that it looks at are there.",
     Reason.NOT_CONFIGURED: "The daemon's settings name what the policy asks for, or the policy asks for it no more.",
     Reason.PROMOTION_ASKED: "A person merges the pull request, or the branch, or closes it.",
     Reason.PROMOTION_CLOSED: "`reconciler promote`, or a newer release that is proven before.",

@@ -29,7 +29,7 @@ from reconciler.model.names import (
     RevisionId,
     ServiceName,
 )
-from reconciler.model.outside import OutsideRules
+from reconciler.model.outside import Condition, OutsideRules
 from reconciler.model.path import Path, Step
 from reconciler.model.policy import AtOnce, DriftMode, EnvironmentPolicy, EnvironmentRules, Policy
 from reconciler.model.promotion import Promotion
@@ -221,6 +221,9 @@ def _rules(file: EnvironmentPolicyFile, whole: PolicyFile) -> EnvironmentRules:
         OutsideRules(
             commit_statuses=tuple(sorted(set(file.commit_statuses or ()))),
             http_gates=tuple(sorted(set(file.http_gates or ()))),
+            conditions=tuple(
+                Condition(one.name, one.expression, one.message) for one in file.conditions or ()
+            ),
         ),
         Promotion(file.promote),
     )

@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.model.times import from_rfc3339
+from reconciler.schema.condition_files import ConditionsFile
 from reconciler.schema.hotfix_files import HotfixFile, PinSkipFile
 from reconciler.schema.image_policy import ImagePolicyFile
 from reconciler.schema.parts import Digest, Line, Part, Repository
@@ -317,7 +318,7 @@ class EnvironmentPolicyFile(Part):
     ] = "wait"
     """What becomes of a cluster that does not answer: `wait`, or `skip_after_s`, as far as the quorum allows."""
     promote: Literal["auto", "pull-request", "manual"] = "manual"
-    """Who pins here what every environment before has proven: the daemon, a pull request of its, or only people."""
+    """Who pins what is proven before, or in the first what `image_policy` takes: the daemon, a pull request, people."""
     approval: Literal["required", "none"] = "none"
     """Whether somebody else must approve each revision before it is admitted."""
     irreversible: Literal["refuse", "ask", "accept"] = "ask"
@@ -328,6 +329,8 @@ class EnvironmentPolicyFile(Part):
     """Checks, by the names that the forge shows, which must have passed on the commits that a revision comes from."""
     http_gates: Annotated[list[Name], Field(min_length=1, max_length=20)] | None = None
     """Gates that others hold, by the names of the daemon's settings; each must say that it is open."""
+    conditions: ConditionsFile | None = None
+    """What must hold of the facts, in CEL, before each admission."""
     checks: Later = None
     windows: WindowsFile | None = None
     """When forward moves are let through, in local time; left out, always."""

@@ -72,11 +72,8 @@ class Observer(Protocol):
         ...
 
 
-See = Callable[
-    [Asker | None, CellKey, Ask, tuple[PromotionRecord | None, ...]],
-    Outside,
-]
-"""Returns what others say of what a cell may admit next, given its record and those before it."""
+See = Callable[[Asker | None, ServiceName, Cell, tuple[PromotionRecord | None, ...]], Outside]
+"""Returns what others say of what a cell may admit next, given the records before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ class Gatherer:
         head: Callable[[], Head],
         records: Records,
         executors: Callable[[], Mapping[ClusterName, Observer]],
-        outside: See = lambda asker, key, ask, records: NOTHING_ASKED,
+        outside: See = lambda asker, service, cell, earlier: NOTHING_ASKED,
         asked: Callable[[CellKey], Asked | None] = lambda key: None,
         followed: Callable[[CellKey], Followed | None] = lambda key: None,
     ) -> None:
@@ -241,7 +238,7 @@ class Gatherer:
         recorded = where.recorded.get(key[1], ())
         names = self._clusters(key, record, recorded)
         wanted = ask.wanted.id if ask.wanted else None
-        return Cell(
+        cell = Cell(
             environment=key[1],
             ask=ask,
             record=record,
@@ -254,9 +251,10 @@ class Gatherer:
             # Beside those that it is meant for, an order waits on them.
             leaving=tuple(n for n in where.ordered.get(key[1], ()) if n not in names),
             left=self._head().left,
-            outside=self._outside(self._asker, key, ask, (record, *earlier)),
             asked=self._asked_of(key),
         )
+        outside = self._outside(self._asker, key[0], cell, earlier)
+        return cell if outside is NOTHING_ASKED else replace(cell, outside=outside)
 
     def _ask(
         self,

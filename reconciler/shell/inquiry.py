@@ -64,6 +64,7 @@ class Inquiry(Generic[Question, Answer]):
         again_s: Returns after how many seconds an answer is asked for again.
         clock: Time.
         on_answer: Told of each service that named a question whose answer is another now.
+        pace_s: Between two questions.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Inquiry(Generic[Question, Answer]):
         again_s: Callable[[Question, Answer], float],
         clock: Clock,
         on_answer: Callable[[ServiceName], None],
+        pace_s: float = PACE_S,
     ) -> None:
+        self._pace_s = pace_s
         self._ask = ask
         self._again_s = again_s
         self._clock = clock
@@ -139,8 +142,8 @@ class Inquiry(Generic[Question, Answer]):
         if left_s > 0:
             return left_s
         self._put(question)
-        self._free_s = self._clock.monotonic_s() + PACE_S
-        return PACE_S
+        self._free_s = self._clock.monotonic_s() + self._pace_s
+        return self._pace_s
 
     def _put(self, question: Question) -> Answer | NotKnown:
         asked_s = self._clock.monotonic_s()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from reconciler.core.boarding import FormerPin
+from reconciler.core.identity import with_clusters
 from reconciler.errors import InvalidInput, OperatorError
 from reconciler.model.env_repo import Pin, Snapshot
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
@@ -103,4 +104,6 @@ def _words(pin: Pin) -> object:
 
 def _asks_for(pin: Pin, revision: Revision) -> bool:
     release = revision.release
-    return (pin.version, pin.images) == (release.version, release.images)
+    values = with_clusters(pin.values, pin.cluster_values)
+    asked = pin.version, pin.images, values
+    return asked == (release.version, release.images, revision.values)

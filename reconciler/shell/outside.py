@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from math import inf
 from typing import Any
 
+from reconciler.core.condition_facts import condition_facts
 from reconciler.core.outside import FRESH_S
 from reconciler.core.resolution import is_proven
 from reconciler.errors import ReconcilerError
 from reconciler.model.answers import NotKnown
-from reconciler.model.facts import Ask
+from reconciler.model.facts import Ask, Cell
 from reconciler.model.forge import Statuses, StatusState
 from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.outside import (
     NOBODY,
     NOTHING_ASKED,
+    AskedCondition,
     AskedGate,
     CheckedCommit,
     CommitOrigin,
+    ConditionQuestion,
     GateAnswer,
     GateQuestion,
     Outside,
@@ -28,13 +32,14 @@ from reconciler.model.outside import (
 from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
 from reconciler.ports.clock import Clock
+from reconciler.ports.conditions import Conditions
 from reconciler.ports.forge import Forge
 from reconciler.ports.gates import AdmissionGate
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.inquiry import Inquiry
 from reconciler.shell.origins import Origins
-from reconciler.shell.runner import Runner
+from reconciler.shell.runner import IDLE_MAX_S, Runner
 from reconciler.shell.sources import Sources
 from reconciler.shell.world import Ports
 
@@ -58,6 +63,7 @@ class Outsiders:
     Args:
         forge: Serves the env repo; None: the settings name none.
         gates: By name, and seconds between two questions to each.
+        conditions: Evaluates conditions; None: nothing does.
         origins: Where revisions come from.
         clock: Time.
         on_answer: Told of each service of which something else is said than before.
@@ -67,12 +73,14 @@ class Outsiders:
         self,
         forge: Forge | None,
         gates: Mapping[str, tuple[AdmissionGate, float]],
+        conditions: Conditions | None,
         origins: Origins,
         *,
         clock: Clock,
         on_answer: Callable[[ServiceName], None],
     ) -> None:
         self._forge = forge
+        self._clock = clock
         self._origins = origins
         self._kept: OrderedDict[_Key, tuple[CommitId, ...]] = OrderedDict()
         self._statuses: Inquiry[CommitId, Statuses] = Inquiry(
@@ -86,13 +94,23 @@ class Outsiders:
             for name, (gate, poll_s) in gates.items()
         }
 
+        # Nobody is asked, and the same question has the same answer for ever.
+        self._conditions: Inquiry[ConditionQuestion, bool] = Inquiry(
+            partial(_holds, conditions),
+            again_s=partial(_every, IDLE_MAX_S),
+            clock=clock,
+            on_answer=on_answer,
+            pace_s=0.0,
+        )
+
     @classmethod
     def over(
         cls, ports: Ports, sources: Sources, on_answer: Callable[[ServiceName], None]
     ) -> Outsiders:
         """Makes them over the world."""
         origins = Origins(sources)
-        return cls(ports.forge, ports.gates, origins, clock=ports.clock, on_answer=on_answer)
+        asked = (ports.forge, ports.gates, ports.conditions)
+        return cls(*asked, origins, clock=ports.clock, on_answer=on_answer)
 
     def start(self, runner: Runner) -> None:
         """Hands its tasks to a runner."""
@@ -100,10 +118,11 @@ class Outsiders:
             self._statuses.start("commit statuses", runner)
         for name, gate in self._gates.items():
             gate.start(f"gate {name}", runner)
+        self._conditions.start("conditions", runner)
 
     @property
     def _inquiries(self) -> tuple[Inquiry[Any, Any], ...]:
-        return (self._statuses, *self._gates.values())
+        return (self._statuses, *self._gates.values(), self._conditions)
 
     @property
     def are_asked(self) -> bool:
@@ -120,23 +139,23 @@ class Outsiders:
     def see(
         self,
         asker: Asker | None,
-        key: CellKey,
-        ask: Ask,
-        records: tuple[PromotionRecord | None, ...],
+        service: ServiceName,
+        cell: Cell,
+        earlier: tuple[PromotionRecord | None, ...],
     ) -> Outside:
         """Returns what is said of whatever a cell may admit next; what is not known yet is asked for.
 
         Args:
             asker: HEAD's; None while Git cannot be read.
-            key: Which cell.
-            ask: What HEAD asks for in it.
-            records: Its own, and those of the environments before it.
+            service: Whose cell.
+            cell: What else is seen of it.
+            earlier: The records of the environments before it.
         """
+        key = (service, cell.environment)
         rules = _rules(asker, key)
         if asker is None or rules == NOBODY:
             return NOTHING_ASKED
-        own, *earlier = records
-        next_ones = tuple(_candidates(ask, own))
+        next_ones = tuple(_candidates(cell.ask, cell.record))
         origins = {one.id: self._commits(asker, key, one) for one in next_ones}
         commits = dict.fromkeys(commit for found in origins.values() for commit in found)
         checked = commits if rules.commit_statuses else ()
@@ -152,7 +171,24 @@ class Outsiders:
                 for gate in rules.http_gates
                 for one in next_ones
             ),
+            conditions=tuple(self._evaluated(asker, service, cell, rules, next_ones)),
         )
+
+    def _evaluated(
+        self,
+        asker: Asker,
+        service: ServiceName,
+        cell: Cell,
+        rules: OutsideRules,
+        next_ones: tuple[Revision, ...],
+    ) -> Iterator[AskedCondition]:
+        for revision in next_ones if rules.conditions else ():
+            clusters = asker.clusters(service, cell.environment) or ()
+            facts = condition_facts(service, cell, revision, clusters, self._clock.now())
+            for one in rules.conditions:
+                question = ConditionQuestion(one.expression, facts)
+                heard = self._conditions.of(question, service, fresh_s=inf)
+                yield AskedCondition(one.name, revision.id, heard.answer)
 
     def _asked(
         self,
@@ -219,7 +255,13 @@ def _statuses(forge: Forge | None, commit: CommitId) -> Statuses | NotKnown:
     return forge.statuses(commit)
 
 
-def _every(poll_s: float, question: GateQuestion, answer: GateAnswer) -> float:
+def _holds(conditions: Conditions | None, question: ConditionQuestion) -> bool | NotKnown:
+    if conditions is None:
+        return NotKnown("ConditionUnknown", "nothing evaluates conditions here")
+    return conditions.holds(question)
+
+
+def _every(poll_s: float, question: object, answer: object) -> float:
     del question, answer
     return poll_s
 

@@ -12,6 +12,7 @@ from reconciler.errors import ReconcilerError, Unreachable
 from reconciler.model.actions import CommitPin
 from reconciler.model.answers import NotKnown
 from reconciler.model.facts import FleetSummary
+from reconciler.model.fleet import Mode
 from reconciler.model.forge import PullRequest, PullRequestState
 from reconciler.model.names import EnvironmentName, ServiceName
 from reconciler.model.promotion import Asked, AskedState, Promotion
@@ -113,7 +114,7 @@ def _is_stale(planned: Planned | None, environment: EnvironmentName, branch: str
     """Tells whether it is known that the pin is to ask for something else next, or for nothing."""
     cells = planned.facts.cells if planned is not None else ()
     index = next((i for i, cell in enumerate(cells) if cell.environment == environment), None)
-    if planned is None or index is None:
+    if planned is None or index is None or planned.facts.mode is Mode.OBSERVE:
         return False
     view = CellView(planned.facts, index, FleetSummary(), planned.at)
     ask = view.cell.ask

@@ -19,6 +19,7 @@ from reconciler.core.pin_commits import commit_message, subject
 from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import CommitPin
 from reconciler.model.events import Event, EventKind
+from reconciler.model.fleet import Mode
 from reconciler.model.names import BlobId, CommitId, ServiceName
 from reconciler.model.promotion import Asked, AskedState, Promotion
 from reconciler.model.view import Planned
@@ -139,6 +140,8 @@ class Promoter:
             planned = self._planned(key[0])
             actions = planned.of(key[1]) if planned is not None else ()
             now = next((a for a in actions if isinstance(a, CommitPin)), None)
+            if planned is not None and planned.facts.mode is Mode.OBSERVE:
+                now = None
             with self._lock:
                 if now is None or now.revision.id != one.action.revision.id:
                     self._due.pop(key, None)

@@ -16,31 +16,23 @@ from typing import assert_never
 import structlog
 
 from reconciler.core.recording import with_revert
-from reconciler.core.rejections import is_written
-from reconciler.core.reverting import (
-    RevertPlan,
-    branch_for,
-    commit_message,
-    plan_revert,
-    with_mates,
-)
+from reconciler.core.reverting import RevertPlan, branch_for, commit_message
 from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.answers import NotKnown
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.events import Event, EventKind
-from reconciler.model.facts import Cell, ServiceFacts
+from reconciler.model.facts import ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import BlobId, CommitId, ServiceName
+from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.records import PromotionRecord, Rejection, RevertProgress
-from reconciler.model.times import rfc3339
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
 from reconciler.ports.git import History, PushOutcome, PushResult, Remote
-from reconciler.schema.edit import add_entry, set_release
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.heads import Heads
+from reconciler.shell.revert_commits import RevertCommits
 
 RACES_MAX = 10
 """Pushes lost to others in a row before it waits a while; each loss is somebody else's progress."""
@@ -51,9 +43,6 @@ BETWEEN_S = 1.0
 """Between two tries of one commit, however often HEAD is another one or comes and goes."""
 
 IDLE_S = 3600.0
-
-ENTRIES_BACK_MAX = 50
-"""Commits of a quarantine file looked through for the one that wrote an entry."""
 
 Change = Callable[[PromotionRecord], PromotionRecord]
 
@@ -110,13 +99,13 @@ class Reverter:
     ) -> None:
         self._clock = clock
         self._heads = heads
-        self._history = history
+        self._commits = RevertCommits(
+            history=history, remote=remote, root=root, asker=asker, facts=facts, record=record
+        )
         self._remote = remote
         self._branch = branch
-        self._root = f"{root.strip('/')}/" if root.strip("/") else ""
         self._forge = forge
         self._asker = asker
-        self._facts = facts
         self._record = record
         self._amend = amend
         self._may_push = may_push
@@ -203,14 +192,14 @@ class Reverter:
             snapshot = self._fresh()
             if self._asker(snapshot).mode(action.service, Mode.ENFORCE) is Mode.OBSERVE:
                 return None
-            written = self._written(snapshot, action)
+            written = self._commits.written(snapshot, action)
             if written is not None:
                 self._tell(EventKind.REVERT_PUSHED, action, written, self._branch)
                 return RevertProgress(written, None, self._clock.now())
             if known.branch is not None:
                 # A person has the branch; whether they merged it is all there is to look for.
                 if self._forge is not None and not owed.is_asked:
-                    self._ask(owed, known.branch, self._plan(snapshot, action))
+                    self._ask(owed, known.branch, self._commits.plan(snapshot, action))
                 return known
             made = self._push(snapshot, owed)
             if made is not None:
@@ -224,15 +213,20 @@ class Reverter:
         return head.snapshot
 
     def _push(self, snapshot: Snapshot, owed: _Owed) -> RevertProgress | None:
-        """Makes one try; None when somebody else was first."""
+        """Makes one try; None when somebody else was first. What else is due goes along in one push."""
         action = owed.action
-        plan = self._plan(snapshot, action)
-        commit = self._commit(snapshot, action, plan)
+        plan = self._commits.plan(snapshot, action)
+        commit = self._commits.commit(snapshot.commit, action, plan)
         if not action.direct:
             return self._push_branch(owed, commit, plan, "a fuse is blown; a person is asked")
-        result = self._send(commit, self._branch)
+        along = self._along(snapshot, owed, commit)
+        result = self._send(along[-1][1] if along else commit, self._branch)
         match result.outcome:
             case PushOutcome.LANDED:
+                for other, made in along:
+                    self._tell(EventKind.REVERT_PUSHED, other.action, made, self._branch)
+                    # Its own turn comes at once, and only writes that down.
+                    other.made, other.due_s = RevertProgress(made, None, self._clock.now()), 0.0
                 self._tell(EventKind.REVERT_PUSHED, action, commit, self._branch)
                 return RevertProgress(commit, None, self._clock.now())
             case PushOutcome.MOVED:
@@ -244,6 +238,37 @@ class Reverter:
                 raise Unreachable(self._branch, "the revert was dropped", why)
             case _:
                 assert_never(result.outcome)
+
+    def _along(
+        self, snapshot: Snapshot, first: _Owed, onto: CommitId
+    ) -> list[tuple[_Owed, CommitId]]:
+        """Makes the commits of other services that are due as well, each on top of the one before.
+
+        Where a push is lost, or refused, they are made again, each in its own turn.
+        """
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            due = [o for o in self._owed.values() if o.action.direct and o.due_s <= now_s]
+        made: list[tuple[_Owed, CommitId]] = []
+        services = {first.action.service}
+        for other in due:
+            action = other.action
+            if other.made is not None or action.service in services:
+                continue
+            with suppress(ReconcilerError):
+                if self._is_to_be_made(snapshot, action):
+                    plan = self._commits.plan(snapshot, action)
+                    onto = self._commits.commit(onto, action, plan)
+                    made.append((other, onto))
+                    services.add(action.service)
+        return made
+
+    def _is_to_be_made(self, snapshot: Snapshot, action: CommitRevert) -> bool:
+        known = self._known(action)
+        is_open = known is not None and known.commit is None and known.branch is None
+        mode = self._asker(snapshot).mode(action.service, Mode.ENFORCE)
+        is_written = self._commits.written(snapshot, action) is not None
+        return is_open and mode is Mode.ENFORCE and not is_written
 
     def _push_branch(
         self, owed: _Owed, commit: CommitId, plan: RevertPlan, why: str
@@ -299,72 +324,6 @@ class Reverter:
     def _known(self, action: CommitRevert) -> RevertProgress | None:
         """Returns what is recorded of this commit; None when the rejection is recorded no more."""
         return _progress(self._record((action.service, action.environment)), action.rejection)
-
-    def _written(self, snapshot: Snapshot, action: CommitRevert) -> CommitId | None:
-        """Returns the commit that holds this rejection already, or None."""
-        entries = snapshot.quarantine.get(action.service, ())
-        if not is_written(action.rejection, entries):
-            return None
-        path = f"quarantine/{action.service}.yaml"
-        entry = rfc3339(action.rejection.rejected_at).encode()
-        found = snapshot.commit
-        for facts in self._history.log(
-            snapshot.commit, path=self._root + path, most=ENTRIES_BACK_MAX
-        ):
-            if entry not in (self._blob(facts.commit, path) or b""):
-                break
-            found = facts.commit
-        return found
-
-    def _plan(self, snapshot: Snapshot, action: CommitRevert) -> RevertPlan:
-        """Returns what the commit changes on top of a HEAD."""
-        service, rejection = action.service, action.rejection
-        plan = plan_revert(service, rejection, self._cells(snapshot, service))
-        mates = {
-            mate: self._cells(snapshot, mate)
-            for mate in snapshot.fleet.mates(service)
-            if self._asker(snapshot).mode(mate, Mode.ENFORCE) is Mode.ENFORCE
-        }
-        return with_mates(plan, rejection, mates)
-
-    def _cells(self, snapshot: Snapshot, service: ServiceName) -> tuple[Cell, ...]:
-        """Returns a service's cells as this HEAD's pins name them, in order of its path.
-
-        Raises:
-            TransientError: A pin could not be resolved; what is unknown is not left out.
-        """
-        asker = self._asker(snapshot)
-        facts = self._facts(service)
-        known = {cell.environment: cell for cell in facts.cells} if facts else {}
-        path = asker.path(service, tuple(known))
-        records = {name: self._record((service, name)) for name in path.names()}
-        cells: list[Cell] = []
-        for name, record in records.items():
-            ask = asker.pinned(service, name, [records[n] for n in path.before(name)])
-            members = known[name].members if name in known else ()
-            cells.append(Cell(name, ask, record, record_known=True, members=members))
-        return tuple(cells)
-
-    def _commit(self, snapshot: Snapshot, action: CommitRevert, plan: RevertPlan) -> CommitId:
-        edits: dict[str, bytes | None] = {}
-        for service, edit in plan.pins():
-            path = f"environments/{edit.environment}/{service}.yaml"
-            octets = self._blob(snapshot.commit, path)
-            if octets is None:
-                continue
-            target = edit.restore_to
-            edits[self._root + path] = set_release(path, octets, target.release, target.values)
-        path = f"quarantine/{action.service}.yaml"
-        edits[self._root + path] = add_entry(path, self._blob(snapshot.commit, path), plan.entry)
-        message = commit_message(action.service, action.rejection, plan)
-        return self._remote.commit(snapshot.commit, edits, message)
-
-    def _blob(self, commit: CommitId, path: str) -> bytes | None:
-        folder, _, name = f"{self._root}{path}".rpartition("/")
-        for entry in self._history.tree(commit, folder):
-            if entry.path == name:
-                return self._history.blob(BlobId(entry.blob))
-        return None
 
     def _note(self, action: CommitRevert, progress: RevertProgress) -> None:
         key = (action.service, action.environment)

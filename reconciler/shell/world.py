@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from reconciler.model.names import ClusterName
 from reconciler.ports.clock import Clock
+from reconciler.ports.conditions import Conditions
 from reconciler.ports.forge import Forge
 from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.git import History, Remote, Signers
@@ -28,8 +29,9 @@ class Ports:
         entropy: Returns so many random bytes; for the one secret that we make ourselves.
         signers: Whose commits may change what is guarded; None: whoever can merge.
         forge: Serves the env repo; None: the settings name none.
-        registry: Every registry that may be asked for tags; None: nothing is asked, and nothing said of it.
         gates: Those that policies may name, and seconds between two questions to each.
+        conditions: Evaluates those of policies; None: nothing does, and none is known to hold.
+        registry: Every registry that may be asked for tags; None: nothing is asked, and nothing said of it.
     """
 
     clock: Clock
@@ -43,5 +45,6 @@ class Ports:
     entropy: Callable[[int], bytes] = secrets.token_bytes
     signers: Signers | None = None
     forge: Forge | None = None
-    registry: Registry | None = None
     gates: Mapping[str, tuple[AdmissionGate, float]] = field(default_factory=dict)
+    conditions: Conditions | None = None
+    registry: Registry | None = None

@@ -15,6 +15,7 @@ from reconciler.model.names import ClusterName, CommitId, EnvironmentName, Servi
 from reconciler.model.objects import KubeObject, ObjectRef
 from reconciler.model.records import PromotionRecord, ServiceRecord
 from reconciler.model.view import View
+from reconciler.ports.conditions import Conditions
 from reconciler.ports.forge import Forge
 from reconciler.ports.gates import AdmissionGate
 from reconciler.ports.kube import KubeApi
@@ -27,6 +28,7 @@ from reconciler.shell.runner import IDLE_MAX_S, AtStop, SeededRunner, Step, Virt
 from reconciler.shell.world import Ports
 from reconciler.simulated.behaviour import Fate, Pace, digest_for, fate_of
 from reconciler.simulated.cluster import SimulatedCluster, Written
+from tests.fakes.memory_conditions import MemoryConditions
 from tests.fakes.memory_git import MemoryGit
 
 CLUSTERS = {
@@ -150,8 +152,8 @@ class World:
         on_view: Given what every turn has seen and decided.
         signers: Whose commits carry a signature that counts, by author, and as whom; None: no list is kept.
         forge: Serves the env repo.
-        registry: Every registry that may be asked.
         gates: Those that policies may name.
+        registry: Every registry that may be asked.
     """
 
     def __init__(
@@ -164,10 +166,11 @@ class World:
         on_view: Callable[[View], None] = lambda view: None,
         signers: Mapping[str, str] | None = None,
         forge: Forge | None = None,
-        registry: Registry | None = None,
         gates: Mapping[str, AdmissionGate] | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.forge, self.registry = forge, registry
+        self.conditions: Conditions = MemoryConditions()
         self.gates = {name: (gate, 30.0) for name, gate in (gates or {}).items()}
         self.clock = VirtualClock()
         self.runner = SeededRunner(self.clock, seed)
@@ -215,8 +218,9 @@ class World:
             entropy=random.Random(1).randbytes,
             signers=self._signers,
             forge=self.forge,
-            registry=self.registry,
             gates=self.gates,
+            conditions=self.conditions,
+            registry=self.registry,
         )
         engine = Engine(
             self.settings,

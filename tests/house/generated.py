@@ -18,6 +18,7 @@ from reconciler.config.reading import PLACES, variable
 from reconciler.config.settings import RELOADABLE, Settings
 from reconciler.core.moves import MEANING, TABLE, CellState
 from reconciler.core.reporting import blank
+from reconciler.schema.condition_files import ConditionFile
 from reconciler.schema.files import (
     AllowFile,
     AmongFile,
@@ -69,6 +70,7 @@ PARTS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("policies/<name>.yaml: newer_commits", TrainFile),
     ("policies/<name>.yaml: environments.<environment>.windows", WindowsFile),
     ("policies/<name>.yaml: environments.<environment>.windows.allow[] and deny[]", WindowFile),
+    ("policies/<name>.yaml: environments.<environment>.conditions[]", ConditionFile),
     ("services/<service>/service.yaml", ServiceFile),
     ("services/<service>/service.yaml: placement", SelectorFile),
     ("services/<service>/service.yaml: placement.match_expressions[], In or NotIn", AmongFile),
@@ -122,7 +124,6 @@ def settings_fields(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from settings_fields(inner, f"{at}{name}.")
         elif arguments:
-            # What is found by a name of its own: `clusters` by `<cluster>`.
             named = PLACEHOLDERS[name] if get_origin(inner) is dict else ""
             yield f"{at}{name}", field
             yield from settings_fields(arguments[0], f"{at}{name}.{named}")

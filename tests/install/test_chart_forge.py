@@ -1,4 +1,4 @@
-"""The chart's forge and gates: their settings, and the files that these name."""
+"""The chart's forge, registries and gates: their settings, and the files that these name."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ def test_gates_are_given_with_the_files_that_they_need() -> None:
     assert "gates" not in render("least").settings()
 
 
+def test_registries_are_given_with_the_files_that_they_need() -> None:
+    rendered = render("all")
+    registries = Settings.model_validate(rendered.settings()).registries
+    assert {address: one.poll_s for address, one in registries.items()} == {
+        "registry.example.com:5000": 300,
+        "quay.example.com": 600,
+    }
+    private, public = registries["registry.example.com:5000"], registries["quay.example.com"]
+    assert {str(private.config_file), str(private.ca_file)} <= files_of(rendered)
+    assert public.config_file is None is public.ca_file
+    assert "registries" not in render("least").settings()
+
+
 def test_without_an_address_there_is_none_and_no_secret_is_named() -> None:
     rendered = render("least")
     assert "forge" not in rendered.settings()
@@ -58,6 +71,7 @@ def test_every_setting_of_it_is_made_or_may_be_given() -> None:
         ("gates.a.url=https://gates.example.com", "at '/gates/a': missing property 'secret'"),
         ("gates.A.secret=a", "at '/gates': additional properties 'A' not allowed"),
         ("settings.gates.a.url=x", "additional properties 'url' not allowed"),
+        ("registries.quay.caKey=ca.crt", "name the Secret that has this caKey"),
         ("settings.forge.url=x", "additional properties 'url' not allowed"),
     ],
 )

@@ -142,7 +142,9 @@ def test_a_registry_without_a_tag_moves_nothing_and_is_told(*, empty: bool) -> N
     ("more", "version"), [("", NEXT), (", downgrade: true", GOOD)], ids=["it stays", "it goes back"]
 )
 def test_what_is_older_is_followed_only_where_the_policy_says_so(more: str, version: str) -> None:
-    made, _ = world("1.x", more, start=NEXT)
+    made, registry = world("1.x", more)
+    push(registry, NEXT)
+    assert made.until(lambda: made.proven("prod", NEXT), 300)
     narrow = f"image_policy: {{repository: {REPOSITORY}, semver: '<1.1'{more}}}\n"
     made.git.merge({"services/web/service.yaml": SERVICE + narrow})
     made.pass_(5 * POLL_S)

@@ -166,3 +166,13 @@ def test_the_second_is_judged_by_itself_once_the_first_has_been_back_for_two_min
     assert world.until(lambda: "api" in paged(world), 60)
     assert world.until(lambda: world.image("dev-1", "api") == image(GOOD), 240)
     assert {e.service for e in world.told(EventKind.REJECTED)} == {"web", "api"}
+
+
+def test_a_registry_that_denies_all_takes_nothing_back_though_old_pods_live() -> None:
+    world = World()
+    world.git.merge({**WEB, **API, **release(GOOD, *BOTH)})
+    assert world.until(lambda: all(world.proven("prod", GOOD, service) for service in BOTH))
+    world.fates["dev-1", BAD] = Fate.DENIED
+    held_together(world)
+    world.pass_(60)
+    assert not world.told(EventKind.REJECTED)

@@ -94,6 +94,29 @@ def test_a_person_s_revert_is_not_promoted_again() -> None:
     assert made.until(lambda: made.proven("prod", LATER))
 
 
+@pytest.mark.parametrize("by", ["a person", "the daemon"])
+def test_what_lies_between_two_releases_is_not_promoted_once_the_later_was_gone_back_from(
+    by: str,
+) -> None:
+    made = world()
+    made.git.merge(
+        {"fleet.yaml": FLEET + "freezes: [{scope: environment/staging, reason: a sale}]\n"}
+    )
+    for version in (NEXT, LATER):
+        made.git.merge({DEV_PIN: pin(version)})
+        assert made.until(lambda version=version: made.proven("dev", version))  # type: ignore[misc]
+    if by == "the daemon":
+        made.fates[("staging-1", LATER)] = Fate.CRASH
+    made.git.merge({"fleet.yaml": FLEET})
+    assert made.until(lambda: pinned(made, "staging") == LATER)
+    if by == "a person":
+        assert made.until(lambda: made.proven("prod", LATER))
+        made.git.merge({STAGING_PIN: pin(GOOD), PROD_PIN: pin(GOOD)}, "back to what is known")
+    assert made.until(lambda: pinned(made, "staging") == GOOD)
+    made.pass_(120)
+    assert (pinned(made, "staging"), pinned(made, "prod")) == (GOOD, GOOD)
+
+
 def test_what_was_gone_back_from_before_is_not_promoted() -> None:
     made = world()
     made.git.merge({DEV_PIN: pin(NEXT), STAGING_PIN: pin(GOOD, note=", paused") + "paused: true\n"})
@@ -186,6 +209,26 @@ def test_observe_says_what_it_would_do() -> None:
     assert would == ["would CommitPin: pin 1.1.0, which is proven in dev"]
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"services/web/service.yaml": f"{SERVICE}mode: observe\n"}, id="service"),
+        pytest.param({"fleet.yaml": FLEET.replace("enforce", "observe")}, id="fleet"),
+    ],
+)
+def test_what_was_due_before_it_is_only_observed_is_not_made(edit: dict[str, str]) -> None:
+    made = world()
+    made.git.drops_pushes = True
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    assert made.until(lambda: made.proven("dev", NEXT))
+    made.pass_(10)
+    made.git.merge(edit)
+    made.pass_(10)
+    made.git.drops_pushes = False
+    made.pass_(120)
+    assert (pinned(made, "staging"), commits(made)) == (GOOD, [])
+
+
 def two_services(made: World) -> None:
     other = {
         "services/api/service.yaml": SERVICE.replace("web", "api"),
@@ -199,11 +242,16 @@ def two_services(made: World) -> None:
     assert made.until(lambda: made.proven("prod", GOOD, "api"))
 
 
-def test_what_is_due_together_goes_in_one_commit() -> None:
+@pytest.mark.parametrize("apart_s", [0.0, 1.0])
+def test_what_is_due_together_goes_in_one_commit(apart_s: float) -> None:
     made = world()
     two_services(made)
-    edits = {DEV_PIN: pin(NEXT), "environments/dev/api.yaml": pin(NEXT).replace("/web", "/api")}
-    made.git.merge(edits)
+    often = made.settings.repo.model_copy(update={"poll_s": 0.2})
+    made.settings = made.settings.model_copy(update={"repo": often})
+    made.pass_(5)
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    made.pass_(apart_s)
+    made.git.merge({"environments/dev/api.yaml": pin(NEXT).replace("/web", "/api")})
     assert made.until(lambda: made.proven("prod", NEXT) and made.proven("prod", NEXT, "api"))
     assert len(commits(made)) == 2
     assert "Reconciler-Service: api\nReconciler-Environments: staging\n" in commits(made)[1]
@@ -224,6 +272,19 @@ def test_a_person_s_merge_in_between_is_never_lost() -> None:
     head = made.git.branches["main"]
     assert len(raced) == 3 and all(made.git.is_ancestor(one, head) for one in raced)  # type: ignore[arg-type]
     assert len(commits(made)) == 2
+
+
+def test_what_was_merged_since_it_was_decided_is_decided_on_first() -> None:
+    made = world()
+    made.git.merge({DEV_PIN: pin(NEXT)})
+    assert made.until(lambda: made.image("dev-1") == image(NEXT))
+    # From now on only the one who commits looks for a newer HEAD.
+    repo = made.settings.repo.model_copy(update={"poll_s": 3600})
+    made.settings = made.settings.model_copy(update={"repo": repo})
+    assert made.until(lambda: made.proven("dev", NEXT))
+    made.git.merge({STAGING_PIN: pin(LATER)}, "a hotfix")
+    made.pass_(60)
+    assert pinned(made, "staging") == LATER and commits(made) == []
 
 
 def test_a_person_who_pins_the_same_at_the_same_time_is_first() -> None:

@@ -10,7 +10,7 @@ from reconciler.model.events import EventKind
 from reconciler.model.forge import PullRequest, PullRequestState
 from reconciler.simulated.behaviour import Fate
 from tests.fakes.memory_forge import MemoryForge
-from tests.fakes.world import POLICY, World, pin
+from tests.fakes.world import POLICY, SERVICE, World, pin
 from tests.simulation.test_promoting import (
     DEV_PIN,
     GOOD,
@@ -206,3 +206,14 @@ def test_each_environment_has_its_own_way() -> None:
     pull = asked(made, forge)
     assert pinned(made, "staging") == NEXT and pull.branch.startswith("reconciler/promote-web.prod")
     assert made.git.read(PROD_PIN) != made.git.read(STAGING_PIN)
+
+
+def test_nothing_is_closed_while_the_service_is_only_observed() -> None:
+    made, forge = world()
+    asked(made, forge)
+    made.git.merge({"services/web/service.yaml": f"{SERVICE}mode: observe\n"})
+    made.git.merge({DEV_PIN: pin(GOOD)}, "back")
+    made.pass_(150)
+    assert states(forge) == [PullRequestState.OPEN]
+    made.git.merge({"services/web/service.yaml": SERVICE})
+    assert made.until(lambda: states(forge) == [PullRequestState.CLOSED], 150)

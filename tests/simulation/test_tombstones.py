@@ -29,6 +29,7 @@ from tests.fakes.world import (
     FLEET,
     MANIFESTS,
     POLICY,
+    World,
     Write,
     image,
     pins,
@@ -117,14 +118,33 @@ def test_one_cluster_that_is_not_known_keeps_it_from_being_proven() -> None:
     assert world.until(lambda: gone(world, "prod"))
 
 
-def test_finalizers_that_do_not_let_go_are_told_and_are_never_gone() -> None:
-    world = begun()
+def hold_back(world: World, finalizers: list[str]) -> None:
+    """Writes finalizers to an object in dev, as a person would."""
     store = world.clusters["dev-1"].store
     kind = store.served("v1", "ConfigMap")
     assert kind is not None
     obj = store.get(kind, "web", "web")
-    obj["metadata"]["finalizers"] = ["example.com/held"]
+    obj["metadata"]["finalizers"] = finalizers
     store.replace(obj, "kubectl-edit")
+
+
+def test_what_is_being_deleted_when_it_is_asked_for_again_is_made_anew_once_it_is_gone() -> None:
+    world = begun()
+    hold_back(world, ["example.com/held"])
+    world.git.merge(TOMBSTONES)
+    assert world.until(lambda: left(world, "dev-1") == ["ConfigMap"])
+    world.git.merge(pins(GOOD))
+    world.pass_(20)
+    assert "ConfigMap/web/web" in hold(world, "dev")[1] and "deleted" in hold(world, "dev")[1]
+    hold_back(world, [])
+    assert world.until(lambda: len(left(world, "dev-1")) == len(OWNED), 60)
+    world.pass_(40)
+    assert len(left(world, "dev-1")) == len(OWNED) and phase(world, "dev") is Phase.PROVEN
+
+
+def test_finalizers_that_do_not_let_go_are_told_and_are_never_gone() -> None:
+    world = begun()
+    hold_back(world, ["example.com/held"])
     world.git.merge(TOMBSTONES)
     world.pass_(90)
     assert left(world, "dev-1") == ["ConfigMap"] and not gone(world, "dev")
@@ -132,9 +152,7 @@ def test_finalizers_that_do_not_let_go_are_told_and_are_never_gone() -> None:
     reason, message, page = hold(world, "dev")
     assert reason is Reason.PROGRESS_DEADLINE and page
     assert "ConfigMap/web/web is being deleted, and waits for example.com/held" in message
-    obj = store.get(kind, "web", "web")
-    obj["metadata"]["finalizers"] = []
-    store.replace(obj, "kubectl-edit")
+    hold_back(world, [])
     assert world.until(lambda: gone(world, "prod"))
 
 
@@ -215,3 +233,44 @@ def test_a_daemon_that_dies_again_and_again_ends_it_all_the_same() -> None:
             touched = any(len(left(world, name)) < len(OWNED) for name in CLUSTERS[later])
             assert not touched or gone(world, earlier), number
     assert world.until(lambda: gone(world, "prod"), 300)
+
+
+def test_what_may_not_be_looked_for_by_name_is_not_gone() -> None:
+    world = begun()
+
+    def forbid(holder: str, cluster: str, verb: str, kind: str) -> None:
+        if (cluster, verb, kind) == ("dev-1", "get", "Service"):
+            raise Denied("Service/web/web", "get failed", "403: forbidden", "grant it")
+
+    world.before = forbid
+    world.git.merge(TOMBSTONES)
+    world.pass_(30)
+    assert not left(world, "dev-1") and not gone(world, "dev")
+    assert "403: forbidden" in hold(world, "dev")[1]
+    world.before = lambda *asked: None
+    assert world.until(lambda: gone(world, "dev"), 60)
+
+
+def test_an_inventory_that_is_gone_in_the_middle_does_not_say_that_nothing_is_left() -> None:
+    world = begun()
+
+    def forbid(holder: str, cluster: str, verb: str, kind: str) -> None:
+        if (cluster, verb, kind) == ("dev-1", "delete", "Service"):
+            raise Denied("Service/web/web", "delete failed", "403: forbidden", "grant it")
+
+    world.before = forbid
+    world.git.merge(TOMBSTONES)
+    assert world.until(lambda: len(left(world, "dev-1")) < len(OWNED))
+    store = world.clusters["dev-1"].store
+    kind = store.served("v1", "ConfigMap")
+    assert kind is not None
+    store.delete(kind, "reconciler-system", "inventory-web.dev")
+    world.before = lambda *asked: None
+    world.pass_(90)
+    assert "Service" in left(world, "dev-1") and not gone(world, "dev")
+    reason, message, page = hold(world, "dev")
+    assert reason is Reason.PROGRESS_DEADLINE and page and "its inventory is gone" in message
+    world.git.merge(pins(GOOD))
+    assert world.until(lambda: len(left(world, "dev-1")) == len(OWNED))
+    world.git.merge(TOMBSTONES)
+    assert world.until(lambda: gone(world, "prod"))

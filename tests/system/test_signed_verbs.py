@@ -91,9 +91,8 @@ def signed(tmp_path: Path) -> Iterator[Signed]:
     (tmp_path / "home").mkdir()
     with simulated(tmp_path / "daemon") as made:
         made.daemon.settings["repo"] |= {"allowed_signers_file": str(allowed)}
-        rules = policy(soak_s=0.3).replace(
-            "waves: [[prod-1]", f"hotfix: {{by: [{KIM}], gates: [soak, freeze]}}, waves: [[prod-1]"
-        )
+        hotfix = f"hotfix: {{by: [{KIM}], gates: [soak, freeze]}}"
+        rules = policy(soak_s=0.3).replace("waves: ", f"{hotfix}, waves: ")
         files = {**env_repo([SERVICE], SERVICE, policy_text=rules), **made.pins(GOOD)}
         made.served.repository.commit(files, key=keys[KIM])
         made.daemon.start()
@@ -152,6 +151,20 @@ def test_a_hotfix_past_a_freeze_is_signed_by_one_whom_the_policy_names(signed: S
     made.merge(made.pins("1.2.0"), "release 1.2.0")
     made.wait_proven("staging", "1.2.0")
     made.daemon.until(lambda: made.daemon.reason(SERVICE, "prod") == "Frozen", "it is frozen")
+
+
+def test_in_the_first_environment_what_its_pin_asks_for_is_let_past(signed: Signed) -> None:
+    made = signed.made
+    signed.use(KIM)
+    signed.followed("freeze", "fleet")
+    made.merge(made.pins(NEWER), "release 1.1.0")
+    made.daemon.until(lambda: made.daemon.reason(SERVICE, "dev") == "Frozen", "it is frozen")
+    commit = signed.followed("promote", SERVICE, "dev", "--skip", "freeze")
+    made.wait_proven("dev", NEWER)
+    assert "delete that line to let a pin float again" in made.served.repository.git(
+        "log", "-1", "--format=%B", commit
+    )
+    made.daemon.until(lambda: made.daemon.reason(SERVICE, "staging") == "Frozen", "no further")
 
 
 def test_what_was_rejected_is_tried_again_by_who_may_lift_it(signed: Signed) -> None:

@@ -90,6 +90,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $made "forge" $forge -}}
 {{- else if .Values.forge.credentials.secret -}}{{- fail "forge.url: give the env repo's page at the forge" -}}
 {{- end -}}
+{{- $registries := dict -}}
+{{- range $address, $registry := .Values.registries -}}
+{{- $way := dict -}}
+{{- $folder := printf "/etc/reconciler/registries/%s" (replace ":" "_" $address) -}}
+{{- if $registry.secret -}}{{- $_ := set $way "config_file" (printf "%s/config.json" $folder) -}}{{- end -}}
+{{- if $registry.caKey -}}
+{{- if not $registry.secret -}}{{- fail (printf "registries.%s.secret: name the Secret that has this caKey" $address) -}}{{- end -}}
+{{- $_ := set $way "ca_file" (printf "%s/ca.crt" $folder) -}}
+{{- end -}}
+{{- $_ := set $registries $address $way -}}
+{{- end -}}
+{{- if $registries -}}{{- $_ := set $made "registries" $registries -}}{{- end -}}
 {{- $gates := dict -}}
 {{- range $name, $gate := .Values.gates -}}
 {{- $made := dict "url" $gate.url "secret_file" (printf "/etc/reconciler/gates/%s/%s" $name (default "secret" $gate.key)) -}}

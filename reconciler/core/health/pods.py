@@ -26,7 +26,7 @@ MESSAGE_MAX = 300
 _CUT = " ... "
 
 _NAMES_THE_RELEASE = frozenset({"InvalidImageName", "SignatureValidationFailed"})
-_PULLS = frozenset({"ErrImagePull", "ErrImageNeverPull", "ImagePullBackOff", "RegistryUnavailable"})
+PULLS = frozenset({"ErrImagePull", "ErrImageNeverPull", "ImagePullBackOff", "RegistryUnavailable"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 _LOST = "ContainerStatusUnknown"
@@ -109,7 +109,7 @@ def _container(pod: KubeObject, container: dict[str, Any]) -> PodFinding | None:
     if reason in _NAMES_THE_RELEASE:
         found = _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
         return replace(found, names_release=True)
-    if reason in _PULLS:
+    if reason in PULLS:
         return _pull(pod, container, reason, message)
     if reason in _CONFIG:
         return _configuration(pod, container, reason, message)
@@ -119,10 +119,11 @@ def _container(pod: KubeObject, container: dict[str, Any]) -> PodFinding | None:
 def _pull(pod: KubeObject, container: dict[str, Any], reason: str, message: str) -> PodFinding:
     """ "Back-off pulling" alone names no cause; until a kubelet says more, nobody knows whose it is."""
     words = _NAMES.sub("", message)
-    is_absent = bool(_NOT_THERE.search(words))
-    if (is_absent or _DENIED.search(words)) and not _PLATFORM.search(words):
+    is_absent, is_denied = bool(_NOT_THERE.search(words)), bool(_DENIED.search(words))
+    if (is_absent or is_denied) and not _PLATFORM.search(words):
         found = _finding(pod, HealthStatus.FAILED, reason, message, Cause.RELEASE, container)
-        return replace(found, names_release=is_absent)
+        # "pull access denied, repository does not exist or may require authorization" says only that it is denied.
+        return replace(found, names_release=is_absent and not is_denied)
     return _finding(pod, HealthStatus.IN_PROGRESS, reason, message, Cause.PLATFORM, container)
 
 

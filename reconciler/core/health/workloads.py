@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.health.holding_back import holds_back
-from reconciler.core.health.pods import findings, is_ready
+from reconciler.core.health.pods import PULLS, findings, is_ready
 from reconciler.core.health.result import Result, condition, current, failed, progressing
 from reconciler.model.health import Cause, Evidence, HealthStatus
 from reconciler.model.objects import KubeObject
@@ -179,7 +179,9 @@ def _look_through(pods: Sequence[KubeObject], family: Sequence[KubeObject] = ())
     bad = [f for f in found if f.status is HealthStatus.FAILED]
     worst = min(bad or found, key=lambda f: not f.names_release)
     evidence = tuple(f.evidence for f in (bad or found)[:EVIDENCE_MAX])
-    names = bool(bad) and (worst.names_release or _has_ready(family, but=pods))
+    # An old Pod had its image before whatever denies it to the new ones.
+    ran = any(f.reason not in PULLS for f in bad)
+    names = bool(bad) and (worst.names_release or (ran and _has_ready(family, but=pods)))
     return Result(worst.status, worst.reason, worst.message, worst.cause, evidence, names)
 
 

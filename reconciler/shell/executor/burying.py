@@ -61,10 +61,13 @@ class Burials:
 
         Raises:
             Unseen: Try again later.
-            ReconcilerError: Something could not be deleted or looked for; try again.
+            ReconcilerError: Something could not be deleted or looked for, or nothing says what is there; try again.
         """
         key = (record.service, record.environment)
         inventory = self._inventories.load(key)
+        if not inventory.version:
+            # It was written before the record said that the tombstone stands.
+            raise _cannot(key, "its inventory is gone from the cluster")
         served = {r for r in inventory.refs if self._api.kind(r.api_version, r.kind) is not None}
         kinds = sorted({(ref.api_version, ref.kind) for ref in served})
         self._live.watch(kinds)
@@ -93,7 +96,7 @@ class Burials:
                 seen = self._live.get(ref)
                 if not self._may_go_on():
                     raise Unseen
-                if seen is None:
+                if seen is None or cell_of(seen) != key or suspended(seen, self._clock.now()):
                     continue
                 self._api.delete(
                     ref,
@@ -132,11 +135,17 @@ def all_that_was_stored(
         found for r in {*was.keep, *order.deliver.keep} if (found := stored.load(order.key, r))
     ]
     if not known:
-        service, environment = order.key
-        raise InvalidInput(
-            f"service {service} in {environment}",
-            "it cannot be removed",
+        raise _cannot(
+            order.key,
             "its inventory is gone from the cluster, and so is what was stored to go back to",
-            "pin the release again, which writes both anew, and then `release: absent`",
         )
     return frozenset(ObjectRef.of(obj) for found in known for obj in found.objects)
+
+
+def _cannot(key: CellKey, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"service {key[0]} in {key[1]}",
+        "it cannot be removed",
+        why,
+        "pin the release again, which writes it anew, and then `release: absent`",
+    )

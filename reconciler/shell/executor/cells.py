@@ -199,7 +199,8 @@ def _look_for(tombstone: Tombstone, live: LiveObjects) -> Look:
         if tombstone.is_gone or tombstone.is_proven:
             return Look(MemberHealth(HealthStatus.CURRENT, GONE, "nothing of it is left"), ())
         message = "nothing of it is seen any more; it is looked for by name"
-        return Look(MemberHealth(HealthStatus.IN_PROGRESS, GOING, message), ())
+        why = next(iter(tombstone.kept), message)
+        return Look(MemberHealth(HealthStatus.IN_PROGRESS, GOING, why), ())
     ref, obj = next(iter(there.items()))
     ends = all("deletionTimestamp" in one["metadata"] for one in there.values())
     finalizers = obj["metadata"].get("finalizers") or ()

@@ -27,6 +27,21 @@ def going(pod_: dict[str, Any]) -> dict[str, Any]:
         pytest.param(
             waiting("ErrImagePull", "403 Forbidden"), None, False, id="an image is denied"
         ),
+        pytest.param(
+            waiting("ErrImagePull", "403 Forbidden"),
+            pod("old", name="o-1", ready=True),
+            False,
+            id="an image is denied, and old ones had theirs before",
+        ),
+        pytest.param(
+            waiting(
+                "ErrImagePull",
+                "pull access denied, repository does not exist or may require authorization",
+            ),
+            None,
+            False,
+            id="an image is denied in the words of containerd",
+        ),
         pytest.param(waiting("InvalidImageName"), None, True, id="its image has no name"),
         pytest.param(
             waiting("CreateContainerConfigError", "couldn't find key a in ConfigMap web/x"),
@@ -62,3 +77,12 @@ def test_a_stateful_set_names_its_release_while_pods_before_it_are_ready() -> No
     assert assess(given, (broken, well)).names_release
     well["metadata"]["labels"] = {"controller-revision-hash": "a-2"}
     assert not assess(given, (broken, well)).names_release
+
+
+def test_an_old_pod_speaks_where_a_new_one_ran_and_failed_beside_one_that_is_denied() -> None:
+    denied, old = (
+        pod("new", name="a-0", **waiting("ErrImagePull", "403 Forbidden")),
+        pod("old", name="o-1", ready=True),
+    )
+    family = (replica_set(1, "old"), replica_set(2, "new"), denied, pod("new", **CRASH), old)
+    assert assess(deployment(**BUSY), family).names_release

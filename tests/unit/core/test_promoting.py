@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.promoting import promotable
+from reconciler.core.promoting import hotfixes, promotable
 from reconciler.model.facts import Cell
 from reconciler.model.records import in_short
 from tests.fakes.facts import (
@@ -25,6 +25,7 @@ from tests.fakes.facts import (
     proof,
     record,
     rejection,
+    rollout,
     view,
 )
 
@@ -76,3 +77,36 @@ BAD = rejection(V2, PROD)
 )
 def test_what_may_be_promoted(cells: tuple[Cell, ...], versions: list[str]) -> None:
     assert [r.release.version for r in promotable(view(*cells))] == versions
+
+
+ROLLS_OUT = cell(STAGING, record(STAGING, V3, rollout=rollout(V3, STAGING)))
+
+
+@pytest.mark.parametrize(
+    ("cells", "versions"),
+    [
+        pytest.param((IN_DEV, ROLLS_OUT, IN_PROD), ["3.0.0", "1.0.0"], id="what rolls out first"),
+        pytest.param(
+            (cell(DEV, record(DEV, V3, rollout=rollout(V3))), ROLLS_OUT, IN_PROD),
+            ["3.0.0", "1.0.0"],
+            id="in all before",
+        ),
+        pytest.param(
+            (cell(DEV, record(DEV)), ROLLS_OUT, IN_PROD),
+            ["1.0.0"],
+            id="never what one before lacks",
+        ),
+        pytest.param(
+            (
+                cell(DEV, record(DEV, V3, rejections=(rejection(V3, DEV),))),
+                ROLLS_OUT,
+                IN_PROD,
+            ),
+            ["1.0.0"],
+            id="never what is rejected",
+        ),
+        pytest.param((IN_DEV, IN_STAGING, IN_PROD), ["2.0.0", "1.0.0"], id="nothing rolls out"),
+    ],
+)
+def test_a_hotfix_may_be(cells: tuple[Cell, ...], versions: list[str]) -> None:
+    assert [r.release.version for r in hotfixes(view(*cells))] == versions

@@ -13,18 +13,22 @@ from reconciler.core.fuses import counts_of, plan_fleet
 from reconciler.core.gates import admission, next_wave
 from reconciler.core.identity import absence
 from reconciler.core.phase import Phase, phase_of
+from reconciler.core.pin_moves import following
 from reconciler.core.promoting import promotable
 from reconciler.core.pruning import NUMBER_MAX, PRUNE_ANNOTATION, plan_burial
 from reconciler.core.reach import in_force
 from reconciler.core.recording import recorded
-from reconciler.model.actions import Admit, Gate, Prove
+from reconciler.model.actions import Admit, Deliver, Gate, Prove
 from reconciler.model.believed import Believed
 from reconciler.model.facts import FleetSummary, MemberHealth
+from reconciler.model.fleet import ClusterState
 from reconciler.model.fleet_counts import Going
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.objects import KubeObject, ObjectRef
+from reconciler.model.promotion import Promotion
 from reconciler.model.records import PromotionRecord
+from reconciler.model.skips import Hotfix, Skip, Skippable, Vouched
 from tests.fakes.facts import (
     DEV,
     HEAD,
@@ -252,3 +256,40 @@ def test_no_more_go_in_an_hour_than_are_allowed(already: int, count: int) -> Non
     found = burial(*many, already=already)
     assert len(found.delete) == count
     assert len(found.kept) == len(many) - count and "20 are allowed" in found.kept[0][1]
+
+
+def test_a_cluster_that_joins_meanwhile_is_given_nothing_of_what_goes() -> None:
+    joins = {"state": ClusterState.JOINING, "record": None}
+    asked = replace(ask(GONE, PROD), policy=policy(PROD))
+    given = cell(PROD, going(PROD), asked, members={"prod-3": joins})
+    given = replace(
+        given,
+        members=tuple(
+            replace(m, record=None) if m.cluster == "prod-3" else m for m in given.members
+        ),
+    )
+    orders = [a for a in planned(given) if isinstance(a, Deliver)]
+    assert not any(order.cluster == "prod-3" for order in orders)
+
+
+def test_nothing_moves_the_pin_of_what_is_to_go() -> None:
+    asked = replace(ask(GONE), promote=Promotion.AUTO, ahead=(V2,))
+    assert following(view(cell(DEV, record(), asked))) is None
+    assert following(view(cell(DEV, record(), replace(asked, wanted=V1)))) == V2
+
+
+def test_its_soak_is_not_skipped() -> None:
+    hotfix = Hotfix(("ann",), (Skippable.SOAK,))
+    skip = Vouched(Skip((Skippable.SOAK,), GONE.id, "a hurry", "ann"), ("ann",))
+    rules = replace(policy(STAGING), hotfix=hotfix)
+    first = cell(DEV, going())
+    asked = replace(ask(GONE, STAGING), skip=skip, policy=rules)
+    second = cell(STAGING, record(STAGING), asked)
+    assert "ProvenBefore" in shut(admission(view(first, second), GONE))
+    other = cell(
+        STAGING,
+        record(STAGING),
+        replace(asked, wanted=V2, skip=replace(skip, skip=replace(skip.skip, revision=V2.id))),
+    )
+    seen = cell(DEV, record(DEV, V2, rollout=rollout(V2)))
+    assert "ProvenBefore" not in shut(admission(view(seen, other), V2))

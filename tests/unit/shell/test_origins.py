@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
-from reconciler.model.release import Revision
+from reconciler.model.release import Revision, Values
 from reconciler.schema.snapshot import read_snapshot
 from reconciler.shell.origins import Origins
 from reconciler.shell.runner import VirtualClock
@@ -20,6 +20,7 @@ from tests.fakes.world import MANIFESTS, env_repo, pin
 
 WEB, PROD = ServiceName("web"), EnvironmentName("prod")
 PIN, FILES = "environments/prod/web.yaml", "services/web/web.yaml"
+NONE, THREE = Values(), Values.of({"replicas": 3})
 OTHER = MANIFESTS.replace("hello", "good day")
 
 
@@ -37,10 +38,12 @@ class Branch:
         self.merged[name] = self.git.merge(below)
         return self.merged[name]
 
-    def origins(self, source: str, version: str = "1.0.0") -> tuple[str, ...]:
+    def origins(
+        self, source: str, version: str = "1.0.0", values: Values = NONE
+    ) -> tuple[str, ...]:
         """Returns the names of the commits of a revision with the files of one of them."""
         snapshot = read_snapshot(self.git, self.git.fetch(), root=self.root)
-        wanted = self.revision(version, source)
+        wanted = replace(self.revision(version, source), values=values)
         found = Origins(Sources(self.git, self.root)).of(snapshot, WEB, PROD, wanted)
         names = {commit: name for name, commit in self.merged.items()}
         return tuple(names[commit] for commit in found)
@@ -78,7 +81,14 @@ def test_whoever_pins_it_again_after_another_does(branch: Branch) -> None:
 
 def test_values_are_asked_for_as_a_release_is(branch: Branch) -> None:
     branch.merge("values", {PIN: pin("1.0.0") + "values: {replicas: 3}\n"})
-    assert branch.origins("values") == ("values",)
+    assert branch.origins("values", values=THREE) == ("values",)
+
+
+def test_values_that_go_ahead_of_their_release_are_asked_for_where_they_were_merged(
+    branch: Branch,
+) -> None:
+    branch.merge("newer", {PIN: pin("2.0.0") + "values: {replicas: 3}\n"})
+    assert branch.origins("newer", "1.0.0", THREE) == ("newer",)
 
 
 def test_files_that_were_changed_later_stand_alone_since_they_hold_the_pin_too(

@@ -69,13 +69,16 @@ demo: setup
 
 # The whole daemon in virtual time: RUNS fleets from seeds on all cores, a table of what was done under which fault, and
 # some scenarios in many orders of what comes together. SIM_SEED=s replays one fleet with its timeline, and shrinks it if
-# it fails.
+# it fails; SIM_S=n plays as many of them as fit so many seconds. FIRST is the first seed.
 RUNS ?= 20
+FIRST ?= 1
 sim: setup
 ifdef SIM_SEED
 	SIM_SEED=$(SIM_SEED) $(BIN)/python -m tests.simulation.fleet --shrink
+else ifdef SIM_S
+	$(BIN)/python -m tests.simulation.fleet --seconds $(SIM_S) --first $(FIRST)
 else
-	$(BIN)/python -m tests.simulation.fleet --runs $(RUNS)
+	$(BIN)/python -m tests.simulation.fleet --runs $(RUNS) --first $(FIRST)
 	SIM_SEEDS=20 $(BIN)/pytest -q -n 2 tests/simulation
 endif
 

@@ -52,19 +52,19 @@ class RevertCommits:
         self._record = record
 
     def plan(self, snapshot: Snapshot, action: CommitRevert) -> RevertPlan:
-        """Returns what a commit changes on top of this HEAD, for the service and for what is moved as one with it.
+        """Returns what a commit changes on top of this HEAD.
 
         Raises:
             TransientError: A pin could not be resolved; what is unknown is not left out.
         """
-        service, asker = action.service, self._asker(snapshot)
-        plan = plan_revert(service, action.rejection, self._cells(snapshot, service))
+        service, rejection = action.service, action.rejection
+        plan = plan_revert(service, rejection, self._cells(snapshot, service))
         mates = {
             mate: self._cells(snapshot, mate)
             for mate in snapshot.fleet.mates(service)
-            if asker.mode(mate, Mode.ENFORCE) is Mode.ENFORCE
+            if self._asker(snapshot).mode(mate, Mode.ENFORCE) is Mode.ENFORCE
         }
-        return with_mates(plan, action.rejection, mates)
+        return with_mates(plan, rejection, mates)
 
     def commit(self, onto: CommitId, action: CommitRevert, plan: RevertPlan) -> CommitId:
         """Writes the commit on top of HEAD, or of commits for other services that are on top of it."""
@@ -98,7 +98,7 @@ class RevertCommits:
         return found
 
     def _cells(self, snapshot: Snapshot, service: ServiceName) -> tuple[Cell, ...]:
-        """Returns a service's cells as this HEAD's pins name them, in order of its path."""
+        """Returns the service's cells as this HEAD's pins name them, in order of its path."""
         asker = self._asker(snapshot)
         facts = self._facts(service)
         known = {cell.environment: cell for cell in facts.cells} if facts else {}

@@ -44,10 +44,10 @@ VENV = "/nowhere/.venv"
 
 
 @cache
-def commands(target: str) -> list[str]:
+def commands(target: str, *variables: str) -> list[str]:
     """Returns what make would run for a target in a fresh clone, in order."""
     done = subprocess.run(
-        [require("make", "make"), "--dry-run", f"VENV={VENV}", target],
+        [require("make", "make"), "--dry-run", f"VENV={VENV}", *variables, target],
         cwd=ROOT,
         # Whoever runs these tests by make has set what a make inside of it goes by.
         env={"PATH": os.environ["PATH"]},
@@ -74,6 +74,21 @@ def test_a_target_makes_what_it_needs_and_then_runs_what_it_is_for(target: str) 
         assert place(target, run) > ready
 
 
+@pytest.mark.parametrize(
+    ("asked", "run"),
+    [
+        ((), "--runs 20 --first 1"),
+        (("RUNS=7", "FIRST=3"), "--runs 7 --first 3"),
+        (("SIM_S=300", "FIRST=9"), "--seconds 300 --first 9"),
+        (("SIM_SEED=5",), "SIM_SEED=5 "),
+    ],
+    ids=["so many", "from one on", "as many as fit", "one"],
+)
+def test_seeds_are_played_as_asked(asked: tuple[str, ...], run: str) -> None:
+    done = commands("sim", *asked)
+    assert any("tests.simulation.fleet" in line and run in line for line in done)
+
+
 @pytest.mark.parametrize("target", RUNS)
 def test_a_target_is_run_whatever_files_there_are(target: str) -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -88,8 +103,9 @@ def test_what_python_compiles_is_kept_whatever_a_shell_says() -> None:
     assert "KEPT" in variables and "PYTHONDONTWRITEBYTECODE" not in variables
 
 
-def test_ci_runs_the_quick_checks_and_then_everything_and_skips_nothing() -> None:
+def test_ci_runs_the_quick_checks_then_everything_then_new_fleets_and_skips_nothing() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert lines[-3:] == ["export CI=true", "make check", "make test"]
+    assert lines[-3:] == ["make check", "make test", 'make sim SIM_S=300 FIRST="$first"']
+    assert "export CI=true" in lines
     assert "set -euo pipefail" in lines
     assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.fleet.mutants import MUTANTS
+from tests.simulation.fleet.mutants import MUTANTS, NOT_FOUND
 from tests.simulation.fleet.play import play
 from tests.simulation.fleet.script import written
 from tests.simulation.fleet.shrinking import failing
@@ -23,3 +23,8 @@ def test_the_simulation_finds(mutant: str, monkeypatch: pytest.MonkeyPatch) -> N
         if any(name.startswith(f"i{mutant[:2]}") for name in found):
             return
     pytest.fail(f"{1 + len(MORE)} seeds found {found or 'nothing'}")
+
+
+def test_every_invariant_has_a_bug_of_its_own() -> None:
+    names = {name[:2] for name in (*MUTANTS, *NOT_FOUND)}
+    assert names == {f"{number:02}" for number in range(1, 19)}

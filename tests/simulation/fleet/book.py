@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from reconciler.simulated.cluster import Written
 
 WORKLOADS = ("Deployment", "StatefulSet")
-OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret")
+OBJECTS = (*WORKLOADS, "ConfigMap", "Service", "Secret", "Job")
 RECORDS = ("PromotionRecord", "ServiceRecord")
 OURS = "reconciler-system"
 
@@ -41,6 +41,7 @@ class Given:
         asked: The version that the last accepted commit pinned there then; None: no such pin.
         unproven: Where it had to be proven before, and was not.
         not_rendered: Where its renderer, which is another than before, had to be proven before, and was not.
+        number: How many came before it.
         is_observed: Whether the last accepted commit said that it is only observed, for a while already.
     """
 
@@ -58,6 +59,7 @@ class Given:
     unproven: tuple[str, ...]
     is_observed: bool
     not_rendered: tuple[str, ...]
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Write:
     Attributes:
         newest: Of a deletion: what the cluster had been given of the service then.
         is_proven: Whether that was proven there.
+        is_after_another: Of a Job: whether the cluster had been given anything of the service before.
     """
 
     at_s: float
@@ -75,6 +78,7 @@ class Write:
     written: Written
     newest: Identity | None = None
     is_proven: bool = False
+    is_after_another: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Rejected:
 
     Attributes:
         failure: When it was rejected, and which part: two that fail at the same moment are two.
-        written_on: The clusters whose records hold it, or once held it.
+        written_on: The clusters whose records hold it, or once held it; after how many writes of workloads each.
         back_s: When its clusters were said to be back, or the rejection stood in the record no more.
         goes_back: Whether there is anything to go back to.
     """
@@ -110,7 +114,7 @@ class Rejected:
     version: str
     part: str
     environments: tuple[str, ...]
-    written_on: set[str] = field(default_factory=set)
+    written_on: dict[str, int] = field(default_factory=dict)
     back_s: float = float("inf")
     goes_back: bool = False
 

@@ -134,15 +134,16 @@ class Process:
 class GitPort:
     """Git as one process calls it."""
 
-    def __init__(self, git: MemoryGit, process: Process, reach: Callable[[], None]) -> None:
+    def __init__(
+        self, git: MemoryGit, process: Process, on_push: Callable[[CommitId], None]
+    ) -> None:
         self._git = git
         self._process = process
-        self._reach = reach
+        self._on_push = on_push
 
     def fetch(self) -> CommitId:
         """Fetches."""
         self._process.called()
-        self._reach()
         return self._git.fetch()
 
     def commit(self, parent: CommitId, edits: Mapping[str, bytes | None], message: str) -> CommitId:
@@ -154,7 +155,7 @@ class GitPort:
         """Pushes."""
         self._process.called()
         self._process.writes()
-        self._reach()
+        self._on_push(commit)
         result = self._git.push(commit, branch)
         self._process.wrote()
         return result

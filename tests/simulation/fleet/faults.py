@@ -14,6 +14,9 @@ from tests.simulation.fleet.people import People
 from tests.simulation.fleet.script import ON_CLUSTERS, Event, Kind
 from tests.simulation.fleet.world import AFTER_S, FleetWorld
 
+OF_GIT = (Kind.GIT_DOWN, Kind.GIT_RACE, Kind.GIT_REFUSES, Kind.GIT_DROPS, Kind.GIT_BREAKS_OFF)
+"""They keep nobody from going back."""
+
 KILLS = (Kind.KILL, Kind.KILL_BEFORE_WRITE, Kind.KILL_AFTER_WRITE)
 
 
@@ -36,7 +39,7 @@ class Faults:
         world.say("fault", str(event))
         world.active[event.kind] = float("inf")
         key = (event.kind, event.cluster)
-        world.witness.disturbed_s[event.cluster] = float("inf")
+        world.witness.disturbed_s[_who(*key)] = inf
         self.until[key] = max(self.until.get(key, 0), event.turn + event.span)
         if event.kind in ON_CLUSTERS:
             self._trouble(event)
@@ -79,8 +82,9 @@ class Faults:
         del self.until[kind, cluster]
         if not any(key[0] is kind for key in self.until):
             world.active[kind] = world.now_s + AFTER_S
-        if not any(key[1] == cluster for key in self.until):
-            world.witness.disturbed_s[cluster] = world.now_s
+        who = _who(kind, cluster)
+        if not any(_who(*key) == who for key in self.until):
+            world.witness.disturbed_s[who] = world.now_s
         if kind in ON_CLUSTERS:
             world.troubles.get(cluster, {}).pop(kind, None)
             if kind is Kind.NODES:
@@ -170,6 +174,13 @@ class Faults:
             for obj in list(store.peek(found, OURS)):
                 store.delete(found, OURS, obj["metadata"]["name"])
             self.world.witness.lost_s.append(self.world.now_s)
+
+
+def _who(kind: Kind, cluster: str) -> str:
+    """Returns whom a fault disturbs: a cluster, Git or the records alone, or everybody."""
+    if kind is Kind.RECORDS_LOST:
+        return "records"
+    return "git" if kind in OF_GIT else cluster
 
 
 _BEGIN: dict[Kind, Callable[[Faults, Event], None]] = {

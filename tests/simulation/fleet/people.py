@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 
 import yaml
 
@@ -153,9 +154,17 @@ class People:
         is_refused = event.kind is Kind.BAD_TREE
         has_extra = was.has_extra is not (event.number == 2)
         has_many = was.has_many is not (event.number == 3)
-        tree = Tree(was.number + 1, has_extra, has_many, is_refused)
+        has_job = event.kind is Kind.ONE_WAY
+        tree = Tree(was.number + 1, has_extra, has_many, is_refused, has_job)
         self.fleet = replace(self.fleet, trees={**self.fleet.trees, event.service: tree})
-        self.world.witness.trees[event.service, str(tree.number)] = tree
+        witness = self.world.witness
+        witness.trees[event.service, str(tree.number)] = tree
+        if is_refused:
+            witness.refused_s[event.service] = inf
+        elif event.service in witness.refused_s:
+            witness.refused_s[event.service] = min(
+                witness.refused_s[event.service], self.world.now_s
+            )
         service = self._service(event.service)
         edits: Edits = {f"services/{service.name}/app.yaml": manifests_text(service, tree)}
         self.merge(edits, f"tree {tree.number} of {service.name}")
@@ -310,6 +319,7 @@ _DO: dict[Kind, Callable[[People, Event], None]] = {
     Kind.OBSERVE: People.observe,
     Kind.ENFORCE: People.observe,
     Kind.BAD_TREE: People.tree,
+    Kind.ONE_WAY: People.tree,
     Kind.HAND_EDIT: People.hand_edit,
     Kind.HAND_SECRET: People.hand_secret,
     Kind.HAND_DELETE: People.hand_delete,

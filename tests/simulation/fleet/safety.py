@@ -244,6 +244,14 @@ def i17_another_renderer_goes_in_order(look: Look) -> Iterator[str]:
             yield f"{told(given)}, rendered otherwise, which was not well in {', '.join(given.not_rendered)}"
 
 
+def i18_what_cannot_come_back_is_given_to_nobody(look: Look) -> Iterator[str]:
+    """No policy accepts it, and no person does: a Job goes nowhere where there was anything before it."""
+    for write in look.writes:
+        written = write.written
+        if written.kind == "Job" and written.verb != "delete" and write.is_after_another:
+            yield f"{write.at_s:.2f} s: {write.holder} gave {write.cluster} the Job {written.name}"
+
+
 INVARIANTS: tuple[Callable[[Look], Iterator[str]], ...] = (
     i01_a_release_goes_on_only_after_it_was_well_in_every_environment_before,
     i02_nothing_is_deleted_but_what_the_given_tree_leaves_out,
@@ -268,6 +276,7 @@ INVARIANTS: tuple[Callable[[Look], Iterator[str]], ...] = (
     i14_no_secret_is_said,
     i16_what_is_accepted_descends_from_what_was,
     i17_another_renderer_goes_in_order,
+    i18_what_cannot_come_back_is_given_to_nobody,
 )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reconciler.ports.git import CommitFacts
-from tests.simulation.fleet.book import Given, Identity, Rejected
+from tests.simulation.fleet.book import SEEN_AFTER_S, Given, Identity, Rejected
 from tests.simulation.fleet.witness import Witness
 
 if TYPE_CHECKING:
     from tests.simulation.fleet.safety import Look
 
-BACK_WITHIN_S = 40.0
+BACK_WITHIN_S = 25.0
 """What fails on a cluster that answers, under a daemon left alone, is back by then; mostly after three seconds."""
 
 INCIDENT_S = 150.0
@@ -27,9 +27,9 @@ def i04_clusters_go_back_before_their_revert_is_committed(look: Look) -> Iterato
             if environment != failed:
                 continue
             for cluster in look.witness.fleet.environment(environment).names():
-                given = look.witness.given_before(service, cluster, commit.at)
-                quiet = look.witness.quiet_s(cluster, look.now_s) > 20.0
-                if quiet and given == bad and given != good:
+                given = look.witness.pushed.get(commit.commit, {}).get((service, cluster))
+                is_quiet = look.witness.quiet_s(cluster, look.now_s) > SEEN_AFTER_S
+                if is_quiet and given is not None and given.version == bad != good:
                     yield f"{commit.commit[:7]} reverts {service} {bad} while {cluster} still has it"
 
 
@@ -81,13 +81,27 @@ def i07_a_rejection_is_written_before_anything_goes_back(look: Look) -> Iterator
             continue
         if not look.witness.is_bad(given.service, given.cluster, was.version):
             continue
-        written = (one for one in _known(look, given) if one.written_on & {home, given.cluster})
+        written = (
+            one
+            for one in look.witness.rejections.values()
+            if _is_written(one, home, given) or _is_written(one, given.cluster, given)
+        )
         if not any(_is_of(one, given.service, was.version) for one in written):
             yield f"{told(given)} instead of {was.version}, which nobody had rejected"
 
 
 def _known(look: Look, given: Given) -> Iterator[Rejected]:
-    return (one for one in look.witness.rejections.values() if one.at_s <= given.at_s)
+    """Returns the rejections that were written anywhere before something was given."""
+    return (
+        one
+        for one in look.witness.rejections.values()
+        if any(_is_written(one, cluster, given) for cluster in one.written_on)
+    )
+
+
+def _is_written(rejected: Rejected, cluster: str, before: Given) -> bool:
+    """By the order of writes: much happens at one moment of virtual time."""
+    return rejected.written_on.get(cluster, before.number + 1) <= before.number
 
 
 def _is_of(rejected: Rejected, service: str, version: str) -> bool:

@@ -80,6 +80,7 @@ class Tree:
         number: Written into what it renders to, so that a cluster shows which tree it was given.
         has_extra: Whether one more ConfigMap is in it.
         has_many: Whether so many more are in it that they would not be let go all at once.
+        has_job: Whether a Job is in it, which runs once and cannot be taken back.
         is_refused: Whether an API server calls one of its objects wrong.
     """
 
@@ -87,6 +88,7 @@ class Tree:
     has_extra: bool = True
     has_many: bool = False
     is_refused: bool = False
+    has_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +251,18 @@ def manifests_text(service: Service, tree: Tree) -> str:
             f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\n"
             f"stringData: {{password: {CANARY}}}\n"
         )
+    image = image_of(name, "")[0]
+    if tree.has_job:
+        parts.append(
+            f"apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}-once}}\nspec:\n  template:\n"
+            f"    spec: {{restartPolicy: Never, containers: [{{name: {name}, image: {image}}}]}}\n"
+        )
     more = f"  serviceName: {name}\n" if service.workload == "StatefulSet" else ""
     parts.append(
         f"apiVersion: apps/v1\nkind: {service.workload}\nmetadata: {{name: {name}}}\nspec:\n{more}"
         f"  replicas: 1\n  selector: {{matchLabels: {{app: {name}}}}}\n  template:\n"
         f"    metadata: {{labels: {{app: {name}}}, annotations: {{tree: '{number}'}}}}\n"
-        f"    spec: {{containers: [{{name: {name}, image: {image_of(name, '')[0]}}}]}}\n"
+        f"    spec: {{containers: [{{name: {name}, image: {image}}}]}}\n"
     )
     return "---\n".join(parts)
 

@@ -33,7 +33,13 @@ class Stops:
     def end(self) -> None:
         """Takes back what would keep the fleet from coming to rest."""
         fleet = self.people.fleet
-        self.people.ask(replace(fleet, freezes={}, states={}))
+        open_ = tuple(
+            replace(one, rules=replace(one.rules, windows="")) for one in fleet.environments
+        )
+        self.people.ask(replace(fleet, environments=open_, freezes={}, states={}))
+        for service, cluster in self.world.witness.suspended:
+            # By a daemon's own clock it may last for an hour more.
+            self._annotate(service, cluster, {})
         for cluster in self.world.witness.states_s:
             self.world.witness.states_s[cluster] = self.world.now_s
 
@@ -110,23 +116,28 @@ class Stops:
 
     def suspend(self, event: Event) -> None:
         """Breaks the glass: a service's record on one cluster says that nothing is written there."""
-        store = self.world.clusters[event.cluster].store
-        witness = self.world.witness
-        found = witness.stored(
-            event.cluster, "ServiceRecord", f"{event.service}.{event.environment}"
-        )
-        if found is None:
-            return
         until = rfc3339(self.world.clock.now() + timedelta(seconds=event.number))
-        meta = {k: v for k, v in found["metadata"].items() if k != "resourceVersion"}
         said = {UNTIL: until, REASON: "a look by hand"}
-        meta["annotations"] = {**(meta.get("annotations") or {}), **said}
+        if self._annotate(event.service, event.cluster, said):
+            self.world.say("people", f"suspend {event.service} on {event.cluster}")
+            self.world.witness.suspended[event.service, event.cluster] = (
+                self.world.now_s,
+                self.world.now_s + event.number,
+            )
+
+    def _annotate(self, service: str, cluster: str, said: dict[str, str]) -> bool:
+        """Writes to a service's record what a person says of it, and nothing else of that sort."""
+        witness = self.world.witness
+        name = f"{service}.{witness.environments[cluster]}"
+        found = witness.stored(cluster, "ServiceRecord", name)
+        if found is None:
+            return False
+        meta = {k: v for k, v in found["metadata"].items() if k != "resourceVersion"}
+        former = {k: v for k, v in (meta.get("annotations") or {}).items() if k != UNTIL}
+        meta["annotations"] = {**former, **said}
+        store = self.world.clusters[cluster].store
         store.replace({**found, "metadata": meta}, "kubectl")
-        self.world.say("people", f"suspend {event.service} on {event.cluster}")
-        witness.suspended[event.service, event.cluster] = (
-            self.world.now_s,
-            self.world.now_s + event.number,
-        )
+        return True
 
     def upgrade(self, event: Event) -> None:
         """Ends every daemon and starts one of another version, which may render otherwise."""

@@ -34,6 +34,8 @@ class Wells:
     Attributes:
         well_s: Seconds for which a cluster was well on an identity of a service.
         truths: By cluster and image, what becomes of it, where that is not to get ready.
+        nodes_s: Until when nodes of each cluster fail.
+        refused_s: Until when the branch held manifests of each service that API servers refuse.
         fleets: Every fleet that people have asked for.
     """
 
@@ -44,6 +46,8 @@ class Wells:
     truths: dict[tuple[str, str], Fate] = field(default_factory=dict)
     well_s: dict[tuple[str, str, Identity], float] = field(default_factory=dict)
     fleets: list[Fleet] = field(default_factory=list)
+    nodes_s: dict[str, float] = field(default_factory=dict)
+    refused_s: dict[str, float] = field(default_factory=dict)
     _well: dict[tuple[str, str], _Well] = field(default_factory=dict)
     _frozen: dict[tuple[str, str], _Well] = field(default_factory=dict)
     _ill_s: dict[str, float] = field(default_factory=dict)
@@ -73,7 +77,7 @@ class Wells:
                 continue
             if was is not None:
                 self._count(key, was, at_s)
-                if was.identity is not None and not was.is_well:
+                if self._is_ill(key, was):
                     self._ill_s[service.name] = at_s
             self._well[key] = _Well(identity, is_well, at_s, renderer)
 
@@ -128,12 +132,21 @@ class Wells:
         return store.seen(served, namespace, name) if served is not None else None
 
     def ill_s(self, now_s: float) -> dict[str, float]:
-        """Returns when each service was last ill anywhere."""
+        """Returns when each service last failed anywhere."""
         found = dict(self._ill_s)
-        for (service, _), state in self._well.items():
-            if state.identity is not None and not state.is_well:
-                found[service] = now_s
+        for key, state in self._well.items():
+            if self._is_ill(key, state):
+                found[key[0]] = now_s
+        for service, until_s in self.refused_s.items():
+            found[service] = max(found.get(service, 0.0), min(now_s, until_s))
         return found
+
+    def _is_ill(self, key: tuple[str, str], state: _Well) -> bool:
+        """Whether something fails, and is not only on its way: by its own fault, or since the nodes do."""
+        service, cluster = key
+        if state.identity is None or state.is_well:
+            return False
+        return cluster in self.nodes_s or self.is_bad(service, cluster, state.identity.version)
 
     # What is true.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from reconciler.model.names import CommitId
@@ -37,17 +36,17 @@ class Witness(Wells):
         lost_s: When the home lost all promotion records.
         on_branch: Commits that the branch has ever held, as far as it was looked at.
         begun: Of promotion records that were written anew: when, by whom, its name, the version, and what ran where.
+        pushed: Of each commit that a daemon has pushed, what every cluster had been given of each service by then.
         claims: Each time a cluster's record began to ask for something else.
         frozen: Scopes that the accepted commit freezes until they are thawed, and since when.
         shut: By environment, from when to when its window is shut, once the policy says so.
         approved: What somebody has approved: service, environment and version.
         suspended: By service and cluster, from when to when a person has stopped all writes.
         has_jumped: Whether a daemon's clock ever did.
-        nodes_s: Until when nodes of each cluster fail.
         states_s: Until when each cluster joins or drains.
         lifted: Rejections that a person has ever lifted: service and failure.
         observed: Services that are only observed, as the accepted commit says since `observed_s`.
-        disturbed_s: Until when a cluster, or all of it ("" is that), was not left alone; inf while it is not.
+        disturbed_s: Until when a cluster, "git", or all of it ("" is that), was not left alone; inf while it is not.
         home: The cluster that holds the records.
         epochs: Epoch and holder of each record as last written.
         head: The commit that was accepted last.
@@ -65,6 +64,7 @@ class Witness(Wells):
     on_branch: set[CommitId] = field(default_factory=set)
     begun: list[tuple[float, str, str, str, dict[str, str]]] = field(default_factory=list)
     trees: dict[tuple[str, str], Tree] = field(default_factory=dict)
+    pushed: dict[CommitId, dict[tuple[str, str], Identity]] = field(default_factory=dict)
     claims: list[Claimed] = field(default_factory=list)
     frozen: dict[str, float] = field(default_factory=dict)
     shut: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -72,7 +72,6 @@ class Witness(Wells):
     suspended: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     has_jumped: bool = False
     states_s: dict[str, float] = field(default_factory=dict)
-    nodes_s: dict[str, float] = field(default_factory=dict)
     lifted: set[tuple[str, str]] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
     observed_s: float = 0.0
@@ -130,6 +129,7 @@ class Witness(Wells):
             self._unproven(service, environment, identity, at_s) if identity != was else (),
             self._is_observed(service, at_s),
             self._not_rendered(service, environment, cluster, written.obj, at_s),
+            len(self.given),
         )
         self.newest[service, cluster] = identity
         self.rendered[service, cluster] = renderer_of(written.obj)
@@ -193,6 +193,9 @@ class Witness(Wells):
 
     def _write(self, at_s: float, holder: str, cluster: str, written: Written) -> Write:
         service = written.namespace
+        if written.kind == "Job":
+            is_after = (service, cluster) in self.newest
+            return Write(at_s, holder, cluster, written, is_after_another=is_after)
         newest = self.newest.get((service, cluster)) if written.verb == "delete" else None
         if newest is None:
             return Write(at_s, holder, cluster, written)
@@ -228,23 +231,18 @@ class Witness(Wells):
                 found_ = Rejected(*key, at_s, version, found["part"], where)
                 found_.goes_back = bool(found.get("restoreTo"))
                 self.rejections[key] = found_
-            self.rejections[key].written_on.add(cluster)
+            self.rejections[key].written_on.setdefault(cluster, len(self.given))
             is_first = spec["environment"] == found["environments"][0]
             if found.get("rolledBackAt") and is_first:
                 self.rejections[key].back_s = min(at_s, self.rejections[key].back_s)
 
-    def given_before(self, service: str, cluster: str, at: datetime) -> str | None:
-        """Returns the version that a cluster was given last before some wall time."""
-        found = [
-            one.identity.version
-            for one in self.given
-            if (one.service, one.cluster) == (service, cluster) and one.at <= at
-        ]
-        return found[-1] if found else None
-
     def quiet_s(self, cluster: str, now_s: float) -> float:
-        """Returns for how long nothing has befallen a cluster, its home, Git or the daemons."""
+        """Returns for how long nothing has befallen a cluster, its home or the daemons."""
         return now_s - max(self.disturbed_s.get(name, 0.0) for name in ("", self.home, cluster))
+
+    def push(self, commit: CommitId) -> None:
+        """Is told of a commit as it is pushed."""
+        self.pushed[commit] = dict(self.newest)
 
     def is_held(self, service: str, cluster: str, since_s: float) -> bool:
         """Whether a person has suspended a service on a cluster since, or has the cluster join or drain."""

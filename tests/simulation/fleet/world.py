@@ -190,8 +190,8 @@ class FleetWorld:
         ports = Ports(
             clock=process.clock,
             runner=process,
-            remote=GitPort(self.git, process, lambda: None),
-            history=GitPort(self.git, process, lambda: None),
+            remote=GitPort(self.git, process, self.witness.push),
+            history=GitPort(self.git, process, self.witness.push),
             builder=self.builder,
             reach=Reach(
                 lambda name: self._client(process, name),

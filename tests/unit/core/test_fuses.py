@@ -298,7 +298,8 @@ def test_failures_that_name_their_release_say_nothing_of_the_platform() -> None:
     named = cell(DEV, record(DEV, V3), members={"dev-1": {"health": health}})
     db = service("db", failing_since=ago(seconds=9))
     assert summary(in_line(API, (named,)), db).platform_incident == set()
-    before = service("api", rejected(ago(seconds=60), names_release=True))
+    going_back = rejected(ago(seconds=60), names_release=True, rolled_back_at=None, restore_to=V3)
+    before = service("api", going_back)
     assert summary(before, db).platform_incident == set()
 
 

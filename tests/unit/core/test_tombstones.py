@@ -197,6 +197,14 @@ def test_gone_is_told_as_absent_and_only_then() -> None:
     assert phase_of(gone, planned(gone)) is not Phase.ABSENT
 
 
+def test_it_passes_every_gate_of_a_release_but_those_of_what_it_would_run_on() -> None:
+    names = [gate.name for gate in admission(view(cell(DEV, record(), ask(GONE))), GONE)]
+    others = {gate.name for gate in admission(view(cell(DEV, record(), ask(V2))), V2)}
+    assert len(names) == len(set(names))
+    own = {"AskedFor", "NeededByNobody", "NothingFailsBeside", "NotTooManyGo"}
+    assert set(names) - own == others - {"DependsOn", "StillSupported", "ReturnTrip"}
+
+
 # What goes.
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.model.events import EventKind
 from reconciler.model.fleet import Mode
-from tests.fakes.world import World, pins
+from tests.fakes.world import World, image, pins
 from tests.simulation.test_main_job import BAD, GOOD, forget, proven_world
 
 AT_ONCE_S = 10
@@ -52,3 +52,22 @@ def test_observe_mode_compares_what_is_live_and_says_that_it_would_adopt_it() ->
     would = f"would Adopt: adopted {GOOD}: what is live equals the pin"
     assert world.until(lambda: would in {e.message for e in world.told(EventKind.HELD)})
     assert not [w for c in world.clusters.values() for w in c.audit]
+
+
+def test_what_was_begun_on_a_slow_cluster_applies_nothing_once_it_is_only_observed() -> None:
+    world = proven_world()
+    asked: list[str] = []
+
+    def stop(holder: str, cluster: str, verb: str, kind: str) -> None:
+        # The claim is written, and the next thing would be the inventory and the objects.
+        if cluster == "dev-1" and kind == "Secret" and verb == "create":
+            asked.append(kind)
+            world.settings = world.settings.model_copy(update={"mode": Mode.OBSERVE})
+
+    world.before = stop
+    world.git.merge(pins("2.0.0"))
+    world.pass_(30)
+    assert asked and world.image("dev-1") == image(GOOD)
+    world.before = lambda *asked: None
+    world.settings = world.settings.model_copy(update={"mode": Mode.ENFORCE})
+    assert world.until(lambda: world.image("dev-1") == image("2.0.0"))

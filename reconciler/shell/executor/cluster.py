@@ -111,7 +111,7 @@ class ClusterExecutor:
             teller=self._teller,
         )
         self._deliveries = Deliveries(
-            api, self._live, self._service_records, stored, inventories, clock=clock
+            api, self._live, self._service_records, stored, inventories, rights, clock=clock
         )
         self._keeper = Keeper(
             api,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from reconciler.core.suspending import suspended
-from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError
+from reconciler.errors import Denied, InvalidInput, OperatorError, ReconcilerError, TransientError
 from reconciler.model.names import RenderDigest
 from reconciler.model.objects import NOTHING, KubeObject, ObjectRef, Rendered
 from reconciler.model.policy import DriftMode
@@ -25,7 +25,7 @@ from reconciler.shell.executor.burying import all_that_was_stored
 from reconciler.shell.executor.foreign import has_owner, refuse_foreign, standing
 from reconciler.shell.executor.inventory import Inventories, Inventory
 from reconciler.shell.executor.live import LiveObjects
-from reconciler.shell.executor.orders import Order
+from reconciler.shell.executor.orders import Order, Rights
 from reconciler.shell.executor.records import ServiceRecords, asked_for, current, is_applied
 from reconciler.shell.executor.stored import StoredObjects
 
@@ -74,6 +74,7 @@ class Deliveries:
         records: The records there.
         stored: The stored revisions there.
         inventories: The inventories there.
+        rights: What may be done still: a slow cluster is asked for a while before anything is applied.
         clock: Time.
     """
 
@@ -84,6 +85,7 @@ class Deliveries:
         records: ServiceRecords,
         stored: StoredObjects,
         inventories: Inventories,
+        rights: Rights,
         *,
         clock: Clock,
     ) -> None:
@@ -92,6 +94,7 @@ class Deliveries:
         self._records = records
         self._stored = stored
         self._inventories = inventories
+        self._rights = rights
         self._clock = clock
 
     def claim(self, order: Order, was: ServiceRecord | None) -> ServiceRecord:
@@ -138,6 +141,7 @@ class Deliveries:
                 self._stored.save(order.key, order.adopted.revision, order.adopted.rendered)
             applied: tuple[Applied, ...] = ()
             if found is not None:
+                self._refuse_stopped(order)
                 there = self._write_ahead(order, rendered.objects, found)
                 if found.adopted and claimed.state is ApplyState.PENDING:
                     claimed = self._begun(claimed)
@@ -210,6 +214,12 @@ class Deliveries:
             return _Found(inventory, there, forced | (refs - owned))
         refuse_foreign(objects, there, owned.union(map(ObjectRef.of, adopted)))
         return _Found(inventory, there, forced, adopted)
+
+    def _refuse_stopped(self, order: Order) -> None:
+        """Begins nothing that people have stopped since it was claimed."""
+        if not self._rights.may_write(order.key):
+            what, why = "it is not applied", "nothing of the service may be written any more"
+            raise TransientError(" in ".join(order.key), what, why)
 
     def _write_ahead(
         self, order: Order, objects: tuple[KubeObject, ...], found: _Found

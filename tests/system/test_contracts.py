@@ -345,7 +345,7 @@ def test_a_failure_keeps_to_the_same_document(command: str) -> None:
         "validate": ("validate", "v1.0"),
         **{
             verb: (verb, "web", "prod", "--reason", "x")
-            for verb in ("approve", "pause", "promote", "resume", "rollback")
+            for verb in ("approve", "pause", "promote", "resume", "retry", "rollback")
         },
         **{verb: (verb, "service/web", "--reason", "x") for verb in ("freeze", "thaw")},
     }.get(command, (command,))

@@ -61,11 +61,11 @@ def resume(service: str, environment: str, reason: str, output: str, **flags: An
 @click.command(short_help="Commit: pin what was proven before.")
 @_of_a_cell
 def rollback(service: str, environment: str, reason: str, output: str, **flags: Any) -> None:
-    """Pin the newest release that is proven there and not the present one."""
+    """Pin the newest release that is proven there and not the present one; over `release: absent`, the newest."""
 
     def edit(path: str, octets: bytes) -> bytes:
         target = _proven_before(look(settings_from(flags)), service, environment)
-        return set_release(path, octets, target.release, target.values)
+        return set_release(path, octets, target.release, target.values, over_tombstone=True)
 
     told = f"This commit writes\n{SOURCE_WRITTEN_OUT}\n\n"
     commit(_of_a_pin("rollback", service, environment, edit, told), reason, output, flags)
@@ -122,9 +122,13 @@ def approve(
     def edit(path: str, octets: bytes) -> bytes:
         seen = look(settings_from(flags))
         revision = _to_approve(seen, service, environment, irreversible=irreversible)
+        known = _cell(seen, service, environment, "nothing is approved").cell.ask.approval
+        asked_in = known.asked_since if known is not None else None
         who = person()
         by = who[0] if who else "not told"
-        return set_approved(path, octets, revision.id, by, irreversible=irreversible)
+        return set_approved(
+            path, octets, revision.id, by, irreversible=irreversible, asked_in=asked_in
+        )
 
     commit(_of_a_pin("approve", service, environment, edit), reason, output, flags)
 
@@ -232,7 +236,9 @@ def _proven_before(seen: Look, service: str, environment: str) -> Revision:
     cell = _cell(seen, service, environment, what).cell
     if cell.record is None:
         raise InvalidInput(subject, what, "nothing is known to run there")
-    leaving = cell.record.admitted or cell.ask.wanted
+    wanted = cell.ask.wanted
+    is_to_go = wanted is not None and wanted.absent
+    leaving = wanted if is_to_go else cell.record.admitted or wanted
     target = way_back(cell, leaving) if leaving is not None else None
     if target is None:
         why = "nothing else is proven there that was not rejected"

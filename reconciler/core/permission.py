@@ -73,6 +73,9 @@ def approved(view: CellView, wanted: Revision) -> Gate:
     if approval.asked_by is None or approval.approved_by is None:
         message = "who pinned it, or who approved it, is not known from the last commits of the pin"
         return unknown(name, reason, message, unblock)
+    if approval.asked_since is not None:
+        message = f"it was approved before {approval.asked_since} asked for it anew"
+        return closed(name, reason, message, unblock)
     if _address(approval.asked_by) == _address(approval.approved_by):
         message = f"{approval.approved_by} has pinned it and approved it"
         return closed(name, reason, message, unblock)

@@ -202,11 +202,13 @@ class Approval:
         revision: As the pin names it.
         asked_by: Who last changed what the pin asks for; None: the history does not say.
         approved_by: Who wrote the approval; None: the history does not say.
+        asked_since: The commit that asked for absence anew after this approval; None: there is none.
     """
 
     revision: RevisionId
     asked_by: str | None
     approved_by: str | None
+    asked_since: CommitId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,8 @@ def _pins(found: Found) -> Iterator[Fault]:
         document = found.documents.get(path)
         if document is not None and document.part("release") == ABSENT:
             yield from _still_needed(path, document, (environment, service), found)
+        if document is not None:
+            yield from _skips_too_much(path, document, (environment, service), found)
         clusters = {str(c.name) for c in known.clusters} if known is not None else None
         for cluster in document.mapping("clusters") if document is not None else ():
             if clusters is not None and document is not None and cluster not in clusters:
@@ -218,6 +220,34 @@ def _still_needed(
             fix,
             "release",
             Severity.WARNING,
+        )
+
+
+def _skips_too_much(
+    path: str, document: Document, of: tuple[EnvironmentName, ServiceName], found: Found
+) -> Iterator[Fault]:
+    """Warns of gates that a pin wants skipped, and that the policy lets nobody skip there."""
+    environment, name = of
+    service = found.services.get(name)
+    policy = found.policies.get(service.policy) if service is not None else None
+    rules = dict(policy.environments).get(environment) if policy is not None else None
+    if rules is None:
+        return
+    hotfix = rules.others.hotfix
+    may = [gate.value for gate in hotfix.gates] if hotfix is not None else []
+    for index, gate in document.texts_at("skip", "gates").items():
+        if gate in may:
+            continue
+        at: Path = ("skip", "gates", index)
+        place = document.place(at)
+        what = f"{gate} is not skipped"
+        lets = f"lets {', '.join(may)} be skipped there" if may else "lets nothing be skipped there"
+        why = f"the policy {service.policy if service else ''} {lets}"
+        fix = "take it out, or name it in the policy's `hotfix`"
+        yield Fault(
+            *(path, place.line, place.column, "NotSkippable", what, why, fix),
+            field="skip.gates",
+            severity=Severity.WARNING,
         )
 
 

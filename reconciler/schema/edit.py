@@ -11,8 +11,8 @@ from typing import Any
 from reconciler.errors import InvalidInput
 from reconciler.model.env_repo import QuarantineEntry
 from reconciler.model.freezes import Freeze, Scope
-from reconciler.model.names import RevisionId, ServiceName
-from reconciler.model.release import Release, Values
+from reconciler.model.names import CommitId, RevisionId, ServiceName
+from reconciler.model.release import ABSENT, Release, Values
 from reconciler.model.skips import Skip
 from reconciler.model.times import rfc3339
 from reconciler.schema import building
@@ -29,7 +29,9 @@ HEADER = """\
 CLUSTERS = "clusters"
 
 
-def set_release(path: str, octets: bytes, release: Release, values: Values) -> bytes:
+def set_release(
+    path: str, octets: bytes, release: Release, values: Values, *, over_tombstone: bool = False
+) -> bytes:
     """Returns a pin that asks for a release, its source written out, with these values.
 
     Args:
@@ -37,6 +39,7 @@ def set_release(path: str, octets: bytes, release: Release, values: Values) -> b
         octets: The pin as it is.
         release: What it shall ask for.
         values: The pin's values, those by cluster under the key `clusters`.
+        over_tombstone: Whether it may take the place of `absent`; the reason for that goes with it.
 
     Raises:
         InvalidInput: The pin is broken, or written in a way that cannot be edited safely.
@@ -45,19 +48,24 @@ def set_release(path: str, octets: bytes, release: Release, values: Values) -> b
     tree = values.tree()
     by_cluster = {c: {"values": v} for c, v in tree.pop(CLUSTERS, {}).items()}
     splices = Splices(document)
-    if not isinstance(document.tree.get("release"), dict):
-        raise _cannot(path, "its release is no mapping")
-    splices.set(("release", "version"), release.version)
-    splices.set_mapping(("release", "images"), dict(release.images))
-    splices.set(("release", "source"), release.source)
-    splices.set_mapping(("values",), tree)
-    splices.set_mapping((CLUSTERS,), by_cluster)
     wanted = file.model_dump()
-    wanted["release"] = {
+    whole = {
         "version": release.version,
         "images": dict(release.images),
         "source": release.source,
     }
+    if over_tombstone and not isinstance(file.release, ReleaseFile):
+        splices.set_mapping(("release",), whole)
+        splices.drop(("reason",))
+        wanted["reason"] = None
+    else:
+        _check_release(path, document)
+        splices.set(("release", "version"), release.version)
+        splices.set_mapping(("release", "images"), dict(release.images))
+        splices.set(("release", "source"), release.source)
+    splices.set_mapping(("values",), tree)
+    splices.set_mapping((CLUSTERS,), by_cluster)
+    wanted["release"] = whole
     wanted["values"], wanted[CLUSTERS] = tree, by_cluster
     return _checked(path, splices, PinFile, wanted)
 
@@ -130,7 +138,13 @@ def set_paused(path: str, octets: bytes, *, paused: bool) -> bytes:
 
 
 def set_approved(
-    path: str, octets: bytes, revision: RevisionId, by: str, *, irreversible: bool = False
+    path: str,
+    octets: bytes,
+    revision: RevisionId,
+    by: str,
+    *,
+    irreversible: bool = False,
+    asked_in: CommitId | None = None,
 ) -> bytes:
     """Returns a pin that says of a revision that somebody approves it; as it was where it does already.
 
@@ -140,6 +154,7 @@ def set_approved(
         revision: What is approved.
         by: Who does.
         irreversible: Also that it cannot come back.
+        asked_in: What has asked for the same again since the approval that is there; None: it still counts.
 
     Raises:
         InvalidInput: As `set_release`.
@@ -147,12 +162,15 @@ def set_approved(
     file, document = _opened(path, octets, PinFile)
     known = file.approved
     is_said = known is not None and known.revision == revision
+    is_said = is_said and (asked_in is None or known.asked_in == asked_in)
     if known is not None and is_said and (known.reversible is False or not irreversible):
         return octets
     splices = Splices(document)
-    tree = {"revision": revision, "by": by, **({"reversible": False} if irreversible else {})}
+    tree: dict[str, Any] = {"revision": revision, "by": by}
+    tree |= {"asked_in": asked_in} if asked_in is not None else {}
+    tree |= {"reversible": False} if irreversible else {}
     splices.set_mapping(("approved",), tree)
-    wanted = {"reversible": None, **tree}
+    wanted = {"reversible": None, "asked_in": None, **tree}
     return _checked(path, splices, PinFile, {**file.model_dump(), "approved": wanted})
 
 
@@ -205,8 +223,7 @@ def promote(path: str, octets: bytes, release: Release, *, is_hotfix: bool = Fal
         InvalidInput: As `set_release`.
     """
     file, document = _opened(path, octets, PinFile)
-    if not isinstance(document.tree.get("release"), dict):
-        raise _cannot(path, "its release is no mapping")
+    _check_release(path, document)
     source = release.source if is_hotfix or file.release.source is not None else None
     splices = Splices(document)
     wanted = file.model_dump()
@@ -318,6 +335,17 @@ def _opened(path: str, octets: bytes, model: Any) -> tuple[Any, Document]:
         return read_file(path, octets, model)
     except BadText as bad:
         raise _cannot(path, str(bad.faults[0])) from None
+
+
+def _check_release(path: str, document: Document) -> None:
+    """Refuses a pin that asks for absence."""
+    release = document.tree.get("release")
+    if release == ABSENT:
+        why = "it says `release: absent`, and only a person takes that back"
+        fix = "run `reconciler rollback` to have what ran before again, or write a release by hand"
+        raise InvalidInput(path, "it cannot be edited", why, fix)
+    if not isinstance(release, dict):
+        raise _cannot(path, "its release is no mapping")
 
 
 def _cannot(path: str, why: str) -> InvalidInput:

@@ -224,6 +224,8 @@ class ApprovedFile(Part):
     """The whole revision; another one needs another approval."""
     by: Line
     """Who, for those who read it; what counts is who made the commit."""
+    asked_in: Commit | None = None
+    """The commit that asks for absence anew, where an older approval had to be given once more."""
     reversible: Literal[False] | None = None
     """`false`: it is accepted that this revision cannot come back, so that nothing is put back where it is bad."""
 

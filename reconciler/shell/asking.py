@@ -266,7 +266,9 @@ class Asker:
         if pin.approved is None or policy is None or not policy.needs_approval:
             return None
         path = f"environments/{pin.environment}/{pin.service}.yaml"
-        return self.sources.approvals.of(self.snapshot.commit, path, pin.approved)
+        return self.sources.approvals.of(
+            self.snapshot.commit, path, pin.approved, absent=pin.absent
+        )
 
     def _immediate(self, pin: Pin, own: PromotionRecord | None) -> Revision | None:
         """Returns what is admitted with the pin's immediate values, or None where they are the same."""

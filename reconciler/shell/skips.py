@@ -31,7 +31,8 @@ class Skips:
     def of(self, head: CommitId, pin: Pin, wanted: Revision) -> Vouched | None:
         """Returns a pin's skip; None where it has none.
 
-        A merge's own signature counts, and so does that of the commit which it merged as it is.
+        A merge's own signature counts, and so does that of the commit which it merged as it is. Absence is always the
+        same revision: of it only what was written since it was last asked for counts.
 
         Args:
             head: The commit that the pin is read from.
@@ -54,6 +55,12 @@ class Skips:
                 for facts in self._pins.writers(head, path, FIELDS)
                 if self._pins.says_the_same(facts.commit, head, path, FIELDS)
             )
+            if wanted.absent and writers:
+                writers, asked_in = self._pins.anew(head, path, writers)
+                if not writers:
+                    anew = asked_in or "a commit too old to be looked for"
+                    why = f"it was written before {anew} asked for absence"
+                    return Vouched(pin.skip, (), why)
             found = [self._signers.signer_of(facts.commit) or "" for facts in writers]
         except OperatorError as error:
             return Vouched(pin.skip, (), f"who wrote it cannot be told: {error}")

@@ -133,6 +133,20 @@ def test_a_roll_back_pins_what_was_proven_before(released: Released) -> None:
     assert (again.code, again.document["commit"]) == (0, None), "the pin says so already"
 
 
+def test_a_roll_back_takes_a_tombstone_back_and_a_promotion_says_so(fleet: ServedFleet) -> None:
+    before = pinned(fleet, "HEAD", WEB_IN_PROD)
+    runs = web_in_prod(fleet)["admitted"]
+    fleet.change({WEB_IN_PROD: "release: absent\nreason: it is over\n"}, "Web goes")
+    refused = fleet.cli("promote", "web", "prod", "--reason", "x", "-o", "json")
+    assert refused.code == 2 and "`reconciler rollback`" in refused.document["errors"][0]["fix"]
+    told = fleet.cli("rollback", "web", "prod", "--reason", "it is needed", "-o", "json")
+    assert told.code == 0 and told.document["paths"] == [WEB_IN_PROD]
+    now = pinned(fleet, told.document["commit"], WEB_IN_PROD)
+    assert now["release"]["version"] == runs["version"], "what runs, and not what ran before"
+    assert now["release"]["source"] == runs["source"] and "reason" not in now
+    fleet.change({WEB_IN_PROD: yaml.safe_dump(before)}, "As it was")
+
+
 def test_a_roll_back_needs_something_else_that_is_proven(fleet: ServedFleet) -> None:
     head = fleet.log()[-1]["commit"]
     told = fleet.cli("rollback", "store", "dev", "--reason", "x", "-o", "json")

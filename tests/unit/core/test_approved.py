@@ -44,6 +44,12 @@ BEFORE_PROD = (cell(DEV, record(DEV, V2)), cell(STAGING, record(STAGING, V2)))
         pytest.param(Approval(V2.id, "ada", "bob"), "open", "", id="people without an address"),
         pytest.param(Approval(V3.id, ADA, BOB), "closed", "is approved, and", id="for another"),
         pytest.param(
+            Approval(V2.id, ADA, BOB, V2.release.source),
+            "closed",
+            f"before {V2.release.source} asked for it anew",
+            id="it was asked for again since",
+        ),
+        pytest.param(
             Approval(V2.id, None, BOB), "unknown", "not known", id="it is not known who asked"
         ),
         pytest.param(Approval(V2.id, ADA, None), "unknown", "not known", id="nor who approved"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from reconciler.errors import InvalidInput
 from reconciler.model.env_repo import QuarantineEntry
@@ -206,3 +207,22 @@ def flow_style(text: str, *, source_first: bool) -> str:
     )
     inner = f"{source}, {rest}" if source_first else f"{rest}, {source}"
     return f"release: {{{inner}}}\nvalues: {{replicas: 3}}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Ours.\nrelease: absent # gone\nreason: |-\n  it is\n  over\nvalues: {replicas: 3}\n",
+        "reason: it is over\nrelease: absent\nvalues: {replicas: 3} # for the sale\n",
+        "{release: absent, reason: it is over, values: {replicas: 3}}\n",
+        "release: 'absent'\nreason: it is over\nvalues: {replicas: 3}",
+    ],
+)
+def test_a_release_takes_the_place_of_a_tombstone_only_where_that_is_meant(text: str) -> None:
+    values = Values.of({"replicas": 3})
+    with pytest.raises(InvalidInput, match="`reconciler rollback`"):
+        edited(text, values)
+    back = set_release("pin.yaml", text.encode(), RELEASE, values, over_tombstone=True).decode()
+    release = {"version": "1.0", "images": dict(RELEASE.images), "source": RELEASE.source}
+    assert yaml.safe_load(back) == {"release": release, "values": {"replicas": 3}}
+    assert [w for w in ("# Ours.", "# gone", "# for the sale") if w in text and w not in back] == []

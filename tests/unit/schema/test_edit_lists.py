@@ -181,8 +181,8 @@ def test_a_promoted_pin_that_is_fixed_is_fixed_to_what_was_proven() -> None:
     fixed = PIN.replace("  version", "  source: abcdef1\n  version")
     now = promote("pin.yaml", fixed.encode(), RELEASE).decode()
     assert f"  source: {RELEASE.source}\n  version: '2.0' # the tag\n" in now
-    with pytest.raises(InvalidInput):
-        promote("pin.yaml", b"release: absent\n", RELEASE)
+    with pytest.raises(InvalidInput, match="`reconciler rollback`"):
+        promote("pin.yaml", b"release: absent\nreason: x\n", RELEASE)
 
 
 def test_an_approval_is_written_once_and_in_place_of_another() -> None:
@@ -198,3 +198,9 @@ def test_an_approval_is_written_once_and_in_place_of_another() -> None:
     assert set_approved("pin.yaml", now.encode(), one, "Bob") == now.encode()
     again = set_approved("pin.yaml", now.encode(), two, "Bob").decode()
     assert "2" * 64 in again and "Ada" not in again and again.startswith(now[:9])
+    asked_in = CommitId("d" * 40)
+    anew = set_approved("pin.yaml", now.encode(), one, "Ada: L", asked_in=asked_in)
+    assert f"by: 'Ada: L', asked_in: {asked_in}" in anew.decode(), "for what asked again since"
+    assert set_approved("pin.yaml", anew, one, "Bob", asked_in=asked_in) == anew
+    third = set_approved("pin.yaml", anew, one, "Bob", asked_in=CommitId("e" * 40)).decode()
+    assert "e" * 40 in third and asked_in not in third

@@ -304,3 +304,29 @@ def test_a_first_wave_that_is_passed_over_is_warned_of(
     found = [(f.code, f.severity, f.field) for f in reading.faults]
     expected = ("FirstWaveAway", Severity.WARNING, "environments.prod.waves")
     assert (expected in found) is warns
+
+
+@pytest.mark.parametrize(
+    ("hotfix", "warned"),
+    [
+        ("", ["soak", "window"]),
+        ("hotfix: {by: [kim@example.com], gates: [window]}, ", ["soak"]),
+        ("hotfix: {by: [kim@example.com], gates: [freeze, window, soak]}, ", []),
+    ],
+)
+def test_a_skip_of_what_the_policy_lets_nobody_skip_is_warned_of(
+    hotfix: str, warned: list[str]
+) -> None:
+    skip = f"skip: {{gates: [soak, window], revision: 'sha256:{'1' * 64}', reason: x, by: Kim}}\n"
+    policy = env_repo()["policies/line.yaml"]
+    assert "  dev: {" in policy
+    path = "environments/dev/web.yaml"
+    edits = {
+        path: skip + pins("1.0.0")[path],
+        "policies/line.yaml": policy.replace("  dev: {", "  dev: {" + hotfix),
+    }
+    reading = read(dict(edits))
+    assert [(f.code, f.severity, f.what.split()[0], f.line) for f in reading.faults] == [
+        ("NotSkippable", Severity.WARNING, gate, 1) for gate in warned
+    ]
+    assert reading.snapshot is not None and (DEV, WEB) in reading.snapshot.pins

@@ -100,3 +100,46 @@ def test_who_merges_only_lets_in() -> None:
     git.merge({PIN: ASKED}, author=ADA)
     git.merge({PIN: ASKED + APPROVED}, branch="theirs", author=BOB)
     assert told((ADA, ASKED + APPROVED), git=git) == (ADA, BOB)
+
+
+GONE = "release: absent\nreason: it is over\n"
+
+
+def since(git: MemoryGit) -> CommitId | None:
+    return Approvals(git, "").of(git.fetch(), PIN, REVISION, absent=True).asked_since
+
+
+def test_a_word_on_absence_counts_only_from_when_it_was_asked_for_last() -> None:
+    git = MemoryGit(VirtualClock())
+    git.merge({PIN: GONE}, author=ADA)
+    git.merge({PIN: GONE + APPROVED}, author=BOB)
+    git.merge({PIN: "# note\n" + GONE + APPROVED}, author=EVE)
+    assert since(git) is None
+    git.merge({PIN: ASKED + APPROVED}, author=ADA)
+    newest = git.merge({PIN: GONE + APPROVED}, author=ADA)
+    assert since(git) == newest
+    assert Approvals(git, "").of(newest, PIN, REVISION).asked_since is None, "of a release it stays"
+    anew = APPROVED.replace("}", f", asked_in: '{newest}'}}")
+    git.merge({PIN: GONE + anew}, author=BOB)
+    assert since(git) is None
+    git = MemoryGit(VirtualClock())
+    git.merge({PIN: GONE + APPROVED}, author=ADA)
+    assert since(git) is None, "in one commit it is about that; whose word it is says who made it"
+
+
+def test_a_word_on_absence_that_is_merged_later_is_no_younger_for_it() -> None:
+    git = Merged(VirtualClock())
+    git.merge({PIN: GONE + APPROVED}, branch="theirs", author=BOB)
+    git.merge({PIN: ASKED}, author=ADA)
+    newest = git.merge({PIN: GONE}, author=ADA)
+    git.merge({PIN: GONE + APPROVED}, author=ADA)
+    assert since(git) == newest
+
+
+def test_what_the_branch_had_before_is_not_merged_again() -> None:
+    git = Merged(VirtualClock())
+    git.branches["theirs"] = git.merge({PIN: GONE + APPROVED}, author=BOB)
+    git.merge({PIN: ASKED}, author=BOB)
+    git.merge({PIN: GONE + APPROVED}, author=ADA)
+    found = Approvals(git, "").of(git.fetch(), PIN, REVISION, absent=True)
+    assert (found.asked_by, found.approved_by) == (ADA, ADA), "a merge in name only"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.identity import absence
 from reconciler.errors import InvalidInput
 from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
@@ -101,3 +102,23 @@ def test_nobodys_word_says_why() -> None:
     notes = [(EVE, f"# {number}\n{PLAIN}{SKIP}") for number in range(LOOKED_MAX)]
     old = vouched((KIM, PLAIN + SKIP), *notes)
     assert old is not None and "a commit too old to be looked for" in old.why_nobody
+
+
+def test_a_skip_of_absence_counts_only_from_when_it_was_asked_for_last() -> None:
+    gone, nothing = "release: absent\nreason: it is over\n", absence(CommitId("c" * 40))
+    skip = SKIP.replace(V2.id, nothing.id)
+    git = MemoryGit(VirtualClock())
+
+    def told() -> Vouched:
+        found = Skips(git, "", ByAuthor(git, PRINCIPALS)).of(git.fetch(), read(git), nothing)
+        assert found is not None
+        return found
+
+    git.merge({PIN: gone + skip}, author=KIM)
+    assert told().signers == ("kim@example.com",)
+    git.merge({PIN: PLAIN + skip}, author=EVE)
+    newest = git.merge({PIN: gone + skip}, author=EVE)
+    assert told().signers == ()
+    assert told().why_nobody == f"it was written before {newest} asked for absence"
+    git.merge({PIN: gone + skip.replace("it burns", "once more")}, author=KIM)
+    assert told().signers == ("kim@example.com",)

@@ -350,16 +350,6 @@ def test_even_backward_is_held_by(changes: dict[str, Any], shut: dict[str, str])
     assert states(gates.admission(seen, V2)) == shut
 
 
-def test_no_pin_is_moved_while_a_roll_back_is_under_way() -> None:
-    back = rejection(V3, STAGING, rolled_back_at=None)
-    for made, shut in (
-        (back, {"RollBackComplete": "closed RollingBack"}),
-        (replace(back, rolled_back_at=NOW), {}),
-    ):
-        here = cell(STAGING, record(STAGING, V1, rejections=(made,)), ask(V1, STAGING))
-        assert states(gates.moving_the_pin(view(DEV_HAS_2, here), V2)) == shut
-
-
 def test_a_person_lifts_a_rejection_by_saying_so_in_its_entry_and_not_by_taking_it_out() -> None:
     made = rejection(V2, STAGING)
     known = record(STAGING, rejections=(made,))

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from reconciler.core import leaning, moves, rejections, skipping, tombstones
 from reconciler.core.believing import fuse_intact
+from reconciler.core.ending import is_moving
 from reconciler.core.gate import anothers, closed, opened, unknown
 from reconciler.core.group_gate import group_together
-from reconciler.core.judging import is_healthy
 from reconciler.core.outside import by_name, checks_passed
 from reconciler.core.permission import approved, in_window, not_frozen, not_paused
-from reconciler.core.places import below_max_rollouts
-from reconciler.core.reach import in_force, reach
+from reconciler.core.places import below_max_rollouts, next_up
+from reconciler.core.reach import in_force
 from reconciler.core.return_gate import can_return
 from reconciler.core.soak_left import proof_left_s
 from reconciler.core.view import CellView
@@ -137,9 +137,7 @@ def _proven_before(view: CellView, wanted: Revision) -> Gate:
             )
         held = _not_proven_in(cell, wanted, name)
         if held is not None:
-            # What is gone stays gone for its soak, whoever is in a hurry.
-            skips = not wanted.absent
-            gate = skipping.past_soak(view, cell, wanted, held) if skips else held
+            gate = skipping.past_soak(view, cell, wanted, held)
         if held is not None and gate.state is not GateState.OPEN:
             # 0 where the soak is over, and something else than time keeps it from being written down.
             left_s = proof_left_s(cell, wanted) if view.fleet.keeps_time else None
@@ -247,31 +245,26 @@ def _still_supported(view: CellView, wanted: Revision) -> Gate:
 
 
 def _not_overtaking(view: CellView, wanted: Revision) -> Gate:
-    """Lets what rolls out be finished first, where the policy says so and it does move."""
+    """Lets what rolls out be finished first, where it moves, and the policy says so or another waits for its place."""
     name = "NotOvertaking"
     rollout = view.cell.record.rollout if view.cell.record is not None else None
     if rollout is None or rollout.revision.id == wanted.id:
         return opened(name)
-    after_s = rollout.policy.finish_after_s
+    waits = next_up(view)
+    after_s = rollout.policy.finish_after_s if waits is None else 0.0
     age_s = (view.now - (rollout.began_at or rollout.admitted_at)).total_seconds()
     if after_s is None or age_s < after_s or not ends_by_itself(view, in_force(view.cell, rollout)):
         return opened(name)
     version, newer = rollout.revision.release.version, wanted.release.version
     message = f"{version} rolls out, and is finished before {newer} is taken"
+    if waits is not None:
+        message += f"; {waits} waits for its place"
     return closed(name, Reason.QUEUED, message, CHANGES[Reason.QUEUED])
 
 
 def ends_by_itself(view: CellView, rollout: Rollout) -> bool:
     """Tells whether a roll-out will come to an end by itself, as far as can be told."""
-    how_far = reach(view.cell, rollout)
-    if shut(next_wave(view, rollout.revision)) or how_far.gone is not None:
-        return False
-    limit_s, revision = rollout.policy.progress_deadline_s, rollout.revision
-    return bool(how_far.members) and not any(
-        m.away_s >= limit_s
-        or (m.is_late(revision.id, limit_s) and not is_healthy(m, revision, for_s=0.0))
-        for m in how_far.waited_for()
-    )
+    return not shut(next_wave(view, rollout.revision)) and is_moving(view, rollout)
 
 
 def _no_platform_incident(view: CellView, _: Revision) -> Gate:
@@ -352,8 +345,9 @@ EACH_WAVE: tuple[GateCheck, ...] = (
     _no_platform_incident,
 )
 EACH_WAVE_OF_A_TOMBSTONE: tuple[GateCheck, ...] = (
-    *EACH_WAVE,
+    # First, since where HEAD asks for the service again every other reason not to go on is beside the point.
     tombstones.asked_for,
+    *EACH_WAVE,
     tombstones.needed_by_nobody,
     tombstones.nothing_fails,
 )

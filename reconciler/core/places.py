@@ -51,13 +51,21 @@ def _places(bids: list[Bid]) -> Places:
     most = min(bid.most for bid in bids)
     taken = tuple(sorted(bid.service for bid in bids if bid.has_place))
     waiting = sorted((bid for bid in bids if not bid.has_place), key=_turn)
-    given = waiting[: max(0, most - len(taken))]
-    return Places(most, taken, frozenset(bid.service for bid in given))
+    free = max(0, most - len(taken))
+    given, left = waiting[:free], waiting[free:]
+    next_up = next((bid.service for bid in left if not bid.is_observed), None)
+    return Places(most, taken, frozenset(bid.service for bid in given), next_up)
 
 
 def _turn(bid: Bid) -> tuple[bool, datetime, bool, datetime, ServiceName]:
     served = bid.served_at is not None
     return bid.is_observed, bid.since, served, bid.served_at or bid.since, bid.service
+
+
+def next_up(view: CellView) -> ServiceName | None:
+    """Returns who waits for the place of what rolls out here, or None."""
+    places = view.fleet.places.get(view.environment)
+    return places.next_up if places is not None and view.service in places.taken else None
 
 
 def below_max_rollouts(view: CellView, _: Revision) -> Gate:

@@ -27,6 +27,7 @@ PAGED = frozenset(
         Reason.FAILING_BESIDE,
         Reason.FUSE_BLOWN,
         Reason.HISTORY_REWRITTEN,
+        Reason.NOT_ASKED_FOR,
         Reason.OTHER_INSTALLATION,
         Reason.PLATFORM_INCIDENT,
         Reason.TOO_MANY_GO,

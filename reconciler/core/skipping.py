@@ -22,6 +22,8 @@ GATES = {
 """What each of them skips."""
 
 
+NOT_OF_A_TOMBSTONE = "nobody skips the soak of a tombstone"
+
 SEEN_FOR_S = 10.0
 """What starts and then crashes is told from what is well by then; whoever needs a hotfix has so long."""
 
@@ -48,10 +50,13 @@ def past(view: CellView, revision: Revision, shut: Gate, what: Skippable) -> Gat
 def past_soak(view: CellView, cell: Cell, revision: Revision, shut: Gate) -> Gate:
     """Returns the gate of what an earlier environment has not proven; its soak alone can be skipped.
 
+    That of a tombstone by nobody: what is gone stays gone for its soak, whoever is in a hurry.
     It must be seen healthy there on every cluster for a moment, in order as ever; once it was let in here on that
     ground it is not asked for again, as a proof would not be.
     """
     asked = past(view, revision, shut, Skippable.SOAK)
+    if revision.absent and asked is not shut:
+        return replace(shut, message=f"{shut.message}; {NOT_OF_A_TOMBSTONE}")
     if asked.state is not GateState.OPEN or was_let_past(view, revision, Skippable.SOAK):
         return asked
     unseen, left_s = _unseen(view, cell, revision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.core import rejections
 from reconciler.core.gate import closed, opened, unknown
 from reconciler.core.pruning import NUMBER_MAX, SHARE_COUNTS_FROM, SHARE_MAX
 from reconciler.core.view import CellView
@@ -11,12 +12,23 @@ from reconciler.model.release import Revision
 
 
 def asked_for(view: CellView, _: Revision) -> Gate:
-    """HEAD does not ask for the service again; where it asks for nothing, it takes nothing back."""
+    """HEAD does not ask for the service again; where it asks for nothing, it takes nothing back.
+
+    What it asks for is not let in yet, or it would have taken the tombstone's place: a person must know what is gone.
+    """
     name, reason = "AskedFor", Reason.NOT_ASKED_FOR
     wanted = view.cell.ask.wanted
     if wanted is None or wanted.absent:
         return opened(name)
-    message = f"HEAD asks for {wanted.release.version} again; no further cluster loses the service"
+    begun = [m.cluster for m in view.cell.members if m.record and m.record.revision.absent]
+    without = f"{', '.join(begun)} stays without the service meanwhile" if begun else "none lost it"
+    message = (
+        f"HEAD asks for {wanted.release.version}, which is not let in yet; {without}, and no "
+        "further cluster loses it"
+    )
+    back = rejections.allowed(view)
+    if back is not None:
+        message += f"; pin {back.release.version}, which is proven here, to have it back at once"
     return closed(name, reason, message, CHANGES[reason])
 
 

@@ -14,11 +14,13 @@ class Places:
     Attributes:
         taken: Services that roll out there and get on, by name.
         given: Services that may begin now; each takes its place with its next turn.
+        next_up: Who is given the next place that is free; None: nobody who would take one waits.
     """
 
     most: int
     taken: tuple[ServiceName, ...] = ()
     given: frozenset[ServiceName] = frozenset()
+    next_up: ServiceName | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,10 @@ def pin(path: str, document: Document) -> Iterator[Fault]:
     if document.part("release") == "absent" and not document.text_at("reason"):
         why, fix = "nobody would know why it went", "write `reason:` beside it"
         yield placed(path, document, ("release",), "NoReason", why, fix)
+    for index, gate in document.texts_at("skip", "gates").items():
+        if document.part("release") == "absent" and gate == "soak":
+            why, fix = "nobody skips the soak of a tombstone", "take it out"
+            yield placed(path, document, ("skip", "gates", index), "SoakOfTombstone", why, fix)
     yield from _tags(path, document)
     places: dict[Path, Mapping[str, object]] = {("values",): document.mapping("values")}
     overrides = {c: document.mapping("clusters", c, "values") for c in document.mapping("clusters")}

@@ -57,6 +57,19 @@ def test_who_waits_is_served_before_whoever_comes_later() -> None:
     assert world.until(lambda: world.proven("dev", "2.0.1", "docs"))
 
 
+def test_one_that_is_pinned_again_and_again_keeps_no_place_from_who_waits() -> None:
+    """A newer commit comes before the soak is over, each time."""
+    world = proven_world(*NAMES)
+    limited(world, 1)
+    world.git.merge(release("2.0.0", "cart", "web"))
+    assert world.until(lambda: rolling(world) == {"cart"})
+    for number in range(20):
+        world.pass_(4)
+        world.git.merge(release(f"2.1.{number}", "cart"))
+    assert world.proven("dev", "2.0.0", "web")
+    assert world.until(lambda: world.proven("dev", "2.1.19", "cart"))
+
+
 def test_what_is_held_for_good_keeps_nobody_waiting() -> None:
     world = proven_world(*NAMES)
     limited(world, 1)

@@ -32,6 +32,7 @@ from tests.fakes.world import (
     World,
     Write,
     image,
+    pin,
     pins,
 )
 
@@ -60,6 +61,8 @@ def test_it_goes_in_order_wave_by_wave_and_each_environment_only_once_the_one_be
     assert {phase(world, e) for e in CLUSTERS} == {Phase.ABSENT}
     assert hold(world, "prod")[:2] == (Reason.SETTLED, "it is gone, and stayed so for its soak")
     assert not world.told(EventKind.REJECTED)
+    told = [(e.cluster, e.message) for e in world.told(EventKind.PRUNED)]
+    assert sorted(told) == sorted((name, str(ref)) for name in EVERY for ref in OWNED)
 
 
 def test_what_is_put_back_is_there_again_at_once_and_a_later_tombstone_is_proven_anew() -> None:
@@ -82,6 +85,20 @@ def test_a_pin_that_is_put_back_in_mid_roll_out_brings_back_what_went_already() 
     world.git.merge(pins(GOOD))
     assert world.until(lambda: all(world.image(name) == image(GOOD) for name in EVERY), 10)
     assert all(len(left(world, name)) == len(OWNED) for name in EVERY)
+
+
+def test_what_is_half_gone_while_the_pin_asks_for_what_is_not_let_in_wakes_a_person() -> None:
+    world = begun()
+    world.git.merge(TOMBSTONES)
+    assert world.until(lambda: not left(world, "prod-1"))
+    world.git.merge({**pins(GOOD), "environments/prod/web.yaml": pin("2.0.0")})
+    world.pass_(60)
+    assert not left(world, "prod-1") and len(left(world, "prod-3")) == len(OWNED)
+    reason, message, page = hold(world, "prod")
+    assert reason is Reason.NOT_ASKED_FOR and page
+    assert "prod-1 stays without the service" in message and f"pin {GOOD}" in message
+    world.git.merge(pins(GOOD))
+    assert world.until(lambda: len(left(world, "prod-1")) == len(OWNED), 20)
 
 
 def test_a_missing_pin_deletes_nothing() -> None:

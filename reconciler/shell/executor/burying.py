@@ -48,16 +48,20 @@ class Burials:
         self._may_go_on = may_go_on
 
     def bury(
-        self, record: ServiceRecord, hold: Callable[[ServiceRecord], ServiceRecord]
+        self,
+        record: ServiceRecord,
+        hold: Callable[[ServiceRecord], ServiceRecord],
+        on_delete: Callable[[ObjectRef], None],
     ) -> BurialPlan:
         """Deletes what is there of a service; what is gone was looked for twice, by the watch and by name.
 
         Args:
             record: Its revision is a tombstone, and stands.
             hold: The compare-and-set of the record that goes before the first write.
+            on_delete: Told of each object that was deleted, whatever comes next.
 
         Returns:
-            What was found and done; what was deleted is not said to be gone yet.
+            What was found; what was deleted is not said to be gone yet.
 
         Raises:
             Unseen: Try again later.
@@ -83,12 +87,18 @@ class Burials:
         )
         if plan.delete:
             hold(record)
-            self._delete(key, inventory, plan)
+            self._delete(key, inventory, plan, on_delete)
         if plan.is_done:
             self._look_again(key, plan)
         return plan
 
-    def _delete(self, key: CellKey, inventory: Inventory, plan: BurialPlan) -> None:
+    def _delete(
+        self,
+        key: CellKey,
+        inventory: Inventory,
+        plan: BurialPlan,
+        on_delete: Callable[[ObjectRef], None],
+    ) -> None:
         """Deletes each object as it was seen, its dependents with it; what went is counted, whatever comes next."""
         count = 0
         try:
@@ -105,6 +115,7 @@ class Burials:
                     propagation=Propagation.FOREGROUND,
                 )
                 count += 1
+                on_delete(ref)
         finally:
             if count:
                 now = self._clock.now()

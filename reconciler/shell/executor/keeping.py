@@ -279,7 +279,9 @@ class Keeper:
         if record.proven:
             return self._pruned(key, record)
         try:
-            plan = self._burials.bury(record, self._hold)
+            plan = self._burials.bury(
+                record, self._hold, lambda ref: self._teller.of_buried(record, ref)
+            )
         except Unseen:
             return UNSEEN_S
         except ReconcilerError as error:

@@ -10,6 +10,7 @@ from reconciler.model.events import Event, EventKind
 from reconciler.model.facts import MemberHealth
 from reconciler.model.health import HealthStatus
 from reconciler.model.names import ClusterName
+from reconciler.model.objects import ObjectRef
 from reconciler.model.records import ServiceRecord
 from reconciler.ports.clock import Clock
 from reconciler.shell.executor.orders import Order
@@ -61,10 +62,12 @@ class Teller:
         for ref, why in plan.kept:
             self.of_record(EventKind.PRUNE_HELD, record, "Guarded", f"{ref}: {why}")
 
+    def of_buried(self, record: ServiceRecord, ref: ObjectRef) -> None:
+        """Tells of an object that was deleted since its service is to be gone."""
+        self.of_record(EventKind.PRUNED, record, "Absent", str(ref))
+
     def of_burial(self, record: ServiceRecord, plan: BurialPlan, former: BurialPlan | None) -> None:
-        """Tells what was deleted since it is to be gone, and once of each object that a guard keeps."""
-        for ref in plan.delete:
-            self.of_record(EventKind.PRUNED, record, "Absent", str(ref))
+        """Tells once of each object that a guard keeps, where all of the service is to be gone."""
         told = former.kept if former is not None else ()
         for ref, why in plan.kept:
             if (ref, why) not in told:

@@ -10,21 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core import gates
 from reconciler.core.boarding import FormerPin, boarding
 from reconciler.model.actions import Admit
 from reconciler.model.env_repo import Pin
-from reconciler.model.facts import Cell
+from reconciler.model.facts import Cell, FleetSummary
 from reconciler.model.fleet import ClusterState
-from reconciler.model.names import CommitId
+from reconciler.model.fleet_counts import Places
+from reconciler.model.groups import Standing, Standings
+from reconciler.model.names import CommitId, ServiceName
+from reconciler.model.reasons import Reason
 from reconciler.model.records import PromotionRecord
 from reconciler.model.release import Revision
 from tests.fakes.facts import (
     AWAY,
+    CRASHING,
+    CURRENT,
     DEV,
+    HEAD,
     NOW,
     PROD,
     STAGING,
     STARTING,
+    SUSPENDED,
     UNREAD,
     V1,
     V2,
@@ -38,9 +46,11 @@ from tests.fakes.facts import (
     rejection,
     rollout,
     said,
+    view,
 )
 from tests.fakes.records import revision
 
+API = ServiceName("api")
 V4 = revision("4.0.0")
 SLOW: dict[str, Any] = {"health": STARTING, "healthy_s": 0.0}
 
@@ -85,6 +95,70 @@ def dev(known: PromotionRecord, wanted: Revision = V3, **member: Any) -> Cell:
 )
 def test_while_one_rolls_out_a_newer_one(given: Cell, actions: list[str]) -> None:
     assert said(planned(given))[-1:] == actions
+
+
+BUSY = FleetSummary(places={DEV: Places(1, (WEB,), next_up=API)})
+MATE = FleetSummary(
+    places=BUSY.places,
+    groups={API: Standings(HEAD, {DEV: Standing(rolls_since=HEAD)})},
+)
+MATE_FAILED = FleetSummary(
+    places=BUSY.places,
+    groups={API: Standings(HEAD, {DEV: Standing(rejection=rejection(V2, rejected_at=NOW))})},
+)
+
+
+def grouped(**rules: Any) -> PromotionRecord:
+    return record(DEV, V2, rollout=rollout(V2, mates=(API,), **rules))
+
+
+@pytest.mark.parametrize(
+    ("given", "fleet", "is_overtaken"),
+    [
+        pytest.param(dev(rolling()), FleetSummary(), True, id="nobody waits"),
+        pytest.param(dev(rolling()), BUSY, False, id="another waits for its place"),
+        pytest.param(
+            dev(rolling(finish_after_s=100.0)), BUSY, False, id="a train makes no difference"
+        ),
+        pytest.param(dev(rolling(), V1), BUSY, True, id="back, never queues"),
+        pytest.param(
+            dev(rolling()),
+            FleetSummary(places={DEV: Places(1, (), next_up=API)}),
+            True,
+            id="it keeps no place that anybody waits for",
+        ),
+        pytest.param(dev(rolling(), waiting_s=600.0), BUSY, True, id="it is late"),
+        pytest.param(dev(rolling(), suspended=SUSPENDED), BUSY, True, id="a cluster is suspended"),
+        pytest.param(
+            dev(record(DEV, V2, rollout=rollout(V2, irreversible=True)), health=CRASHING),
+            *(BUSY, True),
+            id="it is bad and cannot come back: whoever mends it is let through",
+        ),
+        pytest.param(dev(grouped()), MATE, False, id="its group moves with it"),
+        pytest.param(dev(grouped()), MATE_FAILED, True, id="one of its group was rejected"),
+        pytest.param(
+            dev(grouped(), health=CURRENT, healthy_s=60.0),
+            *(MATE, True),
+            id="it is well, and waits for one of its group that may be stuck",
+        ),
+        pytest.param(
+            dev(grouped(), health=CURRENT, healthy_s=59.0), MATE, False, id="it soaks still"
+        ),
+    ],
+)
+def test_while_one_rolls_out_in_the_place_that_another_waits_for(
+    given: Cell, fleet: FleetSummary, is_overtaken: bool
+) -> None:
+    actions = planned(given, fleet=fleet)
+    assert any(isinstance(action, Admit) for action in actions) is is_overtaken
+
+
+def test_the_gate_says_who_waits_for_the_place() -> None:
+    here = dev(rolling())
+    (gate,) = [g for g in gates.admission(view(here, fleet=BUSY), V3) if g.name == "NotOvertaking"]
+    assert gate.reason is Reason.QUEUED
+    told = "2.0.0 rolls out, and is finished before 3.0.0 is taken; api waits for its place"
+    assert gate.message == told
 
 
 def prod(known: PromotionRecord, **members: dict[str, Any]) -> tuple[Cell, ...]:

@@ -97,6 +97,24 @@ def test_places_are_handed_out_to(bids: list[Bid], taken: str, given: str) -> No
     assert places.given == frozenset(map(ServiceName, given))
 
 
+@pytest.mark.parametrize(
+    ("bids", "next_up"),
+    [
+        pytest.param([bid("a", has_place=True), bid("b"), bid("c", 5)], "c", id="the longest"),
+        pytest.param([bid("a"), bid("b", 5)], "a", id="who is left once the free ones are given"),
+        pytest.param([bid("a", has_place=True)], None, id="nobody waits"),
+        pytest.param(
+            [bid("a", has_place=True), bid("b", is_observed=True)],
+            None,
+            id="who is only observed would not take it",
+        ),
+    ],
+)
+def test_the_next_place_is_waited_for_by(bids: list[Bid], next_up: str | None) -> None:
+    (places,) = hand_out(bids).values()
+    assert places.next_up == next_up
+
+
 def test_each_environment_has_its_own_places() -> None:
     found = hand_out([bid("a"), bid("b"), bid("b", environment=PROD)])
     assert {name: sorted(places.given) for name, places in found.items()} == {

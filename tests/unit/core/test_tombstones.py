@@ -18,9 +18,9 @@ from reconciler.core.promoting import promotable
 from reconciler.core.pruning import NUMBER_MAX, PRUNE_ANNOTATION, plan_burial
 from reconciler.core.reach import in_force
 from reconciler.core.recording import recorded
-from reconciler.model.actions import Admit, Deliver, Gate, Prove
+from reconciler.model.actions import Admit, Deliver, Gate, GateState, Hold, Prove
 from reconciler.model.believed import Believed
-from reconciler.model.facts import FleetSummary, MemberHealth
+from reconciler.model.facts import Ask, Cell, FleetSummary, MemberHealth
 from reconciler.model.fleet import ClusterState
 from reconciler.model.fleet_counts import Going
 from reconciler.model.health import HealthStatus
@@ -30,6 +30,7 @@ from reconciler.model.promotion import Promotion
 from reconciler.model.records import PromotionRecord
 from reconciler.model.skips import Hotfix, Skip, Skippable, Vouched
 from tests.fakes.facts import (
+    CURRENT,
     DEV,
     HEAD,
     NOW,
@@ -171,6 +172,26 @@ def test_no_further_cluster_loses_it_once_it_is_asked_for_again() -> None:
     assert shut(next_wave(view(given), GONE))["AskedFor"] == "closed NotAskedFor"
 
 
+def half_gone(wanted: Ask) -> tuple[Cell, ...]:
+    """Returns a prod of which the first cluster lost the service, after environments that have it again."""
+    members = {"prod-1": {}, "prod-2": {"health": CURRENT}, "prod-3": {"health": CURRENT}}
+    on = {"prod-2": V1, "prod-3": V1}
+    prod = cell(PROD, going(PROD), wanted, on=on, members=members)
+    return cell(DEV, record(DEV, V2)), cell(STAGING, record(STAGING)), prod
+
+
+def test_what_is_half_gone_while_something_else_is_asked_for_wakes_a_person() -> None:
+    actions = planned(*half_gone(ask(V2, PROD)))
+    assert said(actions)[-1] == "Hold NotAskedFor"
+    hold = actions[-1]
+    assert isinstance(hold, Hold) and hold.page
+    assert hold.message == (
+        "HEAD asks for 2.0.0, which is not let in yet; prod-1 stays without the service meanwhile, and no "
+        "further cluster loses it; pin 1.0.0, which is proven here, to have it back at once"
+    )
+    assert said(planned(*half_gone(ask(V1, PROD))))[-1] == "Admit ProvenHere"
+
+
 def test_no_way_back_leads_to_it_and_nobody_promotes_it() -> None:
     known = replace(record(DEV, V2), proofs=(proof(GONE), proof(V1)))
     assert rejections.way_back(cell(DEV, known), V2) == V1
@@ -298,7 +319,9 @@ def test_its_soak_is_not_skipped() -> None:
     first = cell(DEV, going())
     asked = replace(ask(GONE, STAGING), skip=skip, policy=rules)
     second = cell(STAGING, record(STAGING), asked)
-    assert "ProvenBefore" in shut(admission(view(first, second), GONE))
+    (gate,) = [g for g in admission(view(first, second), GONE) if g.name == "ProvenBefore"]
+    assert gate.state is GateState.CLOSED
+    assert gate.message == "it is not gone from dev; nobody skips the soak of a tombstone"
     other = cell(
         STAGING,
         record(STAGING),

@@ -37,7 +37,17 @@ def rules(old: str, new: str) -> str:
     return RULES.replace(old, new)
 
 
+SKIP = 'skip: {gates: [window, soak], revision: "sha256:%s", reason: a hurry, by: kim}\n' % (
+    "0" * 64
+)
+
 CASES: dict[str, tuple[str, str, Told]] = {
+    "a tombstone that skips the soak": (
+        PIN,
+        f"release: absent\nreason: it is over\n{SKIP}",
+        [(PIN, "SoakOfTombstone", "skip.gates[1]")],
+    ),
+    "a release that skips the soak": (PIN, RELEASE + SKIP, []),
     "a pin": (
         PIN,
         'release: {version: 1}\nrelease: {version: "2"}\npaused: yes\ncolour: red\n'

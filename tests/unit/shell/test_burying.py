@@ -64,5 +64,7 @@ def test_what_changes_hands_after_the_plan_stays(
 
     burials = Burials(work.kube, live, inventories, clock=work.clock, may_go_on=lambda: True)
     record = ServiceRecord(*KEY, absence(CommitId("0" * 40)), "web")
-    burials.bury(record, hold)
+    told: list[ObjectRef] = []
+    burials.bury(record, hold, told.append)
+    assert told == [ObjectRef.of(mine[0])]
     assert [work.kube.get(ObjectRef.of(obj)) is not None for obj in mine] == [False, True]

@@ -84,7 +84,7 @@ def drops_comments(patch: pytest.MonkeyPatch) -> None:
         lines = set_release(*about).split(b"\n")
         return b"\n".join(line.partition(b" #")[0] for line in lines)
 
-    patch.setattr("reconciler.shell.reverting.set_release", dropped)
+    patch.setattr("reconciler.shell.revert_commits.set_release", dropped)
 
 
 def believes_a_push(patch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,9 @@ class Blobs:
     def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
         raise NotImplementedError
 
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        raise NotImplementedError
+
     def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
         raise NotImplementedError
 

@@ -12,16 +12,50 @@ from reconciler.model.release import Release
 
 
 @dataclass(frozen=True, slots=True)
+class Story:
+    """What a pin asked for, as far back as it is known.
+
+    Attributes:
+        pins: One release after the other, newest first, each with the commit that first asked for it then.
+        cut: The oldest commit that is known of, where there are older ones; None: it is known whole.
+    """
+
+    pins: tuple[FormerPin, ...]
+    cut: CommitId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
     """An environment before.
 
     Attributes:
         line: As `line_of` has it.
         is_just_before: Nothing lies between it and the environment whose pin is to move.
+        pins: All that its pin is known to have asked for.
     """
 
     line: tuple[FormerPin, ...]
     is_just_before: bool
+    pins: tuple[FormerPin, ...] = ()
+
+
+def story_of(pins: Iterable[FormerPin], *, cut: CommitId | None, most: int) -> Story:
+    """Returns what a pin asked for; edits of its values alone are no new ask, however many they are.
+
+    Args:
+        pins: What the pin was at HEAD and before, newest first; no more of them are taken than are needed.
+        cut: The oldest commit that is known of, where there are older ones.
+        most: Releases that are kept.
+    """
+    kept: list[FormerPin] = []
+    for former in pins:
+        if kept and _asked(kept[-1].pin) == _asked(former.pin):
+            kept[-1] = FormerPin(former.commit, kept[-1].pin)
+        elif len(kept) == most:
+            return Story(tuple(kept), kept[-1].commit)
+        else:
+            kept.append(former)
+    return Story(tuple(kept), cut)
 
 
 def line_of(pins: Sequence[FormerPin]) -> tuple[FormerPin, ...]:
@@ -60,8 +94,8 @@ def asks_for(pin: Pin, release: Release) -> bool:
 
 def may_follow(
     release: Release,
-    own: Sequence[FormerPin],
-    before: Iterable[Before],
+    own: Story,
+    before: Sequence[Before],
     *,
     is_after: Callable[[CommitId, CommitId], bool],
 ) -> bool:
@@ -72,15 +106,25 @@ def may_follow(
     for now was never asked for just before, as a hotfix is not, the release counts as ahead only once it was asked
     for after that.
 
+    Where this pin's history is not known whole, a release may have had its turn in what is not known: it has not
+    where it was first asked for just before after that.
+
     Args:
         release: What is proven in every environment before.
-        own: What this pin was at HEAD and before, newest first.
+        own: What this pin was at HEAD and before.
         before: The environments before.
         is_after: Tells whether the first commit comes after the second, on the branch.
     """
-    if not own or own[0].pin.absent or any(asks_for(one.pin, release) for one in own):
+    pins, cut = own.pins, own.cut
+    if not pins or pins[0].pin.absent or any(asks_for(one.pin, release) for one in pins):
         return False
-    return all(_is_ahead(release, own, one, is_after) for one in before)
+    if cut is not None and not all(
+        is_after(first, cut) if (first := _first(one.pins, release)) is not None else False
+        for one in before
+        if one.is_just_before
+    ):
+        return False
+    return all(_is_ahead(release, pins, one, is_after) for one in before)
 
 
 def _is_ahead(
@@ -110,6 +154,16 @@ def _since(own: Sequence[FormerPin]) -> CommitId:
             break
         commit = former.commit
     return commit
+
+
+def _first(pins: Sequence[FormerPin], release: Release) -> CommitId | None:
+    """Returns the commit that first asked for a release, as far as is known."""
+    return next((one.commit for one in reversed(pins) if asks_for(one.pin, release)), None)
+
+
+def _asked(pin: Pin) -> object:
+    """Returns what a pin asks for, as it is written."""
+    return pin.images, pin.source, pin.absent
 
 
 def _last(found: Iterable[bool]) -> int | None:

@@ -62,6 +62,11 @@ class History(Protocol):
         """Returns every file below a folder, sorted by path relative to it; empty when it is not there."""
         ...
 
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        """Returns what a folder itself holds, files and folders by name, each with its object's id; equal ids
+        mean equal contents. Empty when it is not there."""
+        ...
+
     def blob(self, blob: BlobId) -> bytes:
         """Returns a blob's content; InvalidInput when it is over the size limit."""
         ...

@@ -72,8 +72,15 @@ def pin_at(
     entry = next((e for e in files.tree(commit, folder) if e.path == f"{name}.yaml"), None)
     if entry is None:
         return None
+    return pin_of(files, BlobId(entry.blob), environment, name)
+
+
+def pin_of(
+    files: Files, blob: BlobId, environment: EnvironmentName, name: ServiceName
+) -> Pin | None:
+    """Returns the pin that a blob holds; None when it is broken."""
     try:
-        file, _ = read_file(entry.path, files.blob(BlobId(entry.blob)), PinFile)
+        file, _ = read_file(f"{name}.yaml", files.blob(blob), PinFile)
     except (BadText, InvalidInput):
         return None
     return building.pin(environment, name, file)

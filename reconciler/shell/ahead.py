@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.boarding import FormerPin
 from reconciler.core.image_policy import Outcome, newer
-from reconciler.core.line import Before, asks_for, line_of, may_follow
+from reconciler.core.line import Before, Story, asks_for, line_of, may_follow
 from reconciler.core.resolution import is_proven
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.model.env_repo import Pin
@@ -96,10 +96,10 @@ def _ahead(
     }
     if not releases:
         return ()
-    pins = tuple(_history(asker, pin, pin.environment))
+    own_story = _history(asker, pin, pin.environment)
     lines = tuple(_lines(asker, pin, policy.path))
     is_after = asker.sources.pin_history.is_after
-    found = [one for one in releases if may_follow(one, pins, lines, is_after=is_after)]
+    found = [one for one in releases if may_follow(one, own_story, lines, is_after=is_after)]
     first = next(line.line for line in lines if line.is_just_before)
     found.sort(key=lambda one: _place(first, one), reverse=True)
     revisions: dict[str, Revision] = {}
@@ -124,7 +124,7 @@ def _of_a_registry(
         return None if pinned is not None else ()
     digests = dict(followed.tags)
     outcome, _, tags = newer(policy, digests, pinned=pinned, most=len(digests))
-    pins = tuple(_history(asker, pin, pin.environment))
+    pins = _history(asker, pin, pin.environment).pins
     found = []
     for tag in tags:
         images = {**dict(pin.images), policy.repository: digests[tag]}
@@ -149,17 +149,18 @@ def pinned_tag(pin: Pin, policy: ImagePolicy) -> str | None:
 def _lines(asker: Asker, pin: Pin, path: Path) -> Iterator[Before]:
     just_before: tuple[EnvironmentName, ...] = path.just_before(pin.environment)
     for name in path.before(pin.environment):
-        pins = tuple(_history(asker, pin, name))
+        pins = _history(asker, pin, name).pins
         # A pin that is gone, or broken, asks for nothing that could be followed.
         is_there = (name, pin.service) in asker.snapshot.pins
-        yield Before(line_of(pins) if is_there else (), name in just_before)
+        yield Before(line_of(pins) if is_there else (), name in just_before, pins)
 
 
-def _history(asker: Asker, pin: Pin, environment: EnvironmentName) -> Iterator[FormerPin]:
-    """Yields what a service's pin was in an environment, newest first, with trees in place of sources."""
-    head = asker.snapshot.commit
-    for former in asker.sources.pin_history.of(head, environment, pin.service):
-        yield replace(former, pin=_by_tree(asker, former.pin))
+def _history(asker: Asker, pin: Pin, environment: EnvironmentName) -> Story:
+    """Returns what a service's pin was in an environment, with trees in place of sources."""
+    histories, head = asker.sources.pin_history, asker.snapshot.commit
+    story = histories.of(head, environment, pin.service, waits=asker.waits)
+    pins = tuple(replace(former, pin=_by_tree(asker, former.pin)) for former in story.pins)
+    return replace(story, pins=pins)
 
 
 def _by_tree(asker: Asker, pin: Pin) -> Pin:

@@ -219,6 +219,7 @@ class Engine:
         self.clusters.start()
         self._renderer.queue.start(runner)
         self.outside.start(runner)
+        self._sources.pin_history.start(runner, self._touch_service)
         runner.spawn("coordinator", self._coordinator.step, on_wake=self._coordinator.on_wake)
         return wake_fetch
 

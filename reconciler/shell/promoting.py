@@ -20,7 +20,7 @@ from reconciler.errors import OperatorError, ReconcilerError, TransientError, Un
 from reconciler.model.actions import CommitPin
 from reconciler.model.events import Event, EventKind
 from reconciler.model.fleet import Mode
-from reconciler.model.names import BlobId, CommitId, ServiceName
+from reconciler.model.names import BlobId, CommitId, RevisionId, ServiceName
 from reconciler.model.promotion import Asked, AskedState, Promotion
 from reconciler.model.view import Planned
 from reconciler.ports.clock import Clock
@@ -96,7 +96,7 @@ class Promoter:
         self._lock = threading.Lock()
         self._due: dict[CellKey, _Due] = {}
         self._asked: dict[CellKey, Asked] = {}
-        self._refused: set[tuple[CellKey, str]] = set()
+        self._refused: dict[CellKey, RevisionId] = {}
         self._wake: Callable[[], None] = lambda: None
 
     def on_wake(self, wake: Callable[[], None]) -> None:
@@ -161,7 +161,7 @@ class Promoter:
                 self._try([due[key]], self._ask)
 
     def _is_direct(self, key: CellKey, action: CommitPin) -> bool:
-        return action.by is Promotion.AUTO and (key, action.revision.id) not in self._refused
+        return action.by is Promotion.AUTO and self._refused.get(key) != action.revision.id
 
     def _try(self, dues: list[_Due], make: Callable[[list[CommitPin]], None]) -> None:
         """Makes something; whatever comes of it, it is looked at again only after a while."""
@@ -202,8 +202,10 @@ class Promoter:
             case PushOutcome.REFUSED:
                 # A person is asked instead, pin by pin, so that one can be merged without the others.
                 for action in made:
-                    self._refused.add(((action.service, action.environment), action.revision.id))
+                    self._refused[(action.service, action.environment)] = action.revision.id
                     self._now(action)
+                known = {key: one for key, one in self._refused.items() if self._planned(key[0])}
+                self._refused = known
             case PushOutcome.LOST:
                 why = "the remote took the push, and its branch does not show it"
                 raise Unreachable(self._branch, "the pins were not moved", why)

@@ -63,11 +63,29 @@ def test_a_tree_lists_modes_and_blobs_below_a_folder(any_way: GitWorld) -> None:
     assert any_way.repo.tree(head, "README.md") == ()
 
 
+def test_a_folder_lists_itself_alone_and_equal_ids_are_equal_contents(any_way: GitWorld) -> None:
+    head = any_way.repo.fetch()
+    top = any_way.repo.folder(head, "")
+    assert top.keys() == {"README.md", "environments"}
+    (entry,) = any_way.repo.tree(head, "environments/dev")
+    assert any_way.repo.folder(head, "environments/dev") == {"web.yaml": entry.blob}
+    assert any_way.repo.folder(head, "no/such/folder") == {}
+    assert any_way.repo.folder(head, "README.md") == {}
+    edited = any_way.repo.commit(head, {"README.md": b"another\n"}, "a change")
+    after = any_way.repo.folder(edited, "")
+    assert after["environments"] == top["environments"] and after["README.md"] != top["README.md"]
+    edited = any_way.repo.commit(head, {"environments/dev/web.yaml": b"another\n"}, "a change")
+    after = any_way.repo.folder(edited, "")
+    assert after["environments"] != top["environments"] and after["README.md"] == top["README.md"]
+
+
 def test_what_is_not_there_is_an_error_and_never_empty(any_way: GitWorld) -> None:
     any_way.repo.fetch()
     missing = CommitId("1" * 40)
     with pytest.raises(InvalidInput):
         any_way.repo.tree(missing, "")
+    with pytest.raises(InvalidInput):
+        any_way.repo.folder(missing, "")
     with pytest.raises(InvalidInput):
         any_way.repo.commit_facts(missing)
     with pytest.raises(InvalidInput):

@@ -146,6 +146,13 @@ class MemoryGit:
             if name.startswith(folder)
         )
 
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        below: dict[str, list[str]] = {}
+        for entry in self.tree(commit, path):
+            name, _, rest = entry.path.partition("/")
+            below.setdefault(name, []).append(f"{rest} {entry.blob}" if rest else entry.blob)
+        return {name: "\n".join(ids) for name, ids in below.items()}
+
     def blob(self, blob: BlobId) -> bytes:
         if blob not in self._blobs:
             raise InvalidInput(f"blob {blob}", "it cannot be read", "it is not there")

@@ -189,6 +189,15 @@ def test_a_branch_that_refuses_the_daemon_gets_a_pull_request_for_each_pin() -> 
     assert made.until(lambda: made.proven("staging", NEXT), 200)
 
 
+def test_of_what_was_refused_one_release_is_remembered_for_each_pin() -> None:
+    made, forge = world("auto")
+    made.git.refuse = lambda branch: "protected branch" if branch == "main" else ""
+    asked(made, forge)
+    made.git.merge({DEV_PIN: pin(LATER)})
+    assert made.until(lambda: len(forge.pulls) == 2, 200)
+    assert len(made.engine.git.promoter._refused) == 1
+
+
 def test_what_fails_after_it_was_merged_is_taken_back_and_not_asked_for_again() -> None:
     made, forge = world()
     made.fates[("staging-1", NEXT)] = Fate.CRASH

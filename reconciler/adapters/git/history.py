@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar, cast
@@ -97,6 +97,18 @@ class MirrorHistory:
             return ()
         object = f"commit {commit}:{path}"
         return tuple(sorted(self._walk(repo, folder, object=object), key=lambda entry: entry.path))
+
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        """Returns what a folder itself holds, by name, with the ids of the objects; empty when it is not there."""
+        repo = self._mirror.repository()
+        folder = self._folder(repo, self._commit(repo, commit), path)
+        if folder is None:
+            return {}
+        tree = self._read(repo, folder, pygit2.Tree)
+        return {
+            (entry.raw_name or b"").decode("utf-8", "backslashreplace"): str(entry.id)
+            for entry in tree
+        }
 
     def blob(self, blob: BlobId) -> bytes:
         """Returns a blob's content; InvalidInput when it is over the size limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pygit2
@@ -76,9 +77,16 @@ class FolderHistory(LocalHistory):
 
     def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
         """Returns every file below a folder."""
+        return super().tree(commit, self._below(path))
+
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        """Returns what a folder itself holds."""
+        return super().folder(commit, self._below(path))
+
+    def _below(self, path: str) -> str:
         root = self._mirror.repository().workdir
         at = self._start.resolve().relative_to(Path(root).resolve()) if root else Path()
-        return super().tree(commit, (at / path).as_posix() if at != Path() else path)
+        return (at / path).as_posix() if at != Path() else path
 
 
 def local_history(start: Path) -> LocalHistory | None:
@@ -150,6 +158,10 @@ class JoinedHistory:
     def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
         """Returns every file below a folder."""
         return self._holder(commit).tree(commit, path)
+
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        """Returns what a folder itself holds."""
+        return self._holder(commit).folder(commit, path)
 
     def blob(self, blob: BlobId) -> bytes:
         """Returns a blob's content."""

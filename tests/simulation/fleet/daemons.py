@@ -168,6 +168,10 @@ class GitPort:
         """Reads."""
         return self._git.tree(commit, path)
 
+    def folder(self, commit: CommitId, path: str) -> Mapping[str, str]:
+        """Reads."""
+        return self._git.folder(commit, path)
+
     def blob(self, blob: BlobId) -> bytes:
         """Reads."""
         return self._git.blob(blob)

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from reconciler.core.boarding import FormerPin
-from reconciler.core.line import Before, line_of, may_follow
+from reconciler.core.line import Before, Story, line_of, may_follow, story_of
 from reconciler.model.env_repo import Pin
 from reconciler.model.names import CommitId, EnvironmentName, ServiceName
 from reconciler.model.release import Release, Values
@@ -53,7 +53,7 @@ def follows(
     lines = [line_of(history(words, before_at)) for words in before]
     return may_follow(
         release(word),
-        history(own, own_at),
+        Story(history(own, own_at)),
         [Before(line, i >= len(lines) - just) for i, line in enumerate(lines)],
         is_after=lambda later, earlier: later > earlier,
     )
@@ -121,10 +121,54 @@ def test_further_before_a_hotfix_need_not_be_known() -> None:
         Before(line_of(history("b", 0)), is_just_before=False),
         Before(line_of(history("b", 9)), is_just_before=True),
     ]
-    own = history("hotfix", 5)
+    own = Story(history("hotfix", 5))
     assert may_follow(release("b"), own, lines, is_after=lambda later, earlier: later > earlier)
 
 
 def test_a_change_of_values_is_no_new_ask() -> None:
     # The pin came to ask for the hotfix at 0, and only its values have changed since.
     assert follows("b", "hotfix hotfix hotfix", "b", before_at=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "cut"),
+    [
+        pytest.param("a b c", "0a 1b 2c", None, id="one after the other"),
+        pytest.param("a a a b b", "0a 3b", None, id="edits of its values are no new ask"),
+        pytest.param("a b a", "0a 1b 2a", None, id="going back is"),
+        pytest.param("a a@s a@t", "0a 1a@s 2a@t", None, id="and another source"),
+        pytest.param("a b c d e", "2c 3d 4e", 2, id="the oldest are left out"),
+        pytest.param("a b c c d d", "1b 2c 4d", 1, id="and the oldest that is kept is known whole"),
+    ],
+)
+def test_a_story(words: str, asked: str, cut: int | None) -> None:
+    story = story_of(history(words), cut=None, most=3)
+    found = [(int(one.commit), one.pin) for one in reversed(story.pins)]
+    assert found == [(int(word[0]), pin(word[1:])) for word in asked.split()]
+    assert story.cut == (None if cut is None else f"{cut:040}")
+
+
+@pytest.mark.parametrize(
+    ("expected", "before_at"),
+    [
+        pytest.param(True, 5, id="first asked for before after the oldest that is known"),
+        pytest.param(False, 3, id="with it"),
+        pytest.param(False, 1, id="before it, it may have had its turn"),
+    ],
+)
+def test_where_the_history_is_cut(expected: bool, before_at: int) -> None:
+    # Before asks for `a`, and then for `b` at `before_at`; here nothing is known of what was before commit 3.
+    pins = history("a b", before_at - 1)
+    before = Before(line_of(pins), is_just_before=True, pins=pins)
+    own = Story(history("a", 3), CommitId(f"{3:040}"))
+    found = may_follow(release("b"), own, [before], is_after=lambda later, earlier: later > earlier)
+    assert found is expected
+
+
+def test_what_was_asked_for_again_was_first_asked_for_before() -> None:
+    pins = history("a b a b", 1)
+    before = Before(line_of(pins), is_just_before=True, pins=pins)
+    own = Story(history("a", 3), CommitId(f"{3:040}"))
+    assert not may_follow(
+        release("b"), own, [before], is_after=lambda later, earlier: later > earlier
+    )

@@ -26,9 +26,10 @@ from reconciler.model.names import (
 )
 from reconciler.model.objects import KubeObject, Rendered
 from reconciler.model.release import TreeEntry, Values
-from reconciler.ports.git import CommitFacts
 from reconciler.shell.building import BeingRendered
 from reconciler.shell.rendering import AGAIN_MAX_S, AGAIN_MIN_S, Renderer
+from reconciler.shell.runner import VirtualClock
+from tests.fakes.memory_git import MemoryGit
 
 PROD = EnvironmentName("prod")
 IMAGE = "r.example.com/web"
@@ -53,26 +54,14 @@ SERVICE = Service(
 EVERYTHING = Allowed(namespaces=None, kinds=None)
 
 
-class Blobs:
+class Blobs(MemoryGit):
     """A History whose blobs hold their own names."""
+
+    def __init__(self) -> None:
+        super().__init__(VirtualClock())
 
     def blob(self, blob: BlobId) -> bytes:
         return blob.encode()
-
-    def resolve(self, revision: str) -> CommitId | None:
-        raise NotImplementedError
-
-    def tree(self, commit: CommitId, path: str) -> tuple[TreeEntry, ...]:
-        raise NotImplementedError
-
-    def is_ancestor(self, ancestor: CommitId, descendant: CommitId) -> bool:
-        raise NotImplementedError
-
-    def commit_facts(self, commit: CommitId) -> CommitFacts:
-        raise NotImplementedError
-
-    def log(self, head: CommitId, *, path: str | None, most: int) -> tuple[CommitFacts, ...]:
-        raise NotImplementedError
 
 
 @dataclass

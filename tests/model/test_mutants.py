@@ -12,7 +12,9 @@ from reconciler.core import gates, judging, plan, recording, rejections, rolling
 from reconciler.core.delivering import deliveries
 from reconciler.core.judging import to_go_back
 from reconciler.model.actions import Action, Reject
-from reconciler.model.facts import Member
+from reconciler.model.facts import Cell, Member
+from reconciler.model.records import Rejection
+from reconciler.model.release import Revision
 from tests.model.search import Search
 from tests.model.values import Fleet, fleet
 
@@ -69,6 +71,18 @@ def is_healthy_at_once(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def goes_back_to_what_it_leaves(patch: pytest.MonkeyPatch) -> None:
+    """What rolls out is its own way back; what is asked for is let in as ever."""
+    real = rejections.way_back
+
+    def broken(cell: Cell, leaving: Revision, avoiding: Rejection | None = None) -> Revision | None:
+        rollout = cell.record.rollout if cell.record is not None else None
+        is_leaving = rollout is not None and rollout.revision.id == leaving.id
+        return leaving if is_leaving else real(cell, leaving, avoiding)
+
+    patch.setattr(rejections, "way_back", broken)
+
+
 def returns_without_waiting(patch: pytest.MonkeyPatch) -> None:
     """Ends a roll-back once it was ordered."""
     patch.setattr(settled, "is_healthy", lambda member, revision, *, for_s: True)
@@ -110,7 +124,7 @@ def is_back_whatever_waits(view: Any, rejection: Any) -> bool:
             id="a rejection is not written down",
         ),
         pytest.param(
-            instead(rejections, "way_back", lambda cell, leaving, avoiding=None: leaving),
+            goes_back_to_what_it_leaves,
             ONE,
             "the way back from 2.0.0 is not the newest that is proven",
             id="the way back leads to what is rejected",

@@ -172,5 +172,7 @@ def test_what_a_release_costs_hangs_on_the_clusters_that_it_goes_to_and_not_on_w
     None
 ):
     few, many = (moved(settled(2, 6, services)) for services in (2, 40))
+    # Events are told at a pace, and which of them are still news then hangs on what came first.
+    assert abs(few[1].pop("Event") - many[1].pop("Event")) <= 2
     assert few[1] == many[1]
     assert abs(few[0].total() - many[0].total()) <= 6

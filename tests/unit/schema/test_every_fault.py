@@ -41,13 +41,16 @@ SKIP = 'skip: {gates: [window, soak], revision: "sha256:%s", reason: a hurry, by
     "0" * 64
 )
 
+NOT_LET: Told = [(PIN, "NotSkippable", "skip.gates")] * 2
+"""The policy lets nobody skip anything."""
+
 CASES: dict[str, tuple[str, str, Told]] = {
     "a tombstone that skips the soak": (
         PIN,
         f"release: absent\nreason: it is over\n{SKIP}",
-        [(PIN, "SoakOfTombstone", "skip.gates[1]")],
+        [*NOT_LET, (PIN, "SoakOfTombstone", "skip.gates[1]")],
     ),
-    "a release that skips the soak": (PIN, RELEASE + SKIP, []),
+    "a release that skips the soak": (PIN, RELEASE + SKIP, NOT_LET),
     "a pin": (
         PIN,
         'release: {version: 1}\nrelease: {version: "2"}\npaused: yes\ncolour: red\n'

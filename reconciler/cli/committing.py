@@ -21,10 +21,10 @@ from reconciler.core.reporting import blank
 from reconciler.core.vouching import GUARDED
 from reconciler.errors import InvalidInput, ReconcilerError, Unreachable
 from reconciler.model.env_repo import Fault, Severity
-from reconciler.model.names import BlobId, CommitId
+from reconciler.model.names import CommitId
 from reconciler.ports.git import CommitFacts, History, PushOutcome
 from reconciler.schema.checks import NOT_SUPPORTED
-from reconciler.schema.snapshot import read_all
+from reconciler.schema.snapshot import octets_at, read_all
 
 RACES_MAX = 5
 
@@ -85,10 +85,7 @@ class Files:
 
     def read(self, path: str, at: CommitId | None = None) -> bytes | None:
         """Returns a file's content, at another commit where one is named; None where it is not there."""
-        folder, _, name = self.whole(path).rpartition("/")
-        tree = self.history.tree(at or self.head, folder)
-        entry = next((e for e in tree if e.path == name), None)
-        return None if entry is None else self.history.blob(BlobId(entry.blob))
+        return octets_at(self.history, at or self.head, self.whole(path))
 
     def log(self, path: str, most: int) -> tuple[CommitFacts, ...]:
         """Returns the first-parent commits that touched a file, newest first."""

@@ -59,6 +59,13 @@ class Files(Protocol):
         ...
 
 
+def octets_at(files: Files, commit: CommitId, path: str) -> bytes | None:
+    """Returns what a commit holds at a path of the repository; None when there is no such file."""
+    folder, _, name = path.rpartition("/")
+    entry = next((e for e in files.tree(commit, folder) if e.path == name), None)
+    return None if entry is None else files.blob(BlobId(entry.blob))
+
+
 class BrokenEnvRepo(InvalidInput):
     """The fleet or a policy is broken: nothing can be read of this commit.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.model.names import BlobId, CommitId
+from reconciler.model.names import CommitId
 from reconciler.ports.git import CommitFacts, History
 from reconciler.schema.files import PinFile
 from reconciler.schema.reading import read_file
+from reconciler.schema.snapshot import octets_at
 from reconciler.schema.yaml_text import BadText
 
 ASKED = ("release", "values", "clusters")
@@ -100,12 +101,11 @@ class PinWriters:
 
     def _fields(self, commit: CommitId, path: str, fields: tuple[str, ...]) -> Any:
         """Returns what a pin says in a commit; None where it is not there, or broken."""
-        folder, _, name = path.rpartition("/")
-        entry = next((e for e in self._history.tree(commit, folder) if e.path == name), None)
-        if entry is None:
+        octets = octets_at(self._history, commit, path)
+        if octets is None:
             return None
         try:
-            file, _ = read_file(path, self._history.blob(BlobId(entry.blob)), PinFile)
+            file, _ = read_file(path, octets, PinFile)
         except BadText:
             return None
         return file.model_dump(include=set(fields))

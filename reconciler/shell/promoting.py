@@ -16,19 +16,21 @@ from typing import assert_never
 import structlog
 
 from reconciler.core.pin_commits import commit_message, subject
-from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
+from reconciler.errors import OperatorError, ReconcilerError, Unreachable
 from reconciler.model.actions import CommitPin
 from reconciler.model.events import Event, EventKind
 from reconciler.model.fleet import Mode
-from reconciler.model.names import BlobId, CommitId, RevisionId, ServiceName
+from reconciler.model.names import CommitId, RevisionId, ServiceName
 from reconciler.model.promotion import Asked, AskedState, Promotion
 from reconciler.model.view import Planned
 from reconciler.ports.clock import Clock
 from reconciler.ports.git import History, PushOutcome, PushResult, Remote
 from reconciler.schema.edit import promote
+from reconciler.schema.snapshot import octets_at
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.heads import Heads
 from reconciler.shell.pin_requests import PinRequests
+from reconciler.shell.pushing import push_if_ours
 
 COALESCE_S = 2.0
 """What comes due within so long goes in one commit: the soaks of a merge that touched many services end together."""
@@ -261,20 +263,14 @@ class Promoter:
 
     def _edit(self, head: CommitId, action: CommitPin) -> dict[str, bytes | None]:
         path = f"environments/{action.environment}/{action.service}.yaml"
-        folder, _, name = f"{self._root}{path}".rpartition("/")
-        entry = next((e for e in self._history.tree(head, folder) if e.path == name), None)
-        if entry is None:
+        octets = octets_at(self._history, head, self._root + path)
+        if octets is None:
             return {}
-        octets = self._history.blob(BlobId(entry.blob))
         edited = promote(path, octets, action.revision.release)
         return {self._root + path: edited} if edited != octets else {}
 
     def _send(self, commit: CommitId, branch: str) -> PushResult:
-        """Pushes, unless what came before hung until Git writes were ours no more."""
-        if not self._may_push():
-            why = "this daemon leads or enforces no more"
-            raise TransientError(branch, "nothing is pushed", why)
-        return self._remote.push(commit, branch)
+        return push_if_ours(self._remote, commit, branch, may_push=self._may_push)
 
     def _now(self, action: CommitPin) -> None:
         with self._lock:

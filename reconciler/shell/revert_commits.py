@@ -10,11 +10,12 @@ from reconciler.model.actions import CommitRevert
 from reconciler.model.env_repo import Snapshot
 from reconciler.model.facts import Cell, ServiceFacts
 from reconciler.model.fleet import Mode
-from reconciler.model.names import BlobId, CommitId, ServiceName
+from reconciler.model.names import CommitId, ServiceName
 from reconciler.model.records import PromotionRecord
 from reconciler.model.times import rfc3339
 from reconciler.ports.git import History, Remote
 from reconciler.schema.edit import add_entry, set_release
+from reconciler.schema.snapshot import octets_at
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
 
@@ -112,8 +113,4 @@ class RevertCommits:
         return tuple(cells)
 
     def _blob(self, commit: CommitId, path: str) -> bytes | None:
-        folder, _, name = f"{self._root}{path}".rpartition("/")
-        for entry in self._history.tree(commit, folder):
-            if entry.path == name:
-                return self._history.blob(BlobId(entry.blob))
-        return None
+        return octets_at(self._history, commit, self._root + path)

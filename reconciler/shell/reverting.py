@@ -17,7 +17,7 @@ import structlog
 
 from reconciler.core.recording import with_revert
 from reconciler.core.reverting import RevertPlan, branch_for, commit_message
-from reconciler.errors import OperatorError, ReconcilerError, TransientError, Unreachable
+from reconciler.errors import OperatorError, ReconcilerError, Unreachable
 from reconciler.model.actions import CommitRevert
 from reconciler.model.answers import NotKnown
 from reconciler.model.env_repo import Snapshot
@@ -32,6 +32,7 @@ from reconciler.ports.git import History, PushOutcome, PushResult, Remote
 from reconciler.shell.asking import Asker
 from reconciler.shell.executor.orders import CellKey
 from reconciler.shell.heads import Heads
+from reconciler.shell.pushing import push_if_ours
 from reconciler.shell.revert_commits import RevertCommits
 
 RACES_MAX = 10
@@ -310,16 +311,7 @@ class Reverter:
         return pull.url
 
     def _send(self, commit: CommitId, branch: str) -> PushResult:
-        """Pushes, unless what came before hung until Git writes were ours no more.
-
-        Raises:
-            TransientError: They are not.
-        """
-        if not self._may_push():
-            raise TransientError(
-                branch, "nothing is pushed", "this daemon leads or enforces no more"
-            )
-        return self._remote.push(commit, branch)
+        return push_if_ours(self._remote, commit, branch, may_push=self._may_push)
 
     def _known(self, action: CommitRevert) -> RevertProgress | None:
         """Returns what is recorded of this commit; None when the rejection is recorded no more."""

@@ -208,6 +208,8 @@ def test_several_services_that_turn_bad_together_are_held() -> None:
     assert plan(given, platform_incident=frozenset({ServiceName("api")})) == [
         "Reject CrashLoopBackOff"
     ]
+    named = prod(members={"prod-3": {"health": replace(CRASHING, names_release=True)}})
+    assert plan(named, platform_incident=frozenset({WEB})) == ["Reject CrashLoopBackOff"]
 
 
 @pytest.mark.parametrize(
